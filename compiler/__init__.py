@@ -1,0 +1,1 @@
+"""Blockloom: from ONNX networks with block-sparse int8 weights to AI Engine arrays."""
