@@ -1,0 +1,127 @@
+"""The parameter block: the words that tell the persistent core program what one launch asks of it.
+
+A launch is data. Every core runs the same program; what differs is this block of 64 words, which arrives by DMA
+before the launch's data. All offsets are in 32-bit words of the core's arena, all rows are rows of the core's input
+stream, and all counts are exact, so the program has no special cases.
+
+The stream model shared by every kernel: input arrives as rows in a ring of slots. Output row y looks at the window of
+`WINDOW` stream rows that starts at `ROW_ORIGIN + y * ROW_STRIDE`; rows before the first or past the last of the stream
+are the map's border and are never sent. Of the window, every `ROW_STEP`-th row is a tap, `TAPS` in all. The program
+writes the word offset of each tap's slot (or -1 for a border) into the row table behind the parameters, and calls the
+kernel. A convolution's window is its dilated kernel; an addition's window is a pair of rows, one of each operand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+PARAMETER_WORDS = 64
+"""Words sent by DMA per core and launch."""
+
+TABLE_WORDS = 64
+"""Row table behind the parameters: the largest number of vertical taps a kernel may have."""
+
+CORE_PARAMETER_WORDS = PARAMETER_WORDS + TABLE_WORDS
+"""Size of the parameter buffer in core memory."""
+
+
+class Kernel(IntEnum):
+    """Value of `Parameter.KERNEL`, and the order of the kernels in the core program."""
+
+    CONV = 0
+    ADD = 1
+    REQUANTISE = 2
+    MAX_POOL = 3
+    AVG_POOL = 4
+
+    @property
+    def symbol(self) -> str:
+        """Name of the kernel function in the device, and of the kernel at the memory level."""
+        return self.name.lower()
+
+
+class Rounding(IntEnum):
+    """Value of `Parameter.ROUNDING`."""
+
+    HALF_EVEN = 0
+    HALF_UP = 1
+
+
+class Parameter(IntEnum):
+    """Word index of each parameter."""
+
+    KERNEL = 0
+    OUTPUT_CHUNKS = 1
+    """Outermost loop: groups of output channel blocks, each with its own weights."""
+    INPUT_CHUNKS = 2
+    """Second loop: groups of input channel blocks; more than one means partial sums kept in int32."""
+    ROWS = 3
+    """Output rows of this core; 0 makes the core drain its weights and send one empty output slot."""
+    STREAM_ROWS = 4
+    """Input rows of one pass of the stream."""
+    WINDOW = 5
+    ROW_STRIDE = 6
+    ROW_ORIGIN = 7
+    ROW_STEP = 8
+    TAPS = 9
+    INPUT_BASE = 10
+    INPUT_SLOT = 11
+    INPUT_SLOTS = 12
+    WEIGHT_BASE = 13
+    WEIGHT_SLOT = 14
+    WEIGHT_SLOTS = 15
+    """0: the kernel has no weights and the program never waits for any."""
+    OUTPUT_BASE = 16
+    OUTPUT_SLOT = 17
+    OUTPUT_SLOTS = 18
+    PARTIAL_BASE = 19
+    """Partial sums, [row][output block][pixel][8 channels] int32, rounded up to groups of 4 pixels."""
+    WIDTH = 20
+    """Output pixels per row."""
+    BLOCKS = 21
+    """Output channel blocks per chunk."""
+    LAST_BLOCKS = 22
+    """Output channel blocks of the last chunk."""
+    PIXEL_STRIDE = 23
+    """Words from one output pixel's first input pixel to the next one's."""
+    BLOCK_STRIDE = 24
+    """Words from one channel block of an input row to the next."""
+    SHIFT = 25
+    """Right shift of the accumulator (conv), of the sum (add) or of the value (requantise)."""
+    ROUNDING = 26
+    CLAMP_LOW = 27
+    CLAMP_HIGH = 28
+    SHIFT_A = 29
+    """Left shift of the first operand of add, and of the value in requantise."""
+    SHIFT_B = 30
+    KERNEL_WIDTH = 31
+    """Pools: columns of the window."""
+    COLUMN_STRIDE = 32
+    """Pools: input columns from one output pixel to the next."""
+    COLUMN_ORIGIN = 33
+    """Pools: first column of the first window, negative where the map is padded."""
+    MAP_WIDTH = 34
+    """Pools: columns of the map; a window is cut to [0, MAP_WIDTH)."""
+    COUNT_LEFT = 35
+    """Average: the divisor counts the window's cells inside [COUNT_LEFT, COUNT_RIGHT) x [COUNT_TOP, COUNT_BOTTOM)."""
+    COUNT_RIGHT = 36
+    COUNT_TOP = 37
+    """Rows relative to this core's first stream row, like ROW_ORIGIN."""
+    COUNT_BOTTOM = 38
+    NUMERATOR_SHIFT = 39
+    """Average: the sum is shifted left by this, the divisor by DENOMINATOR_SHIFT; one of them is 0."""
+    DENOMINATOR_SHIFT = 40
+    PARTIAL_ROW = 41
+    """Words of partial sums per output row."""
+
+
+def pack(values: Mapping[Parameter, int]) -> npt.NDArray[np.int32]:
+    """The block as int32[PARAMETER_WORDS]; parameters not given are 0."""
+    block = np.zeros(PARAMETER_WORDS, np.int32)
+    for parameter, value in values.items():
+        block[parameter] = value
+    return block

@@ -1,0 +1,198 @@
+"""What each kernel function computes, in numpy: the definition its MLIR body is tested against.
+
+A kernel sees the parameter buffer (parameters, then the row table), the arena, and the scalars of this call:
+
+    weights   word offset of the weight chunk (convolutions)
+    out       word offset of the output slot, laid out [block][pixel][8 channels]
+    partial   word offset of this row's partial sums
+    blocks    output channel blocks of this chunk
+    first     1 if this is the first input chunk: start from 0, not from the partial sums
+    last      1 if this is the last input chunk: requantise and write `out`, else write the partial sums
+    row       output row of this core, counted from 0
+
+The row table holds the word offset of each vertical tap's slot, or -1 for a border row, which contributes nothing.
+Everything is integer arithmetic on int32; results are saturated to int8, then clamped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter, Rounding
+from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
+
+Words = npt.NDArray[np.int32]
+P = Parameter
+
+
+@dataclass(frozen=True)
+class Call:
+    """The scalar arguments of one kernel call, in the order of the kernel function's operands."""
+
+    weights: int
+    out: int
+    partial: int
+    blocks: int
+    first: int
+    last: int
+    row: int
+
+
+def requantise(params: Words, value: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+    """Shift right by SHIFT with ROUNDING, saturate to int8, clamp."""
+    shift = int(params[P.SHIFT])
+    if shift > 0:
+        if params[P.ROUNDING] == Rounding.HALF_EVEN:
+            value = value - 1 + ((value >> shift) & 1)
+        value = (value + (1 << (shift - 1))) >> shift
+    low, high = max(-128, int(params[P.CLAMP_LOW])), min(127, int(params[P.CLAMP_HIGH]))
+    return np.clip(value, low, high).astype(np.int8)
+
+
+def _taps(params: Words) -> list[int]:
+    return params[PARAMETER_WORDS : PARAMETER_WORDS + int(params[P.TAPS])].tolist()
+
+
+def _bytes(arena: Words) -> npt.NDArray[np.int8]:
+    return arena.view(np.int8)
+
+
+def _rows(params: Words, arena: Words, call: Call) -> npt.NDArray[np.int8]:
+    """Whole rows under the taps, [tap][block][column][8]; only for kernels without borders in their table."""
+    width = int(params[P.BLOCK_STRIDE]) // 2
+    size = call.blocks * width * 8
+    data = _bytes(arena)
+    return np.stack([data[4 * tap : 4 * tap + size].reshape(call.blocks, width, 8) for tap in _taps(params)])
+
+
+def _store(arena: Words, call: Call, rows: npt.NDArray[np.int8]) -> None:
+    _bytes(arena)[4 * call.out : 4 * call.out + rows.size] = rows.reshape(-1)
+
+
+@lru_cache(maxsize=512)
+def _decoded(chunk: bytes, blocks: int, taps: int) -> tuple[list[int], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Row pointers, offsets and block values of a chunk; kept, because every output row uses them again."""
+    words = np.frombuffer(chunk, np.int32)
+    view = ChunkView.of(blocks, taps)
+    pointers: list[int] = words[view.pointers : view.bias].tolist()
+    entries = pointers[-1]
+    offsets = words[view.offsets : view.offsets + entries].astype(np.int64)
+    first = int(words[0])
+    values = words[first : first + entries * BLOCK_WORDS].view(np.int8).reshape(entries, 8, 8)
+    return pointers, offsets, values.astype(np.float64)
+
+
+def conv(params: Words, arena: Words, call: Call) -> None:
+    """Block-sparse convolution of one output row for one chunk of weights."""
+    taps, width = int(params[P.TAPS]), int(params[P.WIDTH])
+    view = ChunkView.of(call.blocks, taps)
+    head = arena[call.weights : call.weights + view.offsets]
+    entries = int(head[view.bias - 1])
+    end = int(head[0]) + entries * BLOCK_WORDS
+    chunk = arena[call.weights : call.weights + end].tobytes()
+    pointers, offsets, values = _decoded(chunk, call.blocks, taps)
+    groups = -(-width // 4) * 4
+    state = arena[call.partial : call.partial + call.blocks * groups * 8].reshape(call.blocks, groups, 8)
+    total = np.zeros((call.blocks, width, 8), np.int64) if call.first else state[:, :width].astype(np.int64)
+    data = _bytes(arena)
+    pixels = 4 * int(params[P.PIXEL_STRIDE]) * np.arange(width)[None, :, None] + np.arange(8)
+    table = _taps(params)
+    for block in range(call.blocks):
+        spans = [
+            (table[tap], pointers[block * taps + tap], pointers[block * taps + tap + 1])
+            for tap in range(taps)
+            if table[tap] >= 0
+        ]
+        where = [base + offsets[begin:end] for base, begin, end in spans if end > begin]
+        if not where:
+            continue
+        inputs = data[4 * np.concatenate(where)[:, None, None] + pixels]
+        weights = np.concatenate([values[begin:end] for _, begin, end in spans])
+        # float64 products of int8 are exact, and so are their sums far below 2**53
+        left = inputs.transpose(1, 0, 2).reshape(width, -1).astype(np.float64)
+        total[block] += (left @ weights.reshape(-1, 8)).astype(np.int64)
+    if not call.last:
+        state[:, :width] = total
+        return
+    bias = head[view.bias : view.offsets].reshape(call.blocks, 1, 8)
+    _store(arena, call, requantise(params, total + bias))
+
+
+def add(params: Words, arena: Words, call: Call) -> None:
+    """(a << SHIFT_A) + (b << SHIFT_B), requantised; the two taps are the rows of a and b."""
+    a, b = _rows(params, arena, call).astype(np.int64)
+    _store(arena, call, requantise(params, (a << int(params[P.SHIFT_A])) + (b << int(params[P.SHIFT_B]))))
+
+
+def requantise_row(params: Words, arena: Words, call: Call) -> None:
+    """(a << SHIFT_A), requantised: moves a tensor to another fixed-point position, or just copies it."""
+    (a,) = _rows(params, arena, call).astype(np.int64)
+    _store(arena, call, requantise(params, a << int(params[P.SHIFT_A])))
+
+
+def _windows(params: Words, arena: Words, call: Call) -> list[list[tuple[int, slice]]]:
+    """For each output pixel, the (tap offset, columns) that lie on the map."""
+    table = [tap for tap in _taps(params) if tap >= 0]
+    windows: list[list[tuple[int, slice]]] = []
+    for pixel in range(int(params[P.WIDTH])):
+        start = int(params[P.COLUMN_ORIGIN]) + pixel * int(params[P.COLUMN_STRIDE])
+        columns = slice(max(start, 0), min(start + int(params[P.KERNEL_WIDTH]), int(params[P.MAP_WIDTH])))
+        windows.append([(tap, columns) for tap in table])
+    return windows
+
+
+def _pool(params: Words, arena: Words, call: Call, reduce: Callable[..., npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """`reduce` over each window's cells, int64[block][pixel][8]."""
+    width, stride = int(params[P.WIDTH]), int(params[P.BLOCK_STRIDE]) // 2
+    data = _bytes(arena)
+    size = call.blocks * stride * 8
+    rows = [
+        data[4 * tap : 4 * tap + size].reshape(call.blocks, stride, 8).astype(np.int64)
+        for tap in _taps(params)
+        if tap >= 0
+    ]
+    column = reduce(np.stack(rows), axis=0)
+    pooled = np.empty((call.blocks, width, 8), np.int64)
+    for pixel, window in enumerate(_windows(params, arena, call)):
+        pooled[:, pixel] = reduce(column[:, window[0][1]], axis=1)
+    return pooled
+
+
+def max_pool(params: Words, arena: Words, call: Call) -> None:
+    """Largest value under the window; border cells do not take part."""
+    pooled = _pool(params, arena, call, np.max)
+    low, high = int(params[P.CLAMP_LOW]), int(params[P.CLAMP_HIGH])
+    _store(arena, call, np.clip(pooled, low, high).astype(np.int8))
+
+
+def avg_pool(params: Words, arena: Words, call: Call) -> None:
+    """Σ·2^NUMERATOR_SHIFT / (n·2^DENOMINATOR_SHIFT), rounded once, exactly."""
+    pooled = _pool(params, arena, call, np.sum) << int(params[P.NUMERATOR_SHIFT])
+    top = int(params[P.ROW_ORIGIN]) + call.row * int(params[P.ROW_STRIDE])
+    bottom = min(top + int(params[P.TAPS]), int(params[P.COUNT_BOTTOM]))
+    rows = bottom - max(top, int(params[P.COUNT_TOP]))
+    left = int(params[P.COLUMN_ORIGIN]) + np.arange(int(params[P.WIDTH])) * int(params[P.COLUMN_STRIDE])
+    right = np.minimum(left + int(params[P.KERNEL_WIDTH]), int(params[P.COUNT_RIGHT]))
+    columns = right - np.maximum(left, int(params[P.COUNT_LEFT]))
+    divisor = (rows * columns << int(params[P.DENOMINATOR_SHIFT]))[None, :, None]
+    quotient, rest = np.divmod(pooled, divisor)
+    up = 2 * rest > divisor
+    tie = 2 * rest == divisor
+    up |= tie & ((quotient & 1 == 1) | (params[P.ROUNDING] == Rounding.HALF_UP))
+    low, high = max(-128, int(params[P.CLAMP_LOW])), min(127, int(params[P.CLAMP_HIGH]))
+    _store(arena, call, np.clip(quotient + up, low, high).astype(np.int8))
+
+
+KERNELS: dict[Kernel, Callable[[Words, Words, Call], None]] = {
+    Kernel.CONV: conv,
+    Kernel.ADD: add,
+    Kernel.REQUANTISE: requantise_row,
+    Kernel.MAX_POOL: max_pool,
+    Kernel.AVG_POOL: avg_pool,
+}
+"""Meaning of each kernel function."""

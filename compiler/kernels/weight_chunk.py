@@ -1,0 +1,70 @@
+"""One chunk of a convolution's weights as a core reads it: Γ, bias and non-zero blocks in one run of words.
+
+A chunk serves `blocks` output channel blocks and one range of input channels. Its words:
+
+    0                                  word offset of the first 8x8 block
+    1 … blocks*taps + 1                row pointers: entries of output block b and vertical tap t are
+                                       [pointer[b*taps + t], pointer[b*taps + t + 1])
+    then blocks*8                      int32 bias
+    then one per entry                 word offset of the entry's input pixel from the start of a slot's row
+    (up to a multiple of 16)
+    then 16 per entry                  the 8x8 int8 block, [8 input channels][8 output channels]
+
+An entry is one non-zero block at one horizontal tap, so the inner loop has no special cases: a k x k convolution, a
+1 x 1 one and a matrix product differ only in this list. Zero blocks are simply absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+BLOCK_WORDS = 16
+"""An 8x8 int8 block is one right operand of the 4x8x8 matrix instruction: 64 bytes."""
+
+
+@dataclass(frozen=True)
+class ChunkView:
+    """Where the parts of a chunk lie, in words from its start."""
+
+    pointers: int
+    bias: int
+    offsets: int
+
+    @classmethod
+    def of(cls, blocks: int, taps: int) -> ChunkView:
+        """Positions of the parts that do not depend on how many entries there are."""
+        bias = 1 + blocks * taps + 1
+        return cls(1, bias, bias + 8 * blocks)
+
+
+def chunk_words(blocks: int, taps: int, entries: int) -> int:
+    """Size of a chunk in words."""
+    head = ChunkView.of(blocks, taps).offsets + entries
+    return -(-head // BLOCK_WORDS) * BLOCK_WORDS + entries * BLOCK_WORDS
+
+
+def encode_chunk(
+    pointers: npt.NDArray[np.int32],
+    bias: npt.NDArray[np.int32],
+    offsets: npt.NDArray[np.int32],
+    values: npt.NDArray[np.int8],
+) -> npt.NDArray[np.int32]:
+    """Lay out a chunk.
+
+    `pointers` int32[blocks*taps + 1], `bias` int32[blocks*8], `offsets` int32[entries],
+    `values` int8[entries, 8, 8] with the last axis the output channel.
+    """
+    blocks = bias.size // 8
+    taps = (pointers.size - 1) // blocks
+    view = ChunkView.of(blocks, taps)
+    words = np.zeros(chunk_words(blocks, taps, offsets.size), np.int32)
+    first_block = words.size - offsets.size * BLOCK_WORDS
+    words[0] = first_block
+    words[view.pointers : view.bias] = pointers
+    words[view.bias : view.offsets] = bias
+    words[view.offsets : view.offsets + offsets.size] = offsets
+    words[first_block:] = np.ascontiguousarray(values).view(np.int32).reshape(-1)
+    return words
