@@ -1,4 +1,4 @@
-"""Hypothesis profiles: `HYPOTHESIS_PROFILE=quick|default|deep`. All are deterministic, so that a failure is one everywhere."""
+"""Hypothesis profiles: `HYPOTHESIS_PROFILE=quick|default|deep`. All but `deep` repeat exactly."""
 
 import os
 

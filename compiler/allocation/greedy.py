@@ -8,8 +8,8 @@ First fit in a fixed order: each buffer takes the lowest aligned gap that its al
             offset = end of neighbour, aligned
         place buffer at offset
 
-The order decides everything, and no order is best for all problems, so several are tried: large buffers first (they have
-the fewest gaps to go to), large area first, long-lived first, most constrained first.
+The order decides everything, and no order is best for all problems, so several are tried: large buffers first (they
+have the fewest gaps to go to), large area first, long-lived first, most constrained first.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
 Static memory allocation as data: buffers that live for some steps must lie in one memory without meeting.
 
-A buffer is a rectangle: its width is the half-open interval of steps in which it is live, its height is its size. Solving
-is sliding the rectangles up and down until none overlap and all stay below the capacity. Nothing here knows which memory
-it is: a MemTile, the arena of a core and a DDR scratch area are the same problem at different capacities.
+A buffer is a rectangle: its width is the half-open interval of steps in which it is live, its height is its size.
+Solving is sliding the rectangles up and down until none overlap and all stay below the capacity. Nothing here knows
+which memory it is: a MemTile, the arena of a core and a DDR scratch area are the same problem at different capacities.
 
     Problem((Buffer("x", 0, 2, 512), Buffer("w", 1, 3, 256)), capacity=1024)   ->   Solution({"x": 0, "w": 512}, 768)
 """
