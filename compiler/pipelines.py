@@ -1,0 +1,167 @@
+"""
+The pipeline: one list of passes from the ONNX graph to the array, with the levels as milestones.
+
+    onnx  ->  bsr  ->  mem  ->  aie
+
+Each level is a stage: the passes that end in a module of that level. The module is verified there and a copy is kept,
+so that every level of a compilation can be printed, run and compared. This list is what `blockloom-opt -p` does pass by
+pass: `Pipeline.default(...).spec()` prints it in the syntax of `-p`.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.utils.arg_spec import ArgSpec, ParameterListType, ParameterType
+from xdsl.utils.exceptions import VerifyException
+
+from compiler.errors import InputError
+from compiler.registry import available_passes, full_context
+from compiler.suggestions import unknown
+
+LEVELS = ("onnx", "bsr", "mem", "aie")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The passes whose result is a module of `level`."""
+
+    level: str
+    passes: tuple[ArgSpec, ...]
+
+
+@dataclass(frozen=True)
+class PassRun:
+    """One pass that has just run: the module after it and the seconds it took."""
+
+    name: str
+    level: str
+    seconds: float
+    module: ModuleOp
+
+
+def step(name: str, **options: ParameterType | None) -> ArgSpec:
+    """A pass with the options that are not None: `step("onnx-prune-blocks", ratio=0.5)`."""
+    parameters: dict[str, ParameterListType] = {key: (value,) for key, value in options.items() if value is not None}
+    return ArgSpec(name, parameters)
+
+
+def default_stages(
+    *, target: str = "npu1", sparsity: float = 0.0, calibration: str | None = None, seed: int = 0
+) -> tuple[Stage, ...]:
+    """All of Blockloom in order. Without `sparsity` nothing is pruned; `calibration` names inputs for quantisation."""
+    prune = (step("onnx-prune-blocks", ratio=float(sparsity)),) if sparsity else ()
+    return (
+        Stage(
+            "onnx",
+            (
+                step("onnx-remove-identities"),
+                step("onnx-fold-constants"),
+                step("onnx-fold-batch-norm"),
+                *prune,
+                step("onnx-quantize", calibration=calibration, seed=seed),
+            ),
+        ),
+        Stage(
+            "bsr",
+            (
+                step("convert-onnx-to-bsr"),
+                step("bsr-fuse-clamp"),
+                step("bsr-fuse-add"),
+            ),
+        ),
+        Stage("mem", (step("convert-bsr-to-mem", target=target),)),
+        Stage("aie", (step("convert-mem-to-aie"),)),
+    )
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Stages to run in order. Immutable: make another one with other stages to change anything."""
+
+    stages: tuple[Stage, ...]
+    before_pass: Callable[[str, str], None] | None = field(default=None, compare=False)
+    """Called with level and pass name before each pass, for progress."""
+    after_pass: Callable[[PassRun], None] | None = field(default=None, compare=False)
+    """Called after each pass: the one hook for printing the IR and for timing."""
+
+    @staticmethod
+    def default(
+        *,
+        target: str = "npu1",
+        sparsity: float = 0.0,
+        until: str = "aie",
+        calibration: str | None = None,
+        seed: int = 0,
+        before_pass: Callable[[str, str], None] | None = None,
+        after_pass: Callable[[PassRun], None] | None = None,
+    ) -> Pipeline:
+        """The stages of `default_stages` up to and including level `until`."""
+        if until not in LEVELS:
+            raise InputError(unknown("level", until, LEVELS))
+        if not 0.0 <= sparsity < 1.0:
+            raise InputError(f"sparsity is the fraction of blocks to remove, 0 <= R < 1; {sparsity} was given")
+        stages = default_stages(target=target, sparsity=sparsity, calibration=calibration, seed=seed)
+        return Pipeline(stages[: LEVELS.index(until) + 1], before_pass, after_pass)
+
+    @property
+    def pass_names(self) -> tuple[str, ...]:
+        """All passes in order."""
+        return tuple(spec.name for stage in self.stages for spec in stage.passes)
+
+    def spec(self) -> str:
+        """The whole list as `blockloom-opt -p` takes it."""
+        return ",".join(str(spec) for stage in self.stages for spec in stage.passes)
+
+    def run(self, module: ModuleOp) -> Mapping[str, ModuleOp]:
+        """Rewrite `module` (it becomes the last level) and return the module of every level reached."""
+        prepared = [(stage, [_instantiate(spec) for spec in stage.passes]) for stage in self.stages]
+        context = full_context()
+        modules: dict[str, ModuleOp] = {}
+        with _few_garbage_collections():
+            for index, (stage, passes) in enumerate(prepared):
+                for module_pass in passes:
+                    if self.before_pass is not None:
+                        self.before_pass(stage.level, module_pass.name)
+                    start = time.perf_counter()
+                    module_pass.apply(context, module)
+                    seconds = time.perf_counter() - start
+                    if self.after_pass is not None:
+                        self.after_pass(PassRun(module_pass.name, stage.level, seconds, module))
+                _verify(module, stage.level)
+                last = index == len(prepared) - 1
+                modules[stage.level] = module if last else module.clone()
+        return modules
+
+
+def _instantiate(spec: ArgSpec) -> ModulePass:
+    """Every pass is made before the first one runs, so that a wrong option costs no time."""
+    factories = available_passes()
+    if spec.name not in factories:
+        raise InputError(unknown("pass", spec.name, tuple(factories)))
+    return factories[spec.name]().from_spec(spec)
+
+
+def _verify(module: ModuleOp, level: str) -> None:
+    try:
+        module.verify()
+    except VerifyException as error:
+        error.add_note(f"the module of level '{level}' is wrong after its last pass")
+        raise
+
+
+@contextmanager
+def _few_garbage_collections() -> Generator[None]:
+    """IR is made in bulk and stays alive, so collecting every 700 objects doubles the time of a pass (measured)."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(200_000, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
