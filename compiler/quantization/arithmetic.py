@@ -1,0 +1,98 @@
+"""
+The integer arithmetic of every level, once: shift and round, saturate, requantise, add, average.
+
+A value is `real = q * 2**-position`. All functions take and return numpy integer arrays; sums are carried in 64 bits
+here, and whoever calls them has proved that 32 bits would do. Two roundings
+exist and differ only on exact ties:
+
+    half_even   2.5 -> 2   3.5 -> 4   -2.5 -> -2      ONNX QuantizeLinear, the default
+    half_up     2.5 -> 3   3.5 -> 4   -2.5 -> -2      the DPU: floor(x + 1/2)
+
+Nothing here knows about tensors' shapes or about the IR, so that interpreters, kernel models and tests share it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Rounding: TypeAlias = Literal["half_even", "half_up"]
+Clamp: TypeAlias = tuple[int, int]
+Integers: TypeAlias = npt.NDArray[np.signedinteger[Any]]
+
+INT8_RANGE: Clamp = (-128, 127)
+_WIDEST_SHIFT = 62
+"""A 64-bit value shifted further is zero (right) or saturated (left)."""
+
+
+def round_shift(accumulator: Integers, shift: int, rounding: Rounding = "half_even") -> npt.NDArray[np.int64]:
+    """
+    `accumulator * 2**-shift`, rounded to an integer; a negative shift multiplies, and saturates at 2**62 rather than
+    wrap.
+
+    Half up is one addition before the shift. Half even is the same, except that an even quotient takes one less: a
+    tie then stays below.
+    """
+    wide = accumulator.astype(np.int64)
+    if shift == 0:
+        return wide
+    if shift < 0:
+        left = min(-shift, _WIDEST_SHIFT)
+        limit = np.int64(1) << (_WIDEST_SHIFT - left)
+        return np.clip(wide, -limit, limit) << left
+    right = min(shift, _WIDEST_SHIFT)
+    half = np.int64(1) << (right - 1)
+    if rounding == "half_up":
+        return (wide + half) >> right
+    return (wide + (half - 1) + ((wide >> right) & 1)) >> right
+
+
+def saturate_int8(values: Integers, clamp: Clamp = INT8_RANGE) -> npt.NDArray[np.int8]:
+    """Values outside `clamp`, itself within int8, become its nearest end."""
+    return np.clip(values, clamp[0], clamp[1]).astype(np.int8)
+
+
+def requantise(
+    accumulator: Integers, shift: int, rounding: Rounding = "half_even", clamp: Clamp = INT8_RANGE
+) -> npt.NDArray[np.int8]:
+    """An accumulator as int8, `shift` binary places coarser."""
+    return saturate_int8(round_shift(accumulator, shift, rounding), clamp)
+
+
+def add_int8(
+    left: Integers,
+    left_position: int,
+    right: Integers,
+    right_position: int,
+    position: int,
+    rounding: Rounding = "half_even",
+    clamp: Clamp = INT8_RANGE,
+) -> npt.NDArray[np.int8]:
+    """The sum of two fixed-point arrays at `position`: both brought to the finer position, then rounded once."""
+    finer = max(left_position, right_position)
+    total = (left.astype(np.int64) << (finer - left_position)) + (right.astype(np.int64) << (finer - right_position))
+    return requantise(total, finer - position, rounding, clamp)
+
+
+def average(
+    total: Integers,
+    count: Integers | int,
+    shift: int,
+    rounding: Rounding = "half_even",
+    clamp: Clamp = INT8_RANGE,
+) -> npt.NDArray[np.int8]:
+    """
+    `total / count * 2**-shift` as an exact fraction, rounded once. `count` is positive and broadcasts.
+
+    The quotient is floored; what is left over, doubled, against the divisor says on which side of the tie it lies.
+    """
+    numerator = total.astype(np.int64) << max(-shift, 0)
+    divisor = np.asarray(count, dtype=np.int64) << max(shift, 0)
+    quotient, remainder = np.divmod(numerator, divisor)
+    doubled = 2 * remainder
+    up = doubled >= divisor
+    if rounding == "half_even":
+        up &= (doubled > divisor) | ((quotient & 1) == 1)
+    return saturate_int8(quotient + up, clamp)

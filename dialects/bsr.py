@@ -1,0 +1,167 @@
+"""
+The block-sparse level: int8 networks whose numbers are all decided, before anything is decided about the machine.
+
+A value is a builtin int8 tensor with its binary position as encoding (`dialects.bsr_attributes`). Weights are one
+constant: Γ, the mask of the 8×8 channel blocks that hold anything, and the values of those blocks; dense weights are
+the same op with a full Γ. Zero blocks are found, never declared. Every op rounds once, saturates to int8 and then
+clamps, so one op is one trip of its output through the array.
+
+Arithmetic (`compiler.quantization.arithmetic`), with p() the position of a type and acc an int32:
+    conv2d, gemm   acc = Σ x·w + bias, the bias at p(x) + p(w);  y = clamp(int8(round(acc · 2^-(p(x) + p(w) - p(y)))))
+    add            y = clamp(int8(round(a + b))), both operands brought to the finer position first
+    avg_pool       y = clamp(int8(round(Σ x / n · 2^(p(y) - p(x)))), an exact fraction, rounded once
+
+A function is `func.func @main` on ONNX's shapes. What the array cannot do is a `bsr.host` with the reason, and so are
+the quantisation of the network's input and the dequantisation of its output. Locations are ONNX node names. The
+discardable attribute `bsr.tensor` on an op names the tensor of the quantised ONNX graph (the output of its
+QuantizeLinear) that the op's result equals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.dialects.builtin import StringAttr, TensorType
+from xdsl.ir import Attribute, Dialect, SSAValue
+from xdsl.irdl import irdl_op_definition, prop_def, var_operand_def, var_result_def
+from xdsl.utils.exceptions import VerifyException
+
+from dialects.blob import BlobAttr
+from dialects.bsr_attributes import (
+    BLOCK,
+    Blocks,
+    BlocksAttr,
+    FixedAttr,
+    FixedTensorType,
+    Rounding,
+    blocks_of,
+    fixed_type,
+    is_fixed,
+    position_of,
+    shape_of,
+    weights_type,
+)
+from dialects.bsr_base import FULL_RANGE, TENSOR_NAME, BsrOp, RoundingOp, window_shape
+from dialects.bsr_contract import Conv2dOp, GemmOp
+from dialects.bsr_maps import (
+    AddOp,
+    ClampOp,
+    ConcatOp,
+    PadOp,
+    RequantiseOp,
+    ReshapeOp,
+)
+from dialects.bsr_pools import AvgPoolOp, MaxPoolOp
+from dialects.bsr_weights import CONSTANT, WeightsOp, array_of
+from dialects.constants import constant_attribute
+
+__all__ = [
+    "BLOCK",
+    "FULL_RANGE",
+    "TENSOR_NAME",
+    "AddOp",
+    "AvgPoolOp",
+    "Blocks",
+    "BlocksAttr",
+    "BsrDialect",
+    "BsrOp",
+    "ClampOp",
+    "ConcatOp",
+    "Conv2dOp",
+    "FixedAttr",
+    "FixedTensorType",
+    "GemmOp",
+    "HostOp",
+    "MaxPoolOp",
+    "PadOp",
+    "RequantiseOp",
+    "ReshapeOp",
+    "Rounding",
+    "RoundingOp",
+    "WeightsOp",
+    "blocks_of",
+    "fixed_type",
+    "is_fixed",
+    "position_of",
+    "shape_of",
+    "weights_type",
+    "window_shape",
+]
+
+
+@irdl_op_definition
+class HostOp(BsrOp):
+    """
+    Part of the network that runs on the host: an ONNX model, executed by ONNX Runtime, and why the array does not run
+    it.
+
+        %y = bsr.host(%x) {model = #bsr.blob<"softmaxout_1", "…">, node = "softmax",
+                           operator = "DequantizeLinear, Softmax", reason = "Softmax is computed in floating point"}
+             : (tensor<1x1000xi8, #bsr.fixed<3>>) -> tensor<1x1000xf32>
+
+    Operands and results are the model's inputs and outputs in order: int8 tensors are its int8 tensors, the others
+    are as ONNX has them.
+    """
+
+    name = "bsr.host"
+
+    inputs = var_operand_def(TensorType)
+    model = prop_def(CONSTANT)
+    node = prop_def(StringAttr)
+    operator = prop_def(StringAttr)
+    reason = prop_def(StringAttr)
+    outputs = var_result_def(TensorType)
+
+    assembly_format = "`(` $inputs `)` attr-dict `:` functional-type(operands, results)"
+
+    def __init__(
+        self,
+        inputs: Sequence[SSAValue],
+        result_types: Sequence[Attribute],
+        *,
+        model: bytes,
+        key: str,
+        node: str,
+        operator: str,
+        reason: str,
+    ):
+        """`model` is a serialised ModelProto; a large one becomes the blob `key`."""
+        super().__init__(
+            operands=[list(inputs)],
+            result_types=[list(result_types)],
+            properties={
+                "model": constant_attribute(np.frombuffer(model, np.uint8), key),
+                "node": StringAttr(node),
+                "operator": StringAttr(operator),
+                "reason": StringAttr(reason),
+            },
+        )
+
+    def model_bytes(self) -> bytes:
+        """The serialised ONNX ModelProto."""
+        return array_of(self.model).tobytes()
+
+    def verify_(self) -> None:
+        if not self.reason.data:
+            raise VerifyException("a host segment says why it is one: reason is empty")
+
+
+BsrDialect = Dialect(
+    "bsr",
+    [
+        WeightsOp,
+        Conv2dOp,
+        GemmOp,
+        AddOp,
+        MaxPoolOp,
+        AvgPoolOp,
+        ConcatOp,
+        ClampOp,
+        RequantiseOp,
+        PadOp,
+        ReshapeOp,
+        HostOp,
+    ],
+    [FixedAttr, BlocksAttr, BlobAttr],
+)

@@ -1,0 +1,254 @@
+"""The ops of the `bsr` level without weights or windows: sum, concatenation, changes of range, position or shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from xdsl.dialects.builtin import StringAttr
+from xdsl.ir import SSAValue
+from xdsl.irdl import (
+    irdl_op_definition,
+    operand_def,
+    prop_def,
+    result_def,
+    var_operand_def,
+)
+from xdsl.utils.exceptions import VerifyException
+
+from dialects.bsr_attributes import MAP, VECTOR_OR_MAP, Rounding, fixed_type, int_array, position_of, shape_of
+from dialects.bsr_base import (
+    FULL_RANGE,
+    INTS,
+    BsrOp,
+    RoundingOp,
+    four_of,
+    pair_of,
+    verify_clamp,
+    verify_length,
+    verify_same_position,
+    verify_shape,
+    window_shape,
+)
+
+WIDEST_ALIGNMENT = 22
+"""Two int8 whose positions differ by at most this much have a sum that fits 32 bits with room: 2**7 * 2**22 < 2**30."""
+
+
+@irdl_op_definition
+class AddOp(RoundingOp):
+    """
+    The sum of two maps of one shape, rounded once.
+
+        %y = bsr.add(%a, %b) {clamp = array<i64: 0, 127>}
+             : (tensor<1x64x56x56xi8, #bsr.fixed<5>>, tensor<1x64x56x56xi8, #bsr.fixed<4>>)
+             -> tensor<1x64x56x56xi8, #bsr.fixed<4>>
+    """
+
+    name = "bsr.add"
+
+    left = operand_def(VECTOR_OR_MAP)
+    right = operand_def(VECTOR_OR_MAP)
+    result = result_def(VECTOR_OR_MAP)
+
+    assembly_format = "`(` $left `,` $right `)` attr-dict `:` functional-type(operands, results)"
+
+    def __init__(
+        self,
+        left: SSAValue,
+        right: SSAValue,
+        position: int,
+        *,
+        clamp: tuple[int, int] = FULL_RANGE,
+        rounding: Rounding = "half_even",
+    ):
+        super().__init__(
+            operands=[left, right],
+            properties={"clamp": int_array(clamp), "rounding": StringAttr(rounding)},
+            result_types=[fixed_type(shape_of(left.type), position)],
+        )
+
+    def verify_(self) -> None:
+        super().verify_()
+        verify_shape("the second operand", shape_of(self.right.type), shape_of(self.left.type))
+        verify_shape("the result", shape_of(self.result.type), shape_of(self.left.type))
+        apart = abs(position_of(self.left.type) - position_of(self.right.type))
+        if apart > WIDEST_ALIGNMENT:
+            raise VerifyException(f"the operands' positions are {apart} apart; a 32-bit sum allows {WIDEST_ALIGNMENT}")
+
+
+@irdl_op_definition
+class ConcatOp(RoundingOp):
+    """
+    Maps one after the other along the channels; each is rounded to the result's position (a left shift saturates).
+
+        %y = bsr.concat(%a, %b)
+             : (tensor<1x64x27x27xi8, #bsr.fixed<5>>, tensor<1x64x27x27xi8, #bsr.fixed<4>>)
+             -> tensor<1x128x27x27xi8, #bsr.fixed<4>>
+    """
+
+    name = "bsr.concat"
+
+    inputs = var_operand_def(MAP)
+    result = result_def(MAP)
+
+    assembly_format = "`(` $inputs `)` attr-dict `:` functional-type(operands, results)"
+
+    def __init__(
+        self,
+        inputs: Sequence[SSAValue],
+        position: int,
+        *,
+        clamp: tuple[int, int] = FULL_RANGE,
+        rounding: Rounding = "half_even",
+    ):
+        shapes = [shape_of(value.type) for value in inputs]
+        super().__init__(
+            operands=[list(inputs)],
+            properties={"clamp": int_array(clamp), "rounding": StringAttr(rounding)},
+            result_types=[fixed_type((1, sum(shape[1] for shape in shapes), *shapes[0][2:]), position)],
+        )
+
+    def verify_(self) -> None:
+        super().verify_()
+        if not self.inputs:
+            raise VerifyException("concat needs at least one operand")
+        shapes = [shape_of(value.type) for value in self.inputs]
+        for index, shape in enumerate(shapes):
+            verify_shape(f"operand {index}", (shape[0], *shape[2:]), (1, *shapes[0][2:]))
+        expected = (1, sum(shape[1] for shape in shapes), *shapes[0][2:])
+        verify_shape("the result", shape_of(self.result.type), expected)
+
+
+@irdl_op_definition
+class ClampOp(BsrOp):
+    """
+    Values outside the range become its ends; the position stays. `bsr-fuse-clamp` moves it into the producer.
+
+        %y = bsr.clamp(%x) {clamp = array<i64: 0, 127>}
+             : (tensor<1x64x56x56xi8, #bsr.fixed<4>>) -> tensor<1x64x56x56xi8, #bsr.fixed<4>>
+    """
+
+    name = "bsr.clamp"
+
+    input = operand_def(VECTOR_OR_MAP)
+    clamp_attr = prop_def(INTS, prop_name="clamp")
+    result = result_def(VECTOR_OR_MAP)
+
+    assembly_format = "`(` $input `)` attr-dict `:` functional-type(operands, results)"
+
+    def __init__(self, input: SSAValue, clamp: tuple[int, int]):
+        super().__init__(operands=[input], properties={"clamp": int_array(clamp)}, result_types=[input.type])
+
+    @property
+    def clamp(self) -> tuple[int, int]:
+        """Smallest and largest int8 that leave this op."""
+        return pair_of(self.clamp_attr)
+
+    def verify_(self) -> None:
+        verify_clamp(self.clamp_attr)
+        verify_shape("the result", shape_of(self.result.type), shape_of(self.input.type))
+        verify_same_position("clamp", self.input.type, self.result.type)
+
+
+@irdl_op_definition
+class RequantiseOp(RoundingOp):
+    """
+    The same values at another position: rounded if coarser, saturated if finer.
+
+        %y = bsr.requantise(%x)
+             : (tensor<1x64x56x56xi8, #bsr.fixed<5>>) -> tensor<1x64x56x56xi8, #bsr.fixed<4>>
+    """
+
+    name = "bsr.requantise"
+
+    input = operand_def(VECTOR_OR_MAP)
+    result = result_def(VECTOR_OR_MAP)
+
+    assembly_format = "`(` $input `)` attr-dict `:` functional-type(operands, results)"
+
+    def __init__(
+        self,
+        input: SSAValue,
+        position: int,
+        *,
+        clamp: tuple[int, int] = FULL_RANGE,
+        rounding: Rounding = "half_even",
+    ):
+        super().__init__(
+            operands=[input],
+            properties={"clamp": int_array(clamp), "rounding": StringAttr(rounding)},
+            result_types=[fixed_type(shape_of(input.type), position)],
+        )
+
+    @property
+    def shift(self) -> int:
+        """Binary places to the right; negative is to the left."""
+        return position_of(self.input.type) - position_of(self.result.type)
+
+    def verify_(self) -> None:
+        super().verify_()
+        verify_shape("the result", shape_of(self.result.type), shape_of(self.input.type))
+
+
+@irdl_op_definition
+class PadOp(BsrOp):
+    """
+    Zeros around a map: top, left, bottom, right.
+
+        %y = bsr.pad(%x) {pads = array<i64: 1, 1, 1, 1>}
+             : (tensor<1x64x56x56xi8, #bsr.fixed<4>>) -> tensor<1x64x58x58xi8, #bsr.fixed<4>>
+    """
+
+    name = "bsr.pad"
+
+    input = operand_def(MAP)
+    pads_attr = prop_def(INTS, prop_name="pads")
+    result = result_def(MAP)
+
+    assembly_format = "`(` $input `)` attr-dict `:` functional-type(operands, results)"
+
+    def __init__(self, input: SSAValue, pads: tuple[int, int, int, int]):
+        shape = window_shape(input.type, shape_of(input.type)[1], (1, 1), (1, 1), pads)
+        super().__init__(
+            operands=[input],
+            properties={"pads": int_array(pads)},
+            result_types=[fixed_type(shape, position_of(input.type))],
+        )
+
+    @property
+    def pads(self) -> tuple[int, int, int, int]:
+        """Zeros around the map: top, left, bottom, right."""
+        return four_of(self.pads_attr)
+
+    def verify_(self) -> None:
+        verify_length("pads", self.pads_attr, 4, 0)
+        expected = window_shape(self.input.type, shape_of(self.input.type)[1], (1, 1), (1, 1), self.pads)
+        verify_shape("the result", shape_of(self.result.type), expected)
+        verify_same_position("pad", self.input.type, self.result.type)
+
+
+@irdl_op_definition
+class ReshapeOp(BsrOp):
+    """
+    The same integers in NCHW order under another shape.
+
+        %y = bsr.reshape(%x)
+             : (tensor<1x512x7x7xi8, #bsr.fixed<4>>) -> tensor<1x25088xi8, #bsr.fixed<4>>
+    """
+
+    name = "bsr.reshape"
+
+    input = operand_def(VECTOR_OR_MAP)
+    result = result_def(VECTOR_OR_MAP)
+
+    assembly_format = "`(` $input `)` attr-dict `:` functional-type(operands, results)"
+
+    def __init__(self, input: SSAValue, shape: Sequence[int]):
+        super().__init__(operands=[input], result_types=[fixed_type(shape, position_of(input.type))])
+
+    def verify_(self) -> None:
+        source, result = shape_of(self.input.type), shape_of(self.result.type)
+        if prod(source) != prod(result):
+            raise VerifyException(f"{list(source)} has {prod(source)} elements, {list(result)} has {prod(result)}")
+        verify_same_position("reshape", self.input.type, self.result.type)
