@@ -208,7 +208,7 @@ class OnnxOp(IRDLOperation):
 
 @irdl_op_definition
 class ConstantOp(OnnxOp):
-    """A known tensor, be it a node or an initialiser: `onnx.Constant {value = dense<1> : tensor<2xi8>} : tensor<2xi8>`"""
+    """A known tensor, node or initialiser: `onnx.Constant {value = dense<1> : tensor<2xi8>} : tensor<2xi8>`"""
 
     name = "onnx.Constant"
 

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xdsl.context import Context
 from xdsl.dialects.builtin import (
-    ArrayAttr,
     Builtin,
     DenseArrayBase,
     FloatAttr,
