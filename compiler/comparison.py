@@ -1,0 +1,107 @@
+"""
+Comparing what two levels computed: exact, by tensor name, with the first difference located.
+
+Every comparison is of bytes. A float output after a host segment is computed by the same host code from the same int8
+values, so it must be the same bit for bit as well, not-a-number included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first differing element of the first differing tensor, in the order of the graph."""
+
+    tensor: str
+    index: tuple[int, ...]
+    expected: float
+    found: float
+    differing: int
+    elements: int
+
+    def __str__(self) -> str:
+        where = ", ".join(str(position) for position in self.index)
+        return (
+            f"'{self.tensor}'[{where}] is {self.found:g}, expected {self.expected:g} "
+            f"({self.differing} of {self.elements} values differ)"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One level against another: how much was compared and what differed."""
+
+    level: str
+    against: str
+    outputs: int
+    tensors: int
+    values: int
+    differences: int
+    seed: int
+    seconds: float
+    first: Difference | None = None
+
+    def __str__(self) -> str:
+        line = (
+            f"{self.level:<9} = {self.against}: {self.outputs} outputs, {self.tensors} tensors, {self.values} values "
+            f"compared, {self.differences} differences, seed {self.seed}, {self.seconds:.1f} s"
+        )
+        return line if self.first is None else f"{line}\n          first difference: {self.first}"
+
+
+def compare(
+    level: str,
+    found: tuple[Arrays, Arrays],
+    against: str,
+    expected: tuple[Arrays, Arrays],
+    *,
+    seed: int,
+    seconds: float,
+) -> Comparison:
+    """
+    Compare (outputs, named tensors) of a level with those expected.
+
+    Outputs are the same in number and order by construction of the levels; of the named tensors those are compared that
+    both have, since fusion and mapping leave some of them without a place of their own.
+    """
+    found_outputs, found_tensors = found
+    expected_outputs, expected_tensors = expected
+    assert list(found_outputs) == list(expected_outputs), (
+        f"level {level} has outputs {list(found_outputs)}, {against} has {list(expected_outputs)}"
+    )
+    named = [name for name in expected_tensors if name in found_tensors]
+    pairs = [(name, expected_tensors[name], found_tensors[name]) for name in named]
+    pairs += [(name, expected_outputs[name], found_outputs[name]) for name in found_outputs]
+    values, differences, first = 0, 0, None
+    for name, wanted, got in pairs:
+        difference = first_difference(name, wanted, got)
+        values += wanted.size
+        if difference is not None:
+            differences += difference.differing
+            first = first or difference
+    return Comparison(level, against, len(found_outputs), len(named), values, differences, seed, seconds, first)
+
+
+def first_difference(tensor: str, expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> Difference | None:
+    """Where `found` is not `expected`, bit for bit; None when it is. Shapes that only differ by ones are the same."""
+    assert expected.dtype == found.dtype, f"'{tensor}' is {found.dtype}, expected {expected.dtype}"
+    assert expected.size == found.size, f"'{tensor}' has shape {found.shape}, expected {expected.shape}"
+    width = expected.dtype.itemsize
+    wanted_bytes = np.ascontiguousarray(expected).reshape(-1).view(np.uint8).reshape(-1, width)
+    found_bytes = np.ascontiguousarray(found).reshape(-1).view(np.uint8).reshape(-1, width)
+    differs = np.flatnonzero((wanted_bytes != found_bytes).any(axis=1))
+    if differs.size == 0:
+        return None
+    at = int(differs[0])
+    index = tuple(int(position) for position in np.unravel_index(at, expected.shape))
+    wanted, got = expected.reshape(-1)[at], found.reshape(-1)[at]
+    return Difference(tensor, index, float(wanted), float(got), int(differs.size), expected.size)
