@@ -64,7 +64,7 @@ __all__ = [
     "AvgPoolOp",
     "Blocks",
     "BlocksAttr",
-    "BsrDialect",
+    "Bsr",
     "BsrOp",
     "ClampOp",
     "ConcatOp",
@@ -147,7 +147,7 @@ class HostOp(BsrOp):
             raise VerifyException("a host segment says why it is one: reason is empty")
 
 
-BsrDialect = Dialect(
+Bsr = Dialect(
     "bsr",
     [
         WeightsOp,
