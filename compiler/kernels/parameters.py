@@ -1,4 +1,5 @@
-"""The parameter block: the words that tell the persistent core program what one launch asks of it.
+"""
+The parameter block: the words that tell the persistent core program what one launch asks of it.
 
 A launch is data. Every core runs the same program; what differs is this block of 64 words, which arrives by DMA
 before the launch's data. All offsets are in 32-bit words of the core's arena, all rows are rows of the core's input

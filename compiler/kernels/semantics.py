@@ -1,4 +1,5 @@
-"""What each kernel function computes, in numpy: the definition its MLIR body is tested against.
+"""
+What each kernel function computes, in numpy: the definition its MLIR body is tested against.
 
 A kernel sees the parameter buffer (parameters, then the row table), the arena, and the scalars of this call:
 
@@ -146,7 +147,9 @@ def _windows(params: Words, arena: Words, call: Call) -> list[list[tuple[int, sl
     return windows
 
 
-def _pool(params: Words, arena: Words, call: Call, reduce: Callable[..., npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+def _pool(
+    params: Words, arena: Words, call: Call, reduce: Callable[..., npt.NDArray[np.int64]]
+) -> npt.NDArray[np.int64]:
     """`reduce` over each window's cells, int64[block][pixel][8]."""
     width, stride = int(params[P.WIDTH]), int(params[P.BLOCK_STRIDE]) // 2
     data = _bytes(arena)

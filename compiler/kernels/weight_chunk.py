@@ -1,4 +1,5 @@
-"""One chunk of a convolution's weights as a core reads it: Γ, bias and non-zero blocks in one run of words.
+"""
+One chunk of a convolution's weights as a core reads it: Γ, bias and non-zero blocks in one run of words.
 
 A chunk serves `blocks` output channel blocks and one range of input channels. Its words:
 
@@ -52,7 +53,8 @@ def encode_chunk(
     offsets: npt.NDArray[np.int32],
     values: npt.NDArray[np.int8],
 ) -> npt.NDArray[np.int32]:
-    """Lay out a chunk.
+    """
+    Lay out a chunk.
 
     `pointers` int32[blocks*taps + 1], `bias` int32[blocks*8], `offsets` int32[entries],
     `values` int8[entries, 8, 8] with the last axis the output channel.

@@ -1,0 +1,51 @@
+"""A network as the planners see it: maps by number, steps in order. No IR, no values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.tiling.layer import Layer, MapShape
+
+
+@dataclass(frozen=True)
+class ArrayStep:
+    """Layers that together produce one map: one layer, or one per input of a concatenation."""
+
+    name: str
+    parts: tuple[tuple[Layer, tuple[int, ...]], ...]
+    """Each layer with the numbers of its input maps."""
+    output: int
+
+
+@dataclass(frozen=True)
+class HostStep:
+    """Work between invocations of the array: reads and writes maps in DDR."""
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+Step = ArrayStep | HostStep
+
+
+def inputs_of(step: Step) -> tuple[int, ...]:
+    """Maps that a step reads, each once, in order."""
+    if isinstance(step, HostStep):
+        return step.inputs
+    return tuple(dict.fromkeys(number for _, inputs in step.parts for number in inputs))
+
+
+def outputs_of(step: Step) -> tuple[int, ...]:
+    """Maps that a step writes."""
+    return step.outputs if isinstance(step, HostStep) else (step.output,)
+
+
+@dataclass(frozen=True)
+class Network:
+    """`maps[n]` is the shape of map n; a map is written by at most one step, graph inputs by none."""
+
+    maps: tuple[MapShape, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+    """Maps the caller wants in DDR at the end."""

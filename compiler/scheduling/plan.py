@@ -1,0 +1,105 @@
+"""
+What scheduling decides: buffers with a place, and for each step the bands in which it runs.
+
+A band is a run of output rows that the MemTiles can hold together with what they need; most steps have one. Its input
+maps are read where they lie in the MemTiles, or filled from DDR first; its output stays, or is spilled to DDR, or both.
+Time is counted in bands, and a buffer's life is an interval of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.scheduling.network import HostStep
+from compiler.scheduling.stripes import Stripes
+from compiler.tiling.launch import Launch
+from compiler.tiling.layer import MapShape, Range
+
+
+@dataclass(frozen=True)
+class MapBuffer:
+    """A map in DDR (`stripes` is None) or striped over the MemTiles at one address, the same in every column."""
+
+    name: str
+    number: int
+    shape: MapShape
+    stripes: Stripes | None
+    address: int
+    size: int
+    """Bytes, in DDR or in each MemTile."""
+    live: Range
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Space in every MemTile through which weights pass: `slots` chunks of `slot_words`."""
+
+    address: int
+    slot_words: int
+    slots: int
+    live: Range
+
+    @property
+    def size(self) -> int:
+        """Bytes in each MemTile."""
+        return 4 * self.slot_words * self.slots
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Whole rows of a map between DDR and one MemTile: a fill, or a spill if `to_ddr`."""
+
+    ddr: MapBuffer
+    memtile: MapBuffer
+    column: int
+    rows: Range
+    to_ddr: bool
+
+
+@dataclass(frozen=True)
+class PlannedLaunch:
+    """A launch with the buffers it reads, in the order of its operands, and writes."""
+
+    launch: Launch
+    inputs: tuple[MapBuffer, ...]
+    output: MapBuffer
+
+
+@dataclass(frozen=True)
+class Band:
+    """Fills, then launches, then spills."""
+
+    fills: tuple[Transfer, ...]
+    launches: tuple[PlannedLaunch, ...]
+    spills: tuple[Transfer, ...]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One array step as it runs on the whole array."""
+
+    name: str
+    bands: tuple[Band, ...]
+    ring: Ring | None
+
+
+@dataclass(frozen=True)
+class HostSegment:
+    """A host step with the DDR buffers of its maps."""
+
+    step: HostStep
+    inputs: tuple[MapBuffer, ...]
+    outputs: tuple[MapBuffer, ...]
+
+
+@dataclass(frozen=True)
+class ProgramPlan:
+    """Everything the memory level says."""
+
+    buffers: tuple[MapBuffer, ...]
+    parameters_address: int
+    """Parameter blocks of all core rows, then one scratch word per core row, in every MemTile."""
+    segments: tuple[Segment | HostSegment, ...]
+    ddr_maps: dict[int, MapBuffer]
+    memtile_height: int
+    """Bytes in use in each MemTile."""

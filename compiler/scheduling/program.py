@@ -1,0 +1,165 @@
+"""From a network to a program: residency, addresses, and each step as bands of fills, launches and spills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compiler.allocation.allocate import allocate
+from compiler.allocation.problem import Buffer, Problem, Solution
+from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import Kernel
+from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
+from compiler.scheduling.plan import (
+    Band,
+    HostSegment,
+    MapBuffer,
+    PlannedLaunch,
+    ProgramPlan,
+    Ring,
+    Segment,
+    Transfer,
+)
+from compiler.scheduling.residency import (
+    PARAMETERS,
+    Choice,
+    Draft,
+    Residency,
+    band_name,
+    fill_name,
+    map_name,
+    ring_name,
+    ring_shape,
+)
+from compiler.scheduling.stripes import Stripes
+from compiler.tiling.conv import plan_conv
+from compiler.tiling.launch import Launch
+from compiler.tiling.layer import Layer, Range
+from compiler.tiling.pointwise import plan_pointwise
+
+DDR_BYTES = 4 << 30
+"""DDR of the published system; descriptors address far more."""
+
+
+def plan_layer(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> list[Launch]:
+    """Launches of any layer."""
+    planner = plan_conv if layer.kernel is Kernel.CONV else plan_pointwise
+    return planner(layer, chip, column_rows)
+
+
+def _ddr_maps(network: Network, draft: Draft) -> dict[int, MapBuffer]:
+    """A place in DDR for every map that passes through it; inputs live from the start, outputs to the end."""
+    end = max((stop for _, stop in draft.times), default=1)
+    lives: dict[int, list[int]] = {number: [0, 1] for number in draft.in_ddr}
+    for (start, stop), step in zip(draft.times, network.steps, strict=True):
+        for number in outputs_of(step):
+            if number in lives:
+                lives[number] = [start, max(stop, lives[number][1])]
+        for number in inputs_of(step):
+            if number in lives:
+                lives[number][1] = max(stop, lives[number][1])
+    for number in network.outputs:
+        lives[number][1] = end
+    buffers = [Buffer(map_name(n), low, high, network.maps[n].bytes) for n, (low, high) in sorted(lives.items())]
+    solution = allocate(Problem(tuple(buffers), DDR_BYTES), "DDR")
+    return {
+        n: MapBuffer(
+            f"ddr{n}", n, network.maps[n], None, solution.offsets[map_name(n)], network.maps[n].bytes, (low, high)
+        )
+        for n, (low, high) in sorted(lives.items())
+    }
+
+
+class _Program:
+    """Builds segments; holds what they share."""
+
+    def __init__(self, residency: Residency, choice: Choice, draft: Draft, solution: Solution):
+        self.residency = residency
+        self.network = residency.network
+        self.choice = choice
+        self.draft = draft
+        self.solution = solution
+        self.lives = {buffer.name: buffer for buffer in draft.problem.buffers}
+        self.ddr = _ddr_maps(residency.network, draft)
+        self.resident: dict[int, MapBuffer] = {}
+        self.buffers: list[MapBuffer] = list(self.ddr.values())
+
+    def _buffer(self, name: str, number: int, stripes: Stripes, place: str) -> MapBuffer:
+        """A MemTile buffer for map `number` at the address of the allocated buffer `place`."""
+        life = self.lives[place]
+        buffer = MapBuffer(
+            name,
+            number,
+            self.network.maps[number],
+            stripes,
+            self.solution.offsets[place],
+            life.size,
+            (life.lower, life.upper),
+        )
+        self.buffers.append(buffer)
+        return buffer
+
+    def _transfers(self, memtile: MapBuffer, to_ddr: bool) -> tuple[Transfer, ...]:
+        assert memtile.stripes is not None, "transfers are between DDR and MemTiles"
+        return tuple(
+            Transfer(self.ddr[memtile.number], memtile, column, rows, to_ddr)
+            for column, rows in enumerate(memtile.stripes)
+            if rows[1] > rows[0]
+        )
+
+    def _band(self, index: int, step: ArrayStep, offset: int, stripes: Stripes, banded: bool) -> Band:
+        inputs: dict[int, MapBuffer] = {}
+        fills: list[Transfer] = []
+        for number in inputs_of(step):
+            place = fill_name(index, number, offset)
+            if (index, number) not in self.draft.filled:
+                inputs[number] = self.resident[number]
+            elif place in self.lives:
+                needed = self.residency.needed(step, number, stripes)
+                inputs[number] = self._buffer(f"{place}.{step.name}", number, needed, place)
+                fills += self._transfers(inputs[number], to_ddr=False)
+        if banded:
+            place = band_name(index, offset)
+            output = self._buffer(f"{place}.{step.name}", step.output, stripes, place)
+        else:
+            root = self.draft.shared.get(step.output, step.output)
+            output = self._buffer(step.name, step.output, stripes, map_name(root))
+            self.resident[step.output] = output
+        launches = tuple(
+            PlannedLaunch(launch, tuple(inputs[n] for n in step.parts[part][1] if n in inputs), output)
+            for part, launch in self.residency.band_launches(index, self.choice.bands[index])[offset]
+        )
+        spills = self._transfers(output, to_ddr=True) if step.output in self.draft.in_ddr else ()
+        return Band(tuple(fills), launches, spills)
+
+    def segment(self, index: int, step: Step) -> Segment | HostSegment:
+        """One step, with its buffers."""
+        if not isinstance(step, ArrayStep):
+            return HostSegment(step, tuple(self.ddr[n] for n in step.inputs), tuple(self.ddr[n] for n in step.outputs))
+        bands = self.residency.band_stripes(step, self.choice.bands[index])
+        ring = None
+        if ring_name(index) in self.lives:
+            slot, slots = ring_shape(self.residency.band_launches(index, self.choice.bands[index]))
+            ring = Ring(self.solution.offsets[ring_name(index)], slot, slots, self.draft.times[index])
+        return Segment(
+            step.name,
+            tuple(self._band(index, step, i, stripes, len(bands) > 1) for i, stripes in enumerate(bands)),
+            ring,
+        )
+
+
+def plan_program(network: Network, chip: Chip) -> ProgramPlan:
+    """Plan a whole network. Raises CapacityError if a layer fits neither a core nor, row by row, the MemTiles."""
+
+    def plan(layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
+        return plan_layer(layer, chip, column_rows)
+
+    residency = Residency(network, chip, plan)
+    program = _Program(residency, *residency.solve())
+    segments = tuple(program.segment(index, step) for index, step in enumerate(network.steps))
+    return ProgramPlan(
+        tuple(program.buffers),
+        program.solution.offsets[PARAMETERS],
+        segments,
+        program.ddr,
+        program.solution.height,
+    )

@@ -1,0 +1,130 @@
+"""
+A launch: one trip of some output rows of a layer through the cores, fully decided.
+
+A launch says which core computes which output rows and channel blocks, how its input arrives (rows in a ring of
+slots), how its weights are cut into chunks, and where each of these lies in the core's arena. Everything below this
+level only spells it out: access windows at the memory level, descriptors and parameters at the array level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import CORE_PARAMETER_WORDS
+from compiler.tiling.layer import Layer, MapShape, Range
+
+OUTPUT_SLACK_WORDS = 8
+"""A group of four pixels may overhang the last row by three: 24 bytes, kept to a multiple of 32."""
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Which columns and rows of the input map are sent: `left` zeros, `columns` pixels, `right` zeros."""
+
+    left: int
+    columns: int
+    right: int
+    column_step: int = 1
+    row_step: int = 1
+
+    @property
+    def width(self) -> int:
+        """Pixels of a row as it arrives in the core."""
+        return self.left + self.columns + self.right
+
+
+@dataclass(frozen=True)
+class Arena:
+    """Core memory of one launch, in words from the arena's start."""
+
+    input_slot: int
+    input_slots: int
+    weight_slot: int
+    weight_slots: int
+    output_slot: int
+    output_slots: int
+    partial_row: int
+    """Partial sums of one output row; 0 where input channels are not split."""
+    partial_rows: int
+
+    @property
+    def weight_base(self) -> int:
+        """Weights follow the input ring."""
+        return self.input_slot * self.input_slots
+
+    @property
+    def output_base(self) -> int:
+        """Output slots follow the weights."""
+        return self.weight_base + self.weight_slot * self.weight_slots
+
+    @property
+    def partial_base(self) -> int:
+        """Partial sums come last."""
+        return self.output_base + self.output_slot * self.output_slots
+
+    @property
+    def words(self) -> int:
+        """Words in use."""
+        return self.partial_base + self.partial_row * self.partial_rows
+
+
+def arena_words(chip: Chip) -> int:
+    """Words of core memory that launches may use: what stack and parameters leave."""
+    return (chip.core_memory_bytes - chip.core_stack_bytes) // 4 - CORE_PARAMETER_WORDS
+
+
+@dataclass(frozen=True)
+class CoreWork:
+    """The share of one core: output rows (of the map) and output channel blocks (of the layer)."""
+
+    column: int
+    row: int
+    output_rows: Range
+    blocks: Range
+    input_rows: Range
+
+    @property
+    def rows(self) -> int:
+        """Number of output rows."""
+        return self.output_rows[1] - self.output_rows[0]
+
+    @property
+    def block_count(self) -> int:
+        """Number of output channel blocks."""
+        return self.blocks[1] - self.blocks[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Launch:
+    """One launch of `layer`. `slices` are the output blocks of each weight stream (convolutions only)."""
+
+    layer: Layer
+    cores: tuple[CoreWork, ...]
+    fetch: Fetch
+    arena: Arena
+    output_chunk: int
+    """Output blocks per chunk of weights."""
+    input_chunk: int
+    """Input blocks per chunk of weights."""
+    slices: tuple[Range, ...] = ()
+
+    @property
+    def input_chunks(self) -> int:
+        """Chunks the input channels are split into."""
+        blocks = self.layer.input.blocks
+        return blocks // self.input_chunk if self.slices else 1
+
+    def output_chunks(self, blocks: Range) -> int:
+        """Chunks that cover `blocks`."""
+        return -(-(blocks[1] - blocks[0]) // self.output_chunk)
+
+    def stream_rows(self, work: CoreWork) -> int:
+        """Input rows of one pass of the core's stream."""
+        first, last = work.input_rows
+        return -(-(last - first) // self.fetch.row_step)
+
+
+def full_width(shape: MapShape) -> Fetch:
+    """Every column, no padding."""
+    return Fetch(0, shape.width, 0)

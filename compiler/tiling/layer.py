@@ -1,0 +1,99 @@
+"""What a planner needs to know of one layer: shapes, window geometry, where weights are non-zero. No IR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.kernels.parameters import Kernel, Parameter
+
+Range = tuple[int, int]
+"""Half-open."""
+
+
+def blocks_of(channels: int) -> int:
+    """Channel blocks of 8 that hold `channels`."""
+    return -(-channels // 8)
+
+
+@dataclass(frozen=True)
+class MapShape:
+    """A feature map of one image. In memory: [height][blocks][width][8] bytes."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def blocks(self) -> int:
+        """Channel blocks of 8; the last one is padded with zeros."""
+        return blocks_of(self.channels)
+
+    @property
+    def row_words(self) -> int:
+        """Words of one row of the map over all channel blocks."""
+        return self.blocks * self.width * 2
+
+    @property
+    def bytes(self) -> int:
+        """Size of the whole map in memory."""
+        return 4 * self.row_words * self.height
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """
+    One operation of the array: output rows from windows of input rows.
+
+    `pads` are (top, left, bottom, right). An addition has two inputs of equal shape; a convolution has Γ.
+    """
+
+    name: str
+    kernel: Kernel
+    input: MapShape
+    output: MapShape
+    kernel_size: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilations: tuple[int, int] = (1, 1)
+    gamma: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones((1, 1), np.bool_))
+    """Convolutions: which 8x8 blocks are non-zero, [output block][input block]."""
+    constants: tuple[tuple[Parameter, int], ...] = ()
+    """Parameters that are the same for every core: shifts, rounding, clamp, ..."""
+    output_block: int = 0
+    """First channel block of the destination that the output goes to (concatenation)."""
+
+    @property
+    def window_rows(self) -> int:
+        """Input rows that one output row spans."""
+        return (self.kernel_size[0] - 1) * self.dilations[0] + 1
+
+    def input_rows(self, output_rows: Range) -> Range:
+        """Input rows that `output_rows` need, cut to the map."""
+        first, last = output_rows
+        if last <= first:
+            return (0, 0)
+        low = first * self.strides[0] - self.pads[0]
+        high = (last - 1) * self.strides[0] - self.pads[0] + self.window_rows
+        return (min(max(low, 0), self.input.height), max(min(high, self.input.height), 0))
+
+
+def split_evenly(count: int, parts: int) -> list[Range]:
+    """`count` things in `parts` runs of ceil(count/parts), the last ones shorter or empty."""
+    size = -(-count // parts)
+    return [(min(part * size, count), min((part + 1) * size, count)) for part in range(parts)]
+
+
+def row_pieces(column_rows: Sequence[Range], pieces: int) -> Iterator[list[Range]]:
+    """Each column's rows in `pieces` parts; the n-th parts of all columns make the n-th launch."""
+    parts = [split_evenly(last - first, pieces) for first, last in column_rows]
+    for piece in range(pieces):
+        rows = [
+            (first + part[piece][0], first + part[piece][1])
+            for (first, _), part in zip(column_rows, parts, strict=True)
+        ]
+        if any(last > first for first, last in rows):
+            yield rows

@@ -1,0 +1,57 @@
+"""What the descriptors, queues and memories allow of one launch: the specification of the launch planners."""
+
+from __future__ import annotations
+
+from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import TABLE_WORDS, Kernel
+from compiler.tiling.launch import CoreWork, Launch, arena_words
+
+DATA_TASKS = 3
+"""Queue entries a launch may use on a core channel beside its parameters: the queue holds four."""
+
+
+def run_capacity(chip: Chip, slots: int) -> int:
+    """Slot-sized transfers that DATA_TASKS tasks can make; each task but the last ends on a whole turn of the ring."""
+    return DATA_TASKS * (chip.run_limit // slots * slots)
+
+
+def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
+    faults: list[str] = []
+    arena = launch.arena
+    chunks = launch.output_chunks(work.blocks)
+    passes = chunks * launch.input_chunks
+    operands = 2 if launch.layer.kernel is Kernel.ADD else 1
+    received = passes * launch.stream_rows(work) * operands
+    if received > run_capacity(chip, arena.input_slots):
+        faults.append(f"{received} input rows, {run_capacity(chip, arena.input_slots)} fit the task queue")
+    if chunks * work.rows > run_capacity(chip, arena.output_slots):
+        faults.append(f"{chunks * work.rows} output rows, {run_capacity(chip, arena.output_slots)} fit the task queue")
+    if passes > chip.run_limit:
+        faults.append(f"{passes} passes over the input, a task runs {chip.run_limit} times at most")
+    if max(chunks, launch.input_chunks) > chip.iteration_limit:
+        faults.append(f"{chunks} x {launch.input_chunks} chunks, a descriptor iterates {chip.iteration_limit} times")
+    if launch.layer.kernel is Kernel.ADD and work.rows > chip.iteration_limit:
+        faults.append(f"{work.rows} rows to add, a descriptor iterates {chip.iteration_limit} times")
+    return faults
+
+
+def launch_faults(launch: Launch, chip: Chip) -> list[str]:
+    """Why the array cannot run this launch; empty if it can."""
+    faults: list[str] = []
+    arena, limit = launch.arena, arena_words(chip)
+    if arena.words > limit:
+        faults.append(f"{4 * arena.words} bytes of core memory, {4 * limit} are free")
+    longest = max(arena.input_slot, arena.weight_slot, arena.output_slot)
+    if longest > chip.core_length_limit:
+        faults.append(f"a transfer of {longest} words, a core descriptor moves {chip.core_length_limit}")
+    if arena.input_slots > chip.iteration_limit:
+        faults.append(f"{arena.input_slots} input slots, a descriptor iterates {chip.iteration_limit} times")
+    if max(launch.fetch.left, launch.fetch.right) > chip.pad_limit:
+        faults.append(f"padding {launch.fetch.left}, {launch.fetch.right}, the limit is {chip.pad_limit}")
+    if max(launch.fetch.columns, launch.layer.output.width) > 512:
+        faults.append(f"rows of {max(launch.fetch.columns, launch.layer.output.width)} pixels, the limit is 512")
+    if launch.layer.kernel_size[0] > TABLE_WORDS:
+        faults.append(f"a kernel of {launch.layer.kernel_size[0]} rows, the row table holds {TABLE_WORDS}")
+    for work in launch.cores:
+        faults += [f"core ({work.column}, {work.row}): {fault}" for fault in _core_faults(launch, work, chip)]
+    return faults

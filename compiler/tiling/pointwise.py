@@ -1,0 +1,78 @@
+"""
+Launches of the kernels without weights: additions, requantisations and pools, which never mix channels.
+
+The cores of a column split its channel blocks, its rows, or both; whichever leaves the busiest core least to do.
+A launch that does not fit takes fewer blocks, then fewer rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compiler.errors import CapacityError
+from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import Kernel
+from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Arena, CoreWork, Launch, arena_words, full_width
+from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
+from compiler.tiling.limits import launch_faults
+
+
+def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> tuple[CoreWork, ...]:
+    tallest = max(last - first for first, last in column_rows)
+    count = blocks[1] - blocks[0]
+    shares = [(parts, chip.core_rows // parts) for parts in range(1, chip.core_rows + 1)]
+    parts, groups = min(shares, key=lambda share: -(-count // share[0]) * -(-tallest // share[1]))
+    works: list[CoreWork] = []
+    for column, (first, last) in enumerate(column_rows):
+        for part, (low, high) in enumerate(split_evenly(count, parts)):
+            for group, (top, bottom) in enumerate(split_evenly(last - first, groups)):
+                rows = (first + top, first + bottom)
+                if high > low and bottom > top:
+                    mine = (blocks[0] + low, blocks[0] + high)
+                    works.append(CoreWork(column, part * groups + group, rows, mine, layer.input_rows(rows)))
+    return tuple(works)
+
+
+def _launch(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> Launch | None:
+    works = _assign(layer, chip, column_rows, blocks)
+    widest = max(work.block_count for work in works)
+    fetch = full_width(layer.input)
+    input_slot = widest * fetch.width * 2
+    output_slot = widest * layer.output.width * 2 + OUTPUT_SLACK_WORDS
+    window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
+    ahead = 2 if layer.kernel is Kernel.ADD else 2 * layer.strides[0]
+    slots = min((arena_words(chip) - 2 * output_slot) // input_slot, window + ahead)
+    if slots < window:
+        return None
+    arena = Arena(input_slot, slots, 0, 0, output_slot, 2, 0, 0)
+    launch = Launch(layer, works, fetch, arena, widest, widest)
+    return None if launch_faults(launch, chip) else launch
+
+
+def plan_pointwise(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> list[Launch]:
+    """
+    Launches that together compute `column_rows[c]` of an addition, requantisation or pool.
+
+    Raises CapacityError if not even one row of one channel block fits a core.
+    """
+    total = layer.output.blocks
+    tallest = max(last - first for first, last in column_rows)
+    for pieces in range(1, tallest + 1):
+        parts = 1
+        while parts <= total:
+            launches = [
+                _launch(layer, chip, rows, blocks)
+                for rows in row_pieces(column_rows, pieces)
+                for blocks in split_evenly(total, parts)
+                if blocks[1] > blocks[0]
+            ]
+            found = [launch for launch in launches if launch is not None]
+            if len(found) == len(launches):
+                return found
+            parts *= 2
+    need = layer.window_rows * layer.input.width * 8
+    raise CapacityError(
+        f"layer '{layer.name}' does not fit a core: a window of {layer.window_rows} rows of {layer.input.width} pixels "
+        f"in one channel block takes {need} bytes of {4 * arena_words(chip)}, rows may have 512 pixels and windows "
+        "64 rows; a smaller window or a narrower map would fit"
+    )

@@ -1,0 +1,115 @@
+"""
+The windows of a launch: where in the MemTiles a core's input rows come from, and where its output rows go.
+
+    read    a chain of windows, run after run, makes the core's input stream
+    write   windows that take the core's output stream, one run per chunk of output channels
+
+A map's stripe lies in the MemTile as [rows][blocks][width][8 bytes], that is [rows][blocks][width][2 words].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from compiler.kernels.parameters import Kernel
+from compiler.scheduling.plan import MapBuffer
+from compiler.scheduling.stripes import source_column
+from compiler.tiling.launch import CoreWork, Launch
+from compiler.transfers.window import Window
+
+SIZE_LIMIT = 512
+"""Largest size of a descriptor dimension that upstream's verifier lets through (the hardware has 1023)."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Windows that follow each other; the whole chain runs `runs` times."""
+
+    windows: tuple[Window, ...]
+    runs: int
+
+    @property
+    def words(self) -> int:
+        """Words of all runs."""
+        return self.runs * sum(window.words for window in self.windows)
+
+
+def _pieces(buffer: MapBuffer, column: int, rows: range) -> Iterator[tuple[int, int, int]]:
+    """Runs of `rows` that lie in one MemTile: (source column, first row, number of rows)."""
+    assert buffer.stripes is not None, "cores read MemTiles"
+    pieces: list[tuple[int, int, int]] = []
+    for row in rows:
+        source = source_column(buffer.stripes, column, row)
+        assert source is not None, f"row {row} of '{buffer.name}' is out of reach of column {column}"
+        if pieces and pieces[-1][0] == source:
+            pieces[-1] = (source, pieces[-1][1], pieces[-1][2] + 1)
+        else:
+            pieces.append((source, row, 1))
+    yield from pieces
+
+
+def _row_word(buffer: MapBuffer, column: int, row: int) -> int:
+    """Word address of a map row in the MemTile of `column`."""
+    assert buffer.stripes is not None, "rows of MemTile buffers"
+    return buffer.address // 4 + (row - buffer.stripes[column][0]) * buffer.shape.row_words
+
+
+def read_chain(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...]) -> Chain:
+    """Input stream of a core. An empty chain if the core's windows lie wholly on the border."""
+    if launch.layer.kernel is Kernel.ADD:
+        return _alternating(work, inputs)
+    (buffer,) = inputs or (None,)
+    fetch = launch.fetch
+    rows = range(work.input_rows[0], work.input_rows[1], fetch.row_step)
+    if buffer is None or not rows:
+        return Chain((), 0)
+    width = buffer.shape.width
+    chunked = bool(launch.slices)
+    blocks = launch.input_chunk if chunked else work.block_count
+    first_block = 0 if chunked else work.blocks[0]
+    windows: list[Window] = []
+    for source, first, count in _pieces(buffer, work.column, rows):
+        windows.append(
+            Window(
+                source,
+                _row_word(buffer, source, first) + first_block * width * 2,
+                (count, blocks, fetch.columns, 2),
+                (buffer.shape.row_words * fetch.row_step, width * 2, 2 * fetch.column_step, 1),
+                ((0, 0), (0, 0), (fetch.left, fetch.right), (0, 0)) if fetch.left or fetch.right else (),
+                launch.input_chunks,
+                blocks * width * 2 if launch.input_chunks > 1 else 0,
+            ).merged(SIZE_LIMIT)
+        )
+    passes = launch.output_chunks(work.blocks) * launch.input_chunks if chunked else 1
+    return Chain(tuple(windows), passes)
+
+
+def _alternating(work: CoreWork, inputs: tuple[MapBuffer, ...]) -> Chain:
+    """A row of the first operand, a row of the second, and so on."""
+    windows: list[Window] = []
+    for buffer in inputs:
+        width, pitch = buffer.shape.width, buffer.shape.row_words
+        start = _row_word(buffer, work.column, work.output_rows[0]) + work.blocks[0] * width * 2
+        step = pitch if work.rows > 1 else 0
+        windows.append(Window(work.column, start, (work.block_count * width * 2,), (1,), (), work.rows, step))
+    return Chain(tuple(windows), work.rows)
+
+
+def write_chains(launch: Launch, work: CoreWork, output: MapBuffer) -> tuple[Chain, ...]:
+    """Where the output stream goes: full chunks, then the last one if it is smaller."""
+    width, pitch = output.shape.width, output.shape.row_words
+    first_block = launch.layer.output_block + work.blocks[0]
+    start = _row_word(output, work.column, work.output_rows[0]) + first_block * width * 2
+    chunk = launch.output_chunk if launch.slices else work.block_count
+    full, rest = divmod(work.block_count, chunk)
+    chains: list[Chain] = []
+    if full:
+        step = chunk * width * 2 if full > 1 else 0
+        window = Window(work.column, start, (work.rows, chunk, width, 2), (pitch, width * 2, 2, 1), (), full, step)
+        chains.append(Chain((window.merged(SIZE_LIMIT),), full))
+    if rest:
+        tail = start + full * chunk * width * 2
+        window = Window(work.column, tail, (work.rows, rest, width, 2), (pitch, width * 2, 2, 1))
+        chains.append(Chain((window.merged(SIZE_LIMIT),), 1))
+    return tuple(chains)
