@@ -213,14 +213,20 @@ class ConstantOp(OnnxOp):
     name = "onnx.Constant"
 
     @classmethod
-    def from_array(cls, values: npt.NDArray[Any], key: str) -> ConstantOp:
-        """A constant named `key`: inline up to 4096 bytes, a blob with that key beyond. `values` is not copied."""
+    def from_array(cls, values: npt.NDArray[Any], key: str, *, node_name: str | None = None) -> ConstantOp:
+        """A tensor named `key`: inline up to 4096 bytes, a blob with that key beyond. `values` is not copied."""
         attributes: dict[str, Attribute] = {"value": constant_attribute(values, key)}
-        return cls([], [constant_type(values)], attributes, node_name=key, output_names=[key])
+        node_name = key if node_name is None else node_name
+        return cls([], [constant_type(values)], attributes, node_name=node_name, output_names=[key])
 
     def array(self) -> npt.NDArray[Any]:
         """The values, read-only; a verified constant whose type is a plain tensor always has them."""
         return constant_array(self.attributes["value"], cast("TensorType[Attribute]", self.output.type))
+
+    @property
+    def is_blob(self) -> bool:
+        """Whether the values are kept outside the text of the module."""
+        return isinstance(self.attributes.get("value"), BlobAttr)
 
     def verify_(self) -> None:
         value, type = self.attributes.get("value"), self.output.type if len(self.outputs) == 1 else None
@@ -235,7 +241,7 @@ class ConstantOp(OnnxOp):
                 raise VerifyException(
                     f"onnx.Constant of {type} holds {len(dense.data.data)} bytes instead of {expected}"
                 )
-        elif not isinstance(value, BlobAttr | ProtoAttr):
+        elif not isinstance(value or self.attributes.get("sparse_value"), BlobAttr | ProtoAttr):
             raise VerifyException("onnx.Constant needs a value: dense, #bsr.blob or #onnx.proto")
 
     @classmethod

@@ -77,8 +77,8 @@ def _read(path: Path) -> onnx.ModelProto:
             file = (folder / location).resolve()
             if not file.is_relative_to(folder):
                 raise InputError(
-                    f"'{path}': tensor '{tensor.name}' keeps its data at '{location}', outside the model's folder; external "
-                    "data is read from that folder only, so move it there and save the model again"
+                    f"'{path}': tensor '{tensor.name}' keeps its data at '{location}', outside the model's folder; "
+                    "external data is read from that folder only, so move it there and save the model again"
                 )
             if not file.is_file():
                 raise InputError(
