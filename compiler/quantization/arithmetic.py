@@ -23,6 +23,9 @@ Clamp: TypeAlias = tuple[int, int]
 Integers: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 
 INT8_RANGE: Clamp = (-128, 127)
+LARGEST_ACCUMULATOR = 2**31 - 2
+"""An int32 accumulator stays within this, one less than it could, because rounding half to even may subtract one."""
+
 _WIDEST_SHIFT = 62
 """A 64-bit value shifted further is zero (right) or saturated (left)."""
 
@@ -96,3 +99,15 @@ def average(
     if rounding == "half_even":
         up &= (doubled > divisor) | ((quotient & 1) == 1)
     return saturate_int8(quotient + up, clamp)
+
+
+def accumulator_bound(weights: npt.NDArray[np.int8], bias: Integers) -> int:
+    """
+    The largest |Σ x·w + bias| that any int8 input can cause, over output channels (the first axis).
+
+    Partial sums in any order are bounded by it as well: every term enters with its absolute value, |x| at most 128.
+    """
+    if weights.size == 0:
+        return int(np.abs(bias.astype(np.int64)).max(initial=0))
+    magnitudes = np.abs(weights.reshape(len(weights), -1), dtype=np.int16).sum(axis=1, dtype=np.int64)
+    return int((128 * magnitudes + np.abs(bias.astype(np.int64))).max())

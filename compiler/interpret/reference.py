@@ -1,0 +1,119 @@
+"""
+The integer reference: what a quantised ONNX graph means, slow and obvious, and the judge of every level below.
+
+The graph (power-of-two scales, zero-points 0, Quantize/DequantizeLinear around each operator) is executed node by node.
+Between a Dequantize and the next QuantizeLinear every value is an exact number (`compiler.interpret.exact`): integers
+at a binary position, for a mean with a divisor. Only QuantizeLinear rounds. That is ONNX's own meaning, without the
+rounding of float32, from which it differs only where an accumulator needs more than 24 bits.
+
+What has no exact form (Softmax, LRN, general scales) is computed by ONNX Runtime, node by node, from values rounded to
+float32; so is the quantisation of the network's input. `rounding` changes how exact values are rounded, not those.
+
+It shares the shift-and-round of `compiler.quantization.arithmetic` with the other levels but nothing of blocks or Γ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects.builtin import ModuleOp, TensorType, i8
+from xdsl.ir import Attribute, SSAValue
+
+from compiler.errors import CapacityError
+from compiler.interpret.exact import EXACT_OPERATORS, Exact
+from compiler.interpret.execution import Arrays, Execution, entry_of
+from compiler.interpret.host import run_host_model
+from compiler.onnxio.subgraph import subgraph_model
+from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR, Rounding, accumulator_bound
+from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator
+from dialects.onnx_fixed_point import NotFixedPoint, is_absent, position_of_linear
+
+Value: TypeAlias = "npt.NDArray[Any] | Exact"
+
+
+def run_reference(
+    module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]], *, rounding: Rounding = "half_even"
+) -> Execution:
+    """Run the quantised onnx module; `tensors` are the outputs of its QuantizeLinear nodes in fixed point."""
+    entry = entry_of(module)
+    block = entry.function.body.block
+    values: dict[SSAValue, Value] = dict(zip(block.args, entry.bind(inputs), strict=True))
+    last_use = {operand: op for op in block.ops for operand in op.operands}
+    tensors: Arrays = {}
+    for op in block.ops:
+        if isinstance(op, ConstantOp):
+            values[op.output] = op.array()
+        elif isinstance(op, OnnxOp):
+            values.update(zip(op.outputs, _execute(module, op, values, rounding), strict=True))
+            if is_operator(op, "QuantizeLinear") and op.output_names:
+                tensors[op.output_names[0]] = _array(values[op.output])
+        if op is not entry.terminator:
+            for operand in set(op.operands):
+                if last_use[operand] is op:
+                    values.pop(operand, None)
+    outputs = [_array(values[value]) for value in entry.terminator.arguments]
+    return Execution(dict(zip(entry.outputs, outputs, strict=True)), tensors)
+
+
+def _array(value: Value) -> npt.NDArray[Any]:
+    return value.real() if isinstance(value, Exact) else value
+
+
+def _execute(module: ModuleOp, op: OnnxOp, values: Mapping[SSAValue, Value], rounding: Rounding) -> list[Value]:
+    """The results of one node: exact if there is such a form, by ONNX Runtime otherwise."""
+    exact = _exact(op, values, rounding)
+    return [exact] if exact is not None else _in_floating_point(module, op, values)
+
+
+def _exact(op: OnnxOp, values: Mapping[SSAValue, Value], rounding: Rounding) -> Value | None:
+    source = values.get(op.inputs[0]) if op.inputs else None
+    if is_operator(op, "QuantizeLinear", "DequantizeLinear"):
+        try:
+            position = position_of_linear(op)
+        except NotFixedPoint:
+            return None
+        if is_operator(op, "QuantizeLinear"):
+            return source.quantised(position, rounding) if isinstance(source, Exact) and _is_int8(op) else None
+        return Exact(source, position) if isinstance(source, np.ndarray) and source.dtype.kind == "i" else None
+    operator = EXACT_OPERATORS.get(op.operator)
+    if operator is None:
+        return None
+    operands = [values.get(operand) for operand in op.inputs]
+    exact = [operand if isinstance(operand, Exact) else None for operand in operands]
+    if is_operator(op, "Conv", "Gemm", "MatMul"):
+        _prove_accumulator(op, exact)
+    return operator(op, exact)
+
+
+def _is_int8(op: OnnxOp) -> bool:
+    """The zero-point decides the type that QuantizeLinear gives; without one it is uint8."""
+    type = op.output.type
+    return isinstance(type, TensorType) and cast("TensorType[Attribute]", type).element_type == i8
+
+
+def _prove_accumulator(op: OnnxOp, operands: list[Exact | None]) -> None:
+    """Refuse a layer whose int32 accumulator some input could overflow. Weights are the second operand."""
+    source, weights, bias = operands[0], operands[1], operands[2] if len(operands) > 2 else None
+    if source is None or weights is None or weights.integers.dtype != np.int8:
+        return
+    by_output = weights.integers
+    if not is_operator(op, "Conv") and not op.integer("transB", 0):
+        by_output = by_output.T
+    biases = np.zeros(1, np.int64)
+    if bias is not None and not is_absent(op.inputs[2]):
+        biases = bias.integers.reshape(-1)
+    bound = accumulator_bound(by_output.astype(np.int8, copy=False), biases)
+    if bound > LARGEST_ACCUMULATOR:
+        raise CapacityError(
+            f"{op.describe()}: its accumulator can reach {bound}, and int32 holds {LARGEST_ACCUMULATOR}; "
+            "weights at a coarser position (smaller integers) or fewer input channels would fit"
+        )
+
+
+def _in_floating_point(module: ModuleOp, op: OnnxOp, values: Mapping[SSAValue, Value]) -> list[Value]:
+    inputs = [value for value in dict.fromkeys(op.operands) if not isinstance(value.owner, ConstantOp | NoneOp)]
+    model = subgraph_model(module, [op], inputs, op.outputs)
+    return list(run_host_model(model.SerializeToString(), [_array(values[value]) for value in inputs]))
