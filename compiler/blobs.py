@@ -5,8 +5,10 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp
 from xdsl.ir import Attribute, ParametrizedAttribute
 
@@ -44,16 +46,19 @@ def _within(attribute: Attribute, seen: set[int]) -> Iterator[BlobAttr]:
 
 def save_weights(path: Path, modules: Iterable[ModuleOp]) -> None:
     """Write the array of every blob, each key once. The file depends on the values only, not on the time of writing."""
-    digests: dict[str, str] = {}
+    blobs: dict[str, BlobAttr] = {}
+    for blob in (blob for module in modules for blob in blobs_of(module)):
+        first = blobs.setdefault(blob.data.key, blob)
+        assert first == blob, f"two different constants are called '{blob.data.key}'"
+    write_arrays(path, ((key, blob.array()) for key, blob in blobs.items()))
+
+
+def write_arrays(path: Path, arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> None:
+    """What `numpy.savez` writes, but any name will do (`file` is one that it keeps for itself)."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for blob in (blob for module in modules for blob in blobs_of(module)):
-            key, digest = blob.data.key, blob.data.digest
-            if key in digests:
-                assert digests[key] == digest, f"two different constants are called '{key}'"
-                continue
-            digests[key] = digest
-            with archive.open(zipfile.ZipInfo(f"{key}.npy"), "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, np.ascontiguousarray(blob.array()), allow_pickle=False)
+        for name, array in arrays:
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def attach_weights(module: ModuleOp, path: Path) -> None:

@@ -7,14 +7,13 @@ values, so it must be the same bit for bit as well, not-a-number included.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+from compiler.interpret.execution import Execution
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,10 @@ class Comparison:
     seconds: float
     first: Difference | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """The fields as plain values, the first difference as its sentence."""
+        return {**asdict(self), "first": None if self.first is None else str(self.first)}
+
     def __str__(self) -> str:
         line = (
             f"{self.level:<9} = {self.against}: {self.outputs} outputs, {self.tensors} tensors, {self.values} values "
@@ -60,9 +63,9 @@ class Comparison:
 
 def compare(
     level: str,
-    found: tuple[Arrays, Arrays],
+    found: Execution,
     against: str,
-    expected: tuple[Arrays, Arrays],
+    expected: Execution,
     *,
     seed: int,
     seconds: float,
@@ -73,14 +76,11 @@ def compare(
     Outputs are the same in number and order by construction of the levels; of the named tensors those are compared that
     both have, since fusion and mapping leave some of them without a place of their own.
     """
-    found_outputs, found_tensors = found
-    expected_outputs, expected_tensors = expected
-    assert list(found_outputs) == list(expected_outputs), (
-        f"level {level} has outputs {list(found_outputs)}, {against} has {list(expected_outputs)}"
-    )
-    named = [name for name in expected_tensors if name in found_tensors]
-    pairs = [(name, expected_tensors[name], found_tensors[name]) for name in named]
-    pairs += [(name, expected_outputs[name], found_outputs[name]) for name in found_outputs]
+    names = list(found.outputs)
+    assert names == list(expected.outputs), f"{level} has outputs {names}, {against} has {list(expected.outputs)}"
+    named = [name for name in expected.tensors if name in found.tensors]
+    pairs = [(name, expected.tensors[name], found.tensors[name]) for name in named]
+    pairs += [(name, expected.outputs[name], found.outputs[name]) for name in names]
     values, differences, first = 0, 0, None
     for name, wanted, got in pairs:
         difference = first_difference(name, wanted, got)
@@ -88,7 +88,7 @@ def compare(
         if difference is not None:
             differences += difference.differing
             first = first or difference
-    return Comparison(level, against, len(found_outputs), len(named), values, differences, seed, seconds, first)
+    return Comparison(level, against, len(names), len(named), values, differences, seed, seconds, first)
 
 
 def first_difference(tensor: str, expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> Difference | None:

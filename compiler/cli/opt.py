@@ -48,7 +48,7 @@ class BlockloomOpt(xDSLOptMain):
         def read_onnx(stream: IO[bytes]) -> ModuleOp:
             # Imported here because `onnx` is most of the start-up time, and most inputs are text.
             from compiler.frontend.load import load_model
-            from compiler.onnxio import import_model
+            from compiler.onnxio.importer import import_model
 
             stream.close()
             return import_model(load_model(self.get_input_name()))

@@ -1,0 +1,177 @@
+"""
+Blockloom from Python: compile a model, look at every level, run it, keep it.
+
+    from compiler import compile_model
+
+    compilation = compile_model("zoo:squeezenet@64", target="npu1", sparsity=0.5)
+    print(compilation.modules["bsr"])
+    compilation.save("out")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+from xdsl.dialects.builtin import ModuleOp
+
+from compiler.artifact import Manifest, ParsedModules, read_manifest, write_artifact
+from compiler.errors import InputError
+from compiler.frontend.load import load_model
+from compiler.hardware.chip import chip_named
+from compiler.inputs import network_inputs, read_inputs, seeded_inputs
+from compiler.onnxio.importer import import_model
+from compiler.pipelines import LEVELS, PassRun, Pipeline
+from compiler.suggestions import unknown
+from compiler.summaries import HostSegment, array_arguments, host_segments
+
+if TYPE_CHECKING:
+    from compiler.comparison import Comparison
+    from compiler.interpret.execution import Execution
+    from compiler.simulate import Simulation
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for: enough to compile the same again."""
+
+    model: str
+    target: str = "npu1"
+    sparsity: float = 0.0
+    seed: int = 0
+    calibration: str | None = None
+    """A folder or file of inputs that calibrate a float model; None means inputs drawn from the seed."""
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A network at every level that was reached; `modules["onnx"]` is the quantised graph."""
+
+    request: Request
+    modules: Mapping[str, ModuleOp]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels reached, in order."""
+        return tuple(self.modules)
+
+    @property
+    def host(self) -> tuple[HostSegment, ...]:
+        """The parts that run on the host, each with the reason."""
+        return host_segments(self.modules["bsr"]) if "bsr" in self.modules else ()
+
+    def module(self, level: str) -> ModuleOp:
+        """The module of a level. Raises InputError when the compilation stopped before it."""
+        if level not in self.modules:
+            raise InputError(
+                f"there is no module of level '{level}': the compilation stopped at '{self.levels[-1]}'; "
+                f"compile with --until {level}"
+            )
+        return self.modules[level]
+
+    def inputs(self, seed: int, given: Mapping[str, Path] | None = None) -> Mapping[str, npt.NDArray[Any]]:
+        """An array for every input of the network: from the given `.npy` files, the others drawn from the seed."""
+        expected = network_inputs(self.module("onnx"))
+        values = read_inputs(given or {}, expected)
+        drawn = seeded_inputs(tuple(entry for entry in expected if entry.name not in values), seed)
+        return {**drawn, **values}
+
+    def run(self, given: Mapping[str, Path] | None = None, *, level: str = "aie", seed: int | None = None) -> Execution:
+        """Execute one level; at `onnx` that is the integer reference."""
+        from compiler.checking import execute
+
+        if level not in LEVELS:
+            raise InputError(unknown("level", level, LEVELS))
+        seed = self.request.seed if seed is None else seed
+        return execute(level, self.module(level), self.inputs(seed, given), seed)
+
+    def check(self, *, until: str | None = None, seed: int | None = None) -> Iterator[Comparison]:
+        """Compare every level up to `until` with the reference, and that with ONNX Runtime; lazily, one at a time."""
+        from compiler.checking import check_levels
+
+        last = until or self.levels[-1]
+        self.module(last)
+        levels = self.levels[: self.levels.index(last) + 1]
+        seed = self.request.seed if seed is None else seed
+        return check_levels({level: self.modules[level] for level in levels}, self.inputs(seed), seed)
+
+    def simulate(self) -> Simulation:
+        """Count the cycles of every segment of the aie level."""
+        from compiler.simulate import simulate
+
+        return simulate(self.module("aie"))
+
+    def as_json(self) -> dict[str, Any]:
+        """What every `--json` answer begins with."""
+        return {
+            "model": self.request.model,
+            "target": self.request.target,
+            "sparsity": self.request.sparsity,
+            "host": [asdict(segment) for segment in self.host],
+        }
+
+    def manifest(self) -> Manifest:
+        """What `manifest.json` says, apart from the digests of the files."""
+        return {
+            "blockloom": version("blockloom"),
+            **asdict(self.request),
+            "calibrated_on": self.request.calibration or f"inputs drawn from seed {self.request.seed}",
+            "levels": list(self.levels),
+            "chip": asdict(chip_named(self.request.target)),
+            "arguments": array_arguments(self.modules["aie"]) if "aie" in self.modules else [],
+            "host": [asdict(segment) for segment in self.host],
+        }
+
+    def save(self, directory: str | Path) -> Path:
+        """Write the directory that `load` reads; see `compiler.artifact`."""
+        path = Path(directory)
+        write_artifact(path, self.modules, self.manifest())
+        return path
+
+    @staticmethod
+    def load(directory: str | Path) -> Compilation:
+        """Read a directory that `save` wrote; a module is parsed when first used."""
+        path = Path(directory)
+        manifest = read_manifest(path)
+        try:
+            request = Request(**{name: manifest[name] for name in Request.__dataclass_fields__})
+        except KeyError as error:
+            raise InputError(f"the manifest of '{path}' lacks {error}; compile again") from error
+        return Compilation(request, ParsedModules(path))
+
+
+def compile_model(
+    source: str | Path,
+    *,
+    target: str = "npu1",
+    sparsity: float = 0.0,
+    until: str = "aie",
+    quantize: str | Path | None = None,
+    seed: int = 0,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    before_pass: Callable[[str, str], None] | None = None,
+    after_pass: Callable[[PassRun], None] | None = None,
+) -> Compilation:
+    """
+    Compile the model at a path, or `zoo:NAME[@SIZE]`, up to and including level `until`.
+
+    `sparsity` is the fraction of weight blocks to prune first; `quantize` names the inputs to calibrate on; `shapes`
+    gives dynamic inputs a shape. Raises a BlockloomError for whatever the user can mend.
+    """
+    calibration = None if quantize is None else str(quantize)
+    request = Request(str(source), chip_named(target).name, sparsity, seed, calibration)
+    pipeline = Pipeline.default(
+        target=target,
+        sparsity=sparsity,
+        until=until,
+        calibration=calibration,
+        seed=seed,
+        before_pass=before_pass,
+        after_pass=after_pass,
+    )
+    module = import_model(load_model(str(source), shapes=shapes, seed=seed))
+    return Compilation(request, pipeline.run(module))

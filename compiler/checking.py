@@ -1,0 +1,57 @@
+"""
+Executing levels and holding them against each other: the definition of a correct compilation.
+
+    bsr, mem, aie   =   integer reference   =   ONNX Runtime
+
+The reference executes the quantised graph in plain integer arithmetic; the levels are executed by their interpreters;
+ONNX Runtime executes the same quantised graph exported as QDQ. `mem` and `aie` draw from the seed what hardware leaves
+open.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy.typing as npt
+from xdsl.dialects.builtin import ModuleOp
+
+from compiler.comparison import Comparison, compare
+from compiler.interpret.aie import interpret_aie
+from compiler.interpret.bsr import interpret_bsr
+from compiler.interpret.execution import Execution
+from compiler.interpret.mem import interpret_mem
+from compiler.interpret.onnxruntime_check import run_onnxruntime
+from compiler.interpret.reference import interpret_reference
+
+Inputs = Mapping[str, npt.NDArray[Any]]
+
+
+def execute(level: str, module: ModuleOp, inputs: Inputs, seed: int) -> Execution:
+    """Run the module of a level; at `onnx` that is the integer reference."""
+    match level:
+        case "onnx":
+            return interpret_reference(module, inputs)
+        case "bsr":
+            return interpret_bsr(module, inputs)
+        case "mem":
+            return interpret_mem(module, inputs, seed=seed)
+        case _:
+            assert level == "aie", f"there is no level '{level}'"
+            return interpret_aie(module, inputs, seed=seed)
+
+
+def check_levels(modules: Mapping[str, ModuleOp], inputs: Inputs, seed: int) -> Iterator[Comparison]:
+    """Each level against the reference, then the reference against ONNX Runtime; yielded as soon as it is known."""
+    reference = interpret_reference(modules["onnx"], inputs)
+
+    def against(name: str, level: str, run: Callable[[], Execution]) -> Comparison:
+        start = time.perf_counter()
+        found = run()
+        return compare(level, found, name, reference, seed=seed, seconds=time.perf_counter() - start)
+
+    for level in modules:
+        if level != "onnx":
+            yield against("reference", level, lambda level=level: execute(level, modules[level], inputs, seed))
+    yield against("reference", "ONNX Runtime", lambda: run_onnxruntime(modules["onnx"], inputs))

@@ -1,0 +1,137 @@
+"""The command line of `blockloom`, as data: subcommands, options and the texts of `--help`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from compiler.errors import InputError
+from compiler.pipelines import LEVELS
+
+DESCRIPTION = """\
+Compile ONNX networks with 8x8 block-sparse int8 weights to AMD AI Engine arrays,
+and prove on this machine, without a device, that every level computes the same numbers.
+
+A MODEL is the path of an .onnx file or zoo:NAME[@SIZE], a network that needs no download:
+  zoo:squeezenet  zoo:resnet50  zoo:vgg16  zoo:inception_v3  zoo:densenet121 ...
+  zoo:resnet50@64 is the same network on 64x64 images.
+"""
+
+EPILOG = """\
+a first tour:
+  blockloom check zoo:squeezenet@64                     the same numbers at every level
+  blockloom compile zoo:resnet50 --sparsity 0.5 -o out  read out/bsr.mlir, out/mem.mlir, out/aie.mlir
+  blockloom simulate out                                cycles of every layer
+  blockloom-opt --help                                  one pass at a time
+
+A mistake in the input is one message and exit code 2; BLOCKLOOM_DEBUG=1 shows the traceback behind it.
+"""
+
+TARGETS = "npu1 (4x4 cores), npu1_1col ... npu1_3col, npu2, or mesh-RxC with 1 to 8 rows and columns"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `blockloom`."""
+    parser = argparse.ArgumentParser(
+        prog="blockloom",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"blockloom {version('blockloom')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    compile_ = commands.add_parser("compile", help="write the network at every level into a directory")
+    _add_model(compile_, directory=False)
+    _add_compilation(compile_, until="the last level to produce")
+    compile_.add_argument(
+        "-o", "--output", type=Path, default=Path("out"), metavar="DIR", help="the directory to write (default: out)"
+    )
+
+    run = commands.add_parser("run", help="execute the network at one level and print or save its outputs")
+    _add_model(run, directory=True)
+    _add_compilation(run, until="the level to execute")
+    run.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=FILE.npy",
+        help="the value of an input (repeat for several); inputs without one are drawn from the seed",
+    )
+    run.add_argument("-o", "--output", type=Path, metavar="FILE.npz", help="save the outputs by name")
+
+    check = commands.add_parser(
+        "check",
+        help="compare bsr, mem and aie with the integer reference, and that with ONNX Runtime",
+        description="Execute every level on the same inputs and compare bit for bit. Exit code 1 if anything differs.",
+    )
+    _add_model(check, directory=True)
+    _add_compilation(check, until="the last level to compare")
+
+    simulate = commands.add_parser("simulate", help="count the cycles of every segment in an event simulation")
+    _add_model(simulate, directory=True)
+    _add_compilation(simulate, until=None)
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser, *, directory: bool) -> None:
+    also = ", or a directory written by `blockloom compile`" if directory else ""
+    parser.add_argument("model", metavar="MODEL", help=f"an .onnx file or zoo:NAME[@SIZE]{also}")
+
+
+def _add_compilation(parser: argparse.ArgumentParser, *, until: str | None) -> None:
+    options = parser.add_argument_group("compilation")
+    options.add_argument("--target", metavar="NAME", help=f"the array: {TARGETS} (default: npu1)")
+    options.add_argument(
+        "--sparsity",
+        type=float,
+        metavar="R",
+        help="prune this fraction of the 8x8 weight blocks, least important first (default: 0, change nothing)",
+    )
+    options.add_argument(
+        "--quantize",
+        type=Path,
+        metavar="CALIB",
+        help="inputs to calibrate a float model on (default: inputs drawn from the seed)",
+    )
+    options.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="NAME=1,3,224,224",
+        help="the shape of an input whose shape the model leaves open (repeat for several)",
+    )
+    options.add_argument("--seed", type=int, help="seed of everything that is drawn (default: 0)")
+    if until is not None:
+        options.add_argument("--until", metavar="LEVEL", help=f"{until}: {', '.join(LEVELS)} (default: aie)")
+    shown = parser.add_argument_group("what is shown")
+    shown.add_argument("--json", action="store_true", help="print one JSON object on standard output, nothing else")
+    shown.add_argument(
+        "--print-ir-after", metavar="PASS", help="print the module after this pass, or after `all`, on standard error"
+    )
+    shown.add_argument("--time-passes", action="store_true", help="print the seconds of each pass on standard error")
+
+
+def parse_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """`["x=1,3,224,224"]` as `{"x": (1, 3, 224, 224)}`."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for text in texts:
+        name, separator, sizes = text.rpartition("=")
+        parts = [part.strip() for part in sizes.split(",")]
+        if not separator or not all(part.isdecimal() and int(part) > 0 for part in parts):
+            raise InputError(f"--shape is NAME=1,3,224,224 with positive whole numbers; '{text}' was given")
+        shapes[name] = tuple(int(part) for part in parts)
+    return shapes
+
+
+def parse_files(texts: Sequence[str]) -> dict[str, Path]:
+    """`["x=image.npy"]` as `{"x": Path("image.npy")}`."""
+    files: dict[str, Path] = {}
+    for text in texts:
+        name, separator, path = text.partition("=")
+        if not separator or not path.endswith(".npy"):
+            raise InputError(f"--input is NAME=FILE.npy; '{text}' was given")
+        files[name] = Path(path)
+    return files

@@ -1,0 +1,139 @@
+"""
+`blockloom compile | run | check | simulate`: each a few lines around `compiler.api`.
+
+Results go to standard output, everything else to standard error. With `--json` standard output is one object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from compiler.api import Compilation, compile_model
+from compiler.artifact import is_artifact, require_replaceable
+from compiler.blobs import write_arrays
+from compiler.cli.arguments import build_parser, parse_files, parse_shapes
+from compiler.cli.boundary import run_tool
+from compiler.cli.observer import Observer
+from compiler.cli.tables import print_outputs, print_segments
+from compiler.comparison import Comparison
+from compiler.errors import InputError
+
+FOUND_DIFFERENCES = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    options = build_parser().parse_args(arguments)
+    command = {"compile": _compile, "run": _run, "check": _check, "simulate": _simulate}[options.command]
+    return run_tool("blockloom", lambda: command(options))
+
+
+def _compile(options: argparse.Namespace) -> int:
+    require_replaceable(options.output)
+    compilation = _compiled(options)
+    directory = compilation.save(options.output)
+    if options.json:
+        _print_json(compilation.as_json())
+        return 0
+    for level in compilation.levels:
+        print(f"{directory / level}.mlir  {sum(1 for _ in compilation.modules[level].walk())} operations")
+    _say_host(compilation)
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    level = options.until or "aie"
+    compilation = _compiled(options)
+    outcome = compilation.run(parse_files(options.input), level=level, seed=options.seed)
+    if options.output is not None:
+        write_arrays(options.output, outcome.outputs.items())
+    if options.json:
+        outputs = {
+            name: {"shape": list(array.shape), "type": str(array.dtype)} for name, array in outcome.outputs.items()
+        }
+        _print_json({**compilation.as_json(), "level": level, "outputs": outputs})
+        return 0
+    print_outputs(outcome.outputs)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    compilation = _compiled(options)
+    comparisons: list[Comparison] = []
+    for comparison in compilation.check(until=options.until, seed=options.seed):
+        comparisons.append(comparison)
+        if not options.json:
+            print(comparison, flush=True)
+    if options.json:
+        _print_json({**compilation.as_json(), "levels": [comparison.as_json() for comparison in comparisons]})
+    else:
+        _say_host(compilation)
+    return FOUND_DIFFERENCES if any(comparison.differences for comparison in comparisons) else 0
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    compilation = _compiled(options)
+    simulation = compilation.simulate()
+    if options.json:
+        _print_json({**compilation.as_json(), **simulation.as_json()})
+        return 0
+    print_segments(compilation, simulation)
+    return 0
+
+
+def _compiled(options: argparse.Namespace) -> Compilation:
+    """The network of the command line: compiled now, or read from a directory that was compiled before."""
+    path = Path(options.model)
+    if options.command != "compile" and path.is_dir():
+        return _loaded(path, options)
+    observer = Observer(options.print_ir_after, options.time_passes, quiet=options.json)
+    try:
+        return compile_model(
+            options.model,
+            target=options.target or "npu1",
+            sparsity=options.sparsity or 0.0,
+            until=getattr(options, "until", None) or "aie",
+            quantize=options.quantize,
+            seed=options.seed or 0,
+            shapes=parse_shapes(options.shape),
+            before_pass=observer.before_pass,
+            after_pass=observer.after_pass,
+        )
+    finally:
+        observer.finish()
+
+
+def _loaded(path: Path, options: argparse.Namespace) -> Compilation:
+    """A directory is compiled already, so options that would compile it differently are refused, not ignored."""
+    if not is_artifact(path):
+        raise InputError(f"'{path}' is a directory, but not one that `blockloom compile` wrote")
+    fixed = {
+        "--target": options.target,
+        "--sparsity": options.sparsity,
+        "--quantize": options.quantize,
+        "--shape": options.shape or None,
+        "--print-ir-after": options.print_ir_after,
+        "--time-passes": options.time_passes or None,
+    }
+    given = [name for name, value in fixed.items() if value is not None]
+    if given:
+        raise InputError(f"'{path}' is compiled already, so {', '.join(given)} cannot apply; give the model instead")
+    return Compilation.load(path)
+
+
+def _say_host(compilation: Compilation) -> None:
+    for segment in compilation.host:
+        print(f"on the host: {segment.node} ({segment.op}): {segment.reason}")
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
