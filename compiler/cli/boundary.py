@@ -21,7 +21,9 @@ BAD_INPUT = 2
 
 def run_tool(name: str, tool: Callable[[], int]) -> int:
     """The exit code of `tool`, or 2 after printing what was wrong with its input."""
+    show_traceback = False
     try:
+        show_traceback = debug_level() >= TRACEBACKS
         code = tool()
         sys.stdout.flush()
         return code
@@ -34,7 +36,7 @@ def run_tool(name: str, tool: Callable[[], int]) -> int:
         return 130
     except (BlockloomError, OSError, ParseError, ArgSpecParseError, DiagnosticException) as error:
         print(f"{name}: {_message(error)}", file=sys.stderr)
-        if _wants_traceback():
+        if show_traceback:
             traceback.print_exception(error)
         return BAD_INPUT
 
@@ -43,10 +45,3 @@ def _message(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"cannot use '{error.filename}': {error.strerror}"
     return str(error) or type(error).__name__
-
-
-def _wants_traceback() -> bool:
-    try:
-        return debug_level() >= TRACEBACKS
-    except BlockloomError:
-        return False
