@@ -224,6 +224,11 @@ class ConstantOp(OnnxOp):
         return constant_array(self.attributes["value"], cast("TensorType[Attribute]", self.output.type))
 
     @property
+    def is_numeric(self) -> bool:
+        """Whether the values are numbers that numpy has, so that `array` gives them."""
+        return isinstance(self.attributes.get("value"), DenseIntOrFPElementsAttr | BlobAttr)
+
+    @property
     def is_blob(self) -> bool:
         """Whether the values are kept outside the text of the module."""
         return isinstance(self.attributes.get("value"), BlobAttr)
