@@ -1,0 +1,253 @@
+"""
+Every kernel body, run operation by operation, writes the bytes that its numpy meaning writes.
+
+The arena starts as noise, so a read of a byte that the kernel has no business with changes the result. Each case
+compares the whole output region, and everything beyond it except the slack that a last group of pixels may touch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+
+from compiler.interpret.kernel_body import KernelBodyError, run_kernel_body
+from compiler.kernels.bodies import KERNEL_BODIES, kernel_function, kernel_functions
+from compiler.kernels.parameters import TABLE_WORDS, Kernel, Parameter, Rounding, pack
+from compiler.kernels.semantics import KERNELS, Call
+from compiler.kernels.weight_chunk import encode_chunk
+
+ARENA_WORDS = 4096
+SLACK_WORDS = 6
+"""The most that a group of four pixels with one real pixel writes too much."""
+
+Words = npt.NDArray[np.int32]
+BODIES = {kernel: kernel_function(kernel, ARENA_WORDS) for kernel in Kernel}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Memory before a call, the call, and which words it defines."""
+
+    params: Words
+    arena: Words
+    call: Call
+    defined: npt.NDArray[np.bool_]
+    """The output region, without the lanes of surplus pixels in partial sums."""
+    touched: npt.NDArray[np.bool_]
+    """`defined` plus slack."""
+
+
+def check(kernel: Kernel, case: Case) -> None:
+    expected, found = case.arena.copy(), case.arena.copy()
+    KERNELS[kernel](case.params, expected, case.call)
+    params = case.params.copy()
+    run_kernel_body(BODIES[kernel], [params, found, *astuple(case.call)])
+    np.testing.assert_array_equal(found[case.defined], expected[case.defined])
+    np.testing.assert_array_equal(found[~case.touched], case.arena[~case.touched])
+    np.testing.assert_array_equal(params, case.params)
+
+
+def table(taps: list[int]) -> Words:
+    padded = np.full(TABLE_WORDS, 0x7FFFFFFF, np.int32)
+    padded[: len(taps)] = taps
+    return padded
+
+
+def noise(seed: int) -> Words:
+    return np.random.default_rng(seed).integers(-(2**31), 2**31, ARENA_WORDS, np.int32)
+
+
+def region(start: int, words: int) -> npt.NDArray[np.bool_]:
+    mask = np.zeros(ARENA_WORDS, np.bool_)
+    mask[start : start + words] = True
+    return mask
+
+
+def output(call: Call, width: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    words = call.blocks * width * 2
+    return region(call.out, words), region(call.out, words + SLACK_WORDS)
+
+
+clamps = st.sampled_from([(-128, 127), (0, 127), (0, 48), (-7, 3)])
+roundings = st.sampled_from(Rounding)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> Case:
+    """One call: any stride, border rows, empty rows of Γ, first and last input chunk in every combination."""
+    blocks, inputs, taps, columns = (draw(st.integers(1, most)) for most in (3, 2, 3, 3))
+    width, step = draw(st.integers(1, 9)), draw(st.integers(1, 3))
+    first, last = draw(st.booleans()), draw(st.booleans())
+    seed = draw(seeds)
+    rng = np.random.default_rng(seed)
+    row_pixels = (width - 1) * step + columns
+    block_words = 2 * row_pixels
+    chosen = [
+        [
+            (channel, column)
+            for channel in range(inputs)
+            for column in range(columns)
+            if rng.random() < draw(st.sampled_from((0.0, 0.5, 1.0)))
+        ]
+        for _ in range(blocks * taps)
+    ]
+    offsets = np.array([c * block_words + 2 * x for cells in chosen for c, x in cells], np.int32)
+    chunk = encode_chunk(
+        np.cumsum([0, *map(len, chosen)], dtype=np.int32),
+        rng.integers(-5000, 5000, blocks * 8, np.int32),
+        offsets,
+        rng.integers(-128, 128, (offsets.size, 8, 8), np.int8),
+    )
+    slot, weights = inputs * block_words, 512
+    rows = [-1 if draw(st.integers(0, 3)) == 0 else tap * slot for tap in range(taps)]
+    arena = noise(seed)
+    arena[weights : weights + chunk.size] = chunk
+    groups = -(-width // 4) * 4
+    partial, out = 3000, 2600
+    arena[partial : partial + blocks * groups * 8] = rng.integers(-(2**20), 2**20, blocks * groups * 8)
+    low, high = draw(clamps)
+    params = pack(
+        {
+            Parameter.TAPS: taps,
+            Parameter.WIDTH: width,
+            Parameter.PIXEL_STRIDE: 2 * step,
+            Parameter.BLOCK_STRIDE: block_words,
+            Parameter.SHIFT: draw(st.integers(0, 14)),
+            Parameter.ROUNDING: draw(roundings),
+            Parameter.CLAMP_LOW: low,
+            Parameter.CLAMP_HIGH: high,
+        }
+    )
+    call = Call(weights, out, partial, blocks, int(first), int(last), 0)
+    if last:
+        defined, touched = output(call, width)
+    else:
+        sums = np.zeros((blocks, groups, 8), np.bool_)
+        sums[:, :width] = True
+        defined, touched = np.zeros(ARENA_WORDS, np.bool_), region(partial, sums.size)
+        defined[partial : partial + sums.size] = sums.reshape(-1)
+    return Case(np.concatenate([params, table(rows)]), arena, call, defined, touched)
+
+
+@st.composite
+def elementwise(draw: st.DrawFn, taps: int) -> Case:
+    """Rows of the operands of an addition, or of the one operand of a copy."""
+    blocks, width = draw(st.integers(1, 3)), draw(st.integers(1, 9))
+    low, high = draw(clamps)
+    words = blocks * width * 2
+    params = pack(
+        {
+            Parameter.TAPS: taps,
+            Parameter.WIDTH: width,
+            Parameter.BLOCK_STRIDE: 2 * width,
+            Parameter.SHIFT: draw(st.integers(0, 12)),
+            Parameter.SHIFT_A: draw(st.integers(0, 12)),
+            Parameter.SHIFT_B: draw(st.integers(0, 12)),
+            Parameter.ROUNDING: draw(roundings),
+            Parameter.CLAMP_LOW: low,
+            Parameter.CLAMP_HIGH: high,
+        }
+    )
+    call = Call(0, 1000, 0, blocks, 1, 1, 0)
+    rows = [10 + tap * words for tap in range(taps)]
+    return Case(np.concatenate([params, table(rows)]), noise(draw(seeds)), call, *output(call, width))
+
+
+@st.composite
+def pools(draw: st.DrawFn) -> Case:
+    """A row of windows over a map, with borders on every side and both ways to count the padded cells."""
+    blocks, taps, columns = (draw(st.integers(1, 3)) for _ in range(3))
+    map_rows, map_columns = draw(st.integers(1, 4)), draw(st.integers(1, 9))
+    row_stride, column_stride = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    top_pad, left_pad = draw(st.integers(0, taps - 1)), draw(st.integers(0, columns - 1))
+    rows_out = (map_rows - 1 + top_pad) // row_stride + 1
+    width = (map_columns - 1 + left_pad) // column_stride + 1
+    row = draw(st.integers(0, rows_out - 1))
+    slot = blocks * map_columns * 2
+    tops = [row * row_stride - top_pad + tap for tap in range(taps)]
+    counted = draw(st.booleans())
+    scaled_up = draw(st.booleans())
+    low, high = draw(clamps)
+    params = pack(
+        {
+            Parameter.TAPS: taps,
+            Parameter.WIDTH: width,
+            Parameter.BLOCK_STRIDE: 2 * map_columns,
+            Parameter.ROW_STRIDE: row_stride,
+            Parameter.ROW_ORIGIN: -top_pad,
+            Parameter.KERNEL_WIDTH: columns,
+            Parameter.COLUMN_STRIDE: column_stride,
+            Parameter.COLUMN_ORIGIN: -left_pad,
+            Parameter.MAP_WIDTH: map_columns,
+            Parameter.COUNT_TOP: -top_pad if counted else 0,
+            Parameter.COUNT_LEFT: -left_pad if counted else 0,
+            Parameter.COUNT_BOTTOM: map_rows + taps if counted else map_rows,
+            Parameter.COUNT_RIGHT: map_columns + columns if counted else map_columns,
+            Parameter.NUMERATOR_SHIFT: draw(st.integers(0, 6)) if scaled_up else 0,
+            Parameter.DENOMINATOR_SHIFT: 0 if scaled_up else draw(st.integers(0, 6)),
+            Parameter.ROUNDING: draw(roundings),
+            Parameter.CLAMP_LOW: low,
+            Parameter.CLAMP_HIGH: high,
+        }
+    )
+    call = Call(0, 1000, 0, blocks, 1, 1, row)
+    taken = [10 + y * slot if 0 <= y < map_rows else -1 for y in tops]
+    return Case(np.concatenate([params, table(taken)]), noise(draw(seeds)), call, *output(call, width))
+
+
+@given(convolutions())
+def test_convolution(case: Case) -> None:
+    check(Kernel.CONV, case)
+
+
+@given(elementwise(taps=2))
+def test_addition(case: Case) -> None:
+    check(Kernel.ADD, case)
+
+
+@given(elementwise(taps=1))
+def test_requantisation(case: Case) -> None:
+    check(Kernel.REQUANTISE, case)
+
+
+@given(pools())
+def test_largest_value(case: Case) -> None:
+    check(Kernel.MAX_POOL, case)
+
+
+@given(pools())
+def test_average(case: Case) -> None:
+    check(Kernel.AVG_POOL, case)
+
+
+def test_a_device_gets_the_intrinsics_and_one_function_per_kernel() -> None:
+    module = ModuleOp(kernel_functions(ARENA_WORDS))
+    module.verify()
+    names = [op.sym_name.data for op in module.ops if isinstance(op, FuncOp)]
+    assert names[2:] == [kernel.symbol for kernel in Kernel]
+    assert all(name.startswith("llvm.aie2.") for name in names[:2])
+    assert list(KERNEL_BODIES) == list(Kernel)
+
+
+def test_a_body_stays_small() -> None:
+    """Program memory is 16 KB: at some 16 bytes per operation, this many leave a third for the core program."""
+    assert sum(sum(1 for _ in body.walk()) for body in BODIES.values()) < 700
+
+
+def test_leaving_the_arena_is_refused() -> None:
+    params = np.concatenate([pack({Parameter.BLOCK_STRIDE: 2}), table([ARENA_WORDS - 4])])
+    with pytest.raises(KernelBodyError, match=r"words \[4092, 4100\) of a memory of 4096 words"):
+        run_kernel_body(BODIES[Kernel.REQUANTISE], [params, noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))])
+
+
+def test_the_operands_are_counted() -> None:
+    with pytest.raises(KernelBodyError, match="'conv' takes 9 operands, but was given 1"):
+        run_kernel_body(BODIES[Kernel.CONV], [0])
