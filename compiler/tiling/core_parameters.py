@@ -1,0 +1,67 @@
+"""The parameters of a launch: what all its cores share, and what each core has of its own."""
+
+from __future__ import annotations
+
+from compiler.kernels.parameters import Kernel, Parameter
+from compiler.tiling.launch import CoreWork, Launch
+
+P = Parameter
+
+
+def common_parameters(launch: Launch) -> dict[Parameter, int]:
+    """Parameters that are the same on every core."""
+    layer, arena, fetch = launch.layer, launch.arena, launch.fetch
+    added = layer.kernel is Kernel.ADD
+    skipped = fetch.row_step > 1 or fetch.column_step > 1
+    return {
+        P.KERNEL: layer.kernel,
+        P.INPUT_CHUNKS: launch.input_chunks,
+        P.WINDOW: 2 if added else layer.window_rows,
+        P.ROW_STRIDE: 2 if added else 1 if skipped else layer.strides[0],
+        P.ROW_STEP: layer.dilations[0],
+        P.TAPS: 2 if added else layer.kernel_size[0],
+        P.INPUT_BASE: 0,
+        P.INPUT_SLOT: arena.input_slot,
+        P.INPUT_SLOTS: arena.input_slots,
+        P.WEIGHT_BASE: arena.weight_base,
+        P.WEIGHT_SLOT: arena.weight_slot,
+        P.WEIGHT_SLOTS: arena.weight_slots,
+        P.OUTPUT_BASE: arena.output_base,
+        P.OUTPUT_SLOT: arena.output_slot,
+        P.OUTPUT_SLOTS: arena.output_slots,
+        P.PARTIAL_BASE: arena.partial_base,
+        P.PARTIAL_ROW: arena.partial_row,
+        P.WIDTH: layer.output.width,
+        P.PIXEL_STRIDE: 2 if skipped else 2 * layer.strides[1],
+        P.BLOCK_STRIDE: 2 * fetch.width,
+        P.KERNEL_WIDTH: layer.kernel_size[1],
+        P.COLUMN_STRIDE: layer.strides[1],
+        P.COLUMN_ORIGIN: -layer.pads[1],
+        P.MAP_WIDTH: layer.input.width,
+        **dict(layer.constants),
+    }
+
+
+def own_parameters(launch: Launch, work: CoreWork) -> dict[Parameter, int]:
+    """Parameters of one core."""
+    layer = launch.layer
+    added = layer.kernel is Kernel.ADD
+    skipped = launch.fetch.row_step > 1 or launch.fetch.column_step > 1
+    first = work.input_rows[0]
+    chunk = launch.output_chunk if launch.slices else work.block_count
+    chunks = -(-work.block_count // chunk)
+    origin = 0 if added or skipped else work.output_rows[0] * layer.strides[0] - layer.pads[0] - first
+    own = {
+        P.OUTPUT_CHUNKS: chunks,
+        P.ROWS: work.rows,
+        P.STREAM_ROWS: 2 * work.rows if added else launch.stream_rows(work),
+        P.ROW_ORIGIN: origin,
+        P.BLOCKS: chunk,
+        P.LAST_BLOCKS: work.block_count - (chunks - 1) * chunk,
+    }
+    constants = dict(layer.constants)
+    if layer.kernel is Kernel.AVG_POOL:
+        # the layer says which rows count on the map; a core counts from its first stream row
+        own[P.COUNT_TOP] = constants[P.COUNT_TOP] - first
+        own[P.COUNT_BOTTOM] = constants[P.COUNT_BOTTOM] - first
+    return own

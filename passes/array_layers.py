@@ -1,0 +1,145 @@
+"""Layers of the planners from ops of the `bsr` level: shapes, windows, Γ, and shifts from positions."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import NameLoc
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from compiler.errors import InputError
+from compiler.kernels.parameters import Kernel, Parameter, Rounding
+from compiler.tiling.layer import Layer, MapShape
+from dialects.bsr import (
+    AvgPoolOp,
+    ClampOp,
+    Conv2dOp,
+    GemmOp,
+    MaxPoolOp,
+    RequantiseOp,
+    position_of,
+    shape_of,
+)
+
+P = Parameter
+Constants = tuple[tuple[Parameter, int], ...]
+
+_SATURATED = 8
+"""An int8 shifted left this far is 0 or saturates: further makes no difference, and 32 bits hold it."""
+_VANISHED = 31
+"""A 32-bit sum below 2**30 shifted right this far rounds to 0: further makes no difference."""
+
+
+def map_shape(type: Attribute) -> MapShape:
+    """Shape of a fixed-point tensor as a map; a vector is a map of one pixel."""
+    _, channels, *rest = shape_of(type)
+    height, width = rest or (1, 1)
+    return MapShape(channels, height, width)
+
+
+def rounding_constants(rounding: str, clamp: tuple[int, int]) -> Constants:
+    """Rounding and clamp as parameters."""
+    return ((P.ROUNDING, Rounding[rounding.upper()]), (P.CLAMP_LOW, clamp[0]), (P.CLAMP_HIGH, clamp[1]))
+
+
+def shift_constants(shift: int) -> Constants:
+    """A right shift, or for a negative one a left shift of the first operand."""
+    if shift >= 0:
+        return ((P.SHIFT, min(shift, _VANISHED)),)
+    return ((P.SHIFT_A, min(-shift, _SATURATED)),)
+
+
+def conv_layer(op: Conv2dOp, name: str) -> Layer:
+    """The convolution alone: with a skip, it ends at the inner position."""
+    clamp = op.clamp if op.skip is None else op.inner_clamp
+    return Layer(
+        name,
+        Kernel.CONV,
+        map_shape(op.input.type),
+        map_shape(op.result.type),
+        op.kernel,
+        op.strides,
+        op.pads,
+        op.dilations,
+        op.weights_op().gamma_mask(),
+        (*shift_constants(op.shift), *rounding_constants(op.rounding, clamp)),
+    )
+
+
+def gemm_layer(op: GemmOp, name: str) -> Layer:
+    """A matrix product is a convolution whose kernel is the whole map."""
+    shape = map_shape(op.input.type)
+    constants = (*shift_constants(op.shift), *rounding_constants(op.rounding, op.clamp))
+    return Layer(
+        name,
+        Kernel.CONV,
+        shape,
+        map_shape(op.result.type),
+        (shape.height, shape.width),
+        gamma=op.weights_op().gamma_mask(),
+        constants=constants,
+    )
+
+
+def add_layer(
+    name: str, shape: MapShape, positions: tuple[int, int], position: int, rounding: str, clamp: tuple[int, int]
+) -> Layer:
+    """a·2^-positions[0] + b·2^-positions[1] at `position`: both brought to the finer position, then rounded once."""
+    finer = max(*positions, position)
+    constants = (
+        (P.SHIFT_A, finer - positions[0]),
+        (P.SHIFT_B, finer - positions[1]),
+        (P.SHIFT, min(finer - position, _VANISHED)),
+        *rounding_constants(rounding, clamp),
+    )
+    return Layer(name, Kernel.ADD, shape, shape, constants=constants)
+
+
+def requantise_layer(
+    name: str, input: SSAValue, output: MapShape, position: int, rounding: str, clamp: tuple[int, int], block: int = 0
+) -> Layer:
+    """A map at another position, as the blocks of `output` from `block` on."""
+    shape = map_shape(input.type)
+    constants = (*shift_constants(position_of(input.type) - position), *rounding_constants(rounding, clamp))
+    own = MapShape(shape.channels, output.height, output.width)
+    return Layer(name, Kernel.REQUANTISE, shape, own, constants=constants, output_block=block)
+
+
+def pool_layer(op: MaxPoolOp | AvgPoolOp, name: str) -> Layer:
+    """A maximum or an average; the divisor's cells are given on the map, a core shifts them to its own rows."""
+    shape = map_shape(op.input.type)
+    if isinstance(op, MaxPoolOp):
+        kernel, constants = Kernel.MAX_POOL, rounding_constants("half_even", op.clamp)
+    else:
+        top, left, bottom, right = op.pads if op.count_include_pad else (0, 0, 0, 0)
+        apart = position_of(op.result.type) - position_of(op.input.type)
+        kernel = Kernel.AVG_POOL
+        largest = op.kernel[0] * op.kernel[1] << 7 + max(apart, 0)
+        if largest >= 1 << 31:
+            raise InputError(
+                f"average pool '{name}': a window of {op.kernel[0]}x{op.kernel[1]} cells moved {apart} binary places "
+                f"finer sums to {largest}, a core counts to {(1 << 31) - 1}; a coarser output position would fit"
+            )
+        constants = (
+            *rounding_constants(op.rounding, op.clamp),
+            (P.COUNT_TOP, -top),
+            (P.COUNT_BOTTOM, shape.height + bottom),
+            (P.COUNT_LEFT, -left),
+            (P.COUNT_RIGHT, shape.width + right),
+            (P.NUMERATOR_SHIFT, max(apart, 0)),
+            (P.DENOMINATOR_SHIFT, min(max(-apart, 0), _SATURATED + 1)),
+        )
+    return Layer(name, kernel, shape, map_shape(op.result.type), op.kernel, op.strides, op.pads, constants=constants)
+
+
+def unary_layer(op: ClampOp | RequantiseOp, name: str) -> Layer:
+    """A clamp or a change of position."""
+    rounding = op.rounding if isinstance(op, RequantiseOp) else "half_even"
+    shape = map_shape(op.result.type)
+    return requantise_layer(name, op.input, shape, position_of(op.result.type), rounding, op.clamp)
+
+
+def name_of(op: Operation, default: str) -> str:
+    """The ONNX node an op comes from, or its tensor, or `default`."""
+    location = op.location
+    if isinstance(location, NameLoc) and location.desc.data:
+        return location.desc.data
+    return default

@@ -1,0 +1,182 @@
+"""The network that the planners see, from the ops of the `bsr` level: which value is which map, which op which step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xdsl.dialects import func
+from xdsl.dialects.builtin import StringAttr
+from xdsl.ir import Operation, SSAValue
+
+from compiler.errors import InputError
+from compiler.scheduling.network import ArrayStep, HostStep, Network, Step
+from compiler.tiling.layer import Layer, MapShape
+from dialects.bsr import (
+    TENSOR_NAME,
+    AddOp,
+    AvgPoolOp,
+    ClampOp,
+    ConcatOp,
+    Conv2dOp,
+    GemmOp,
+    HostOp,
+    MaxPoolOp,
+    RequantiseOp,
+    ReshapeOp,
+    WeightsOp,
+    is_fixed,
+    position_of,
+    shape_of,
+)
+from passes.array_layers import (
+    add_layer,
+    conv_layer,
+    gemm_layer,
+    map_shape,
+    name_of,
+    pool_layer,
+    requantise_layer,
+    unary_layer,
+)
+
+
+@dataclass
+class NetworkMaps:
+    """A network under construction, and what its numbers stand for."""
+
+    steps: list[Step] = field(default_factory=list[Step])
+    shapes: list[MapShape] = field(default_factory=list[MapShape])
+    positions: list[int] = field(default_factory=list[int])
+    tensors: list[str] = field(default_factory=list[str])
+    """Name of each map's tensor in the quantised graph, or an empty string."""
+    numbers: dict[SSAValue, int] = field(default_factory=dict[SSAValue, int])
+    weights: dict[str, WeightsOp] = field(default_factory=dict[str, WeightsOp])
+    """Weights of each convolution, by layer name."""
+    host_ops: dict[str, Operation] = field(default_factory=dict[str, Operation])
+    """Host ops by step name."""
+    outputs: set[int] = field(default_factory=set[int])
+
+    def network(self) -> Network:
+        """For the planners."""
+        return Network(tuple(self.shapes), tuple(self.steps), tuple(sorted(self.outputs)))
+
+    def new_map(self, shape: MapShape, position: int, tensor: str) -> int:
+        """A map of its own."""
+        self.shapes.append(shape)
+        self.positions.append(position)
+        self.tensors.append(tensor)
+        return len(self.shapes) - 1
+
+    def step_name(self, op: Operation) -> str:
+        """A name that no other step has."""
+        wanted = name_of(op, op.name.split(".")[1])
+        taken = {step.name for step in self.steps}
+        name, count = wanted, 1
+        while name in taken:
+            count += 1
+            name = f"{wanted}_{count}"
+        return name
+
+
+def _tensor_of(op: Operation) -> str:
+    name = op.attributes.get(TENSOR_NAME)
+    return name.data if isinstance(name, StringAttr) else ""
+
+
+def _operand(maps: NetworkMaps, value: SSAValue, op: Operation) -> int:
+    """The map of an operand that the array reads. Raises InputError for a reshape that moves data."""
+    number = maps.numbers[value]
+    if maps.shapes[number] != map_shape(value.type):
+        raise InputError(
+            f"'{name_of(op, op.name)}' reads {shape_of(value.type)} reshaped from a map of "
+            f"{maps.shapes[number]}; the array cannot reorder channels and pixels, run bsr-reshape-on-host first"
+        )
+    return number
+
+
+def _parts(maps: NetworkMaps, op: Operation, name: str) -> tuple[tuple[Layer, tuple[int, ...]], ...]:
+    """The layers of one op that have no weights."""
+    match op:
+        case AddOp():
+            positions = (position_of(op.left.type), position_of(op.right.type))
+            shape, position = map_shape(op.result.type), position_of(op.result.type)
+            layer = add_layer(name, shape, positions, position, op.rounding, op.clamp)
+            return ((layer, (_operand(maps, op.left, op), _operand(maps, op.right, op))),)
+        case MaxPoolOp() | AvgPoolOp():
+            return ((pool_layer(op, name), (_operand(maps, op.input, op),)),)
+        case ClampOp() | RequantiseOp():
+            return ((unary_layer(op, name), (_operand(maps, op.input, op),)),)
+        case ConcatOp():
+            parts: list[tuple[Layer, tuple[int, ...]]] = []
+            block = 0
+            shape, position = map_shape(op.result.type), position_of(op.result.type)
+            for index, value in enumerate(op.inputs):
+                part = f"{name}.{index}"
+                layer = requantise_layer(part, value, shape, position, op.rounding, op.clamp, block)
+                parts.append((layer, (_operand(maps, value, op),)))
+                block += layer.output.blocks
+                if layer.input.channels % 8 and index + 1 < len(op.inputs):
+                    raise InputError(
+                        f"concatenation '{name}': operand {index} has {layer.input.channels} channels, which is no "
+                        "multiple of 8; run bsr-split-ragged-concat first"
+                    )
+            return tuple(parts)
+        case _:
+            raise InputError(f"'{name}': the array has no kernel for {op.name}; it must become a bsr.host first")
+
+
+def _convolution(maps: NetworkMaps, op: Conv2dOp | GemmOp, name: str) -> None:
+    layer = gemm_layer(op, name) if isinstance(op, GemmOp) else conv_layer(op, name)
+    maps.weights[name] = op.weights_op()
+    source = _operand(maps, op.input, op)
+    if isinstance(op, GemmOp) or op.skip is None:
+        number = maps.new_map(layer.output, position_of(op.result.type), _tensor_of(op))
+        maps.steps.append(ArrayStep(name, ((layer, (source,)),), number))
+        maps.numbers[op.result] = number
+        return
+    inner = maps.new_map(layer.output, op.inner_position, "")
+    maps.steps.append(ArrayStep(name, ((layer, (source,)),), inner))
+    skip = _operand(maps, op.skip, op)
+    number = maps.new_map(layer.output, position_of(op.result.type), _tensor_of(op))
+    positions = (op.inner_position, position_of(op.skip.type))
+    added = add_layer(f"{name}.add", layer.output, positions, maps.positions[number], op.rounding, op.clamp)
+    maps.steps.append(ArrayStep(f"{name}.add", ((added, (inner, skip)),), number))
+    maps.numbers[op.result] = number
+
+
+def build_network(function: func.FuncOp) -> NetworkMaps:
+    """Walk the function once, in order."""
+    maps = NetworkMaps()
+    for argument in function.body.block.args:
+        if is_fixed(argument.type):
+            maps.numbers[argument] = maps.new_map(map_shape(argument.type), position_of(argument.type), "")
+    for op in function.body.block.ops:
+        if isinstance(op, Conv2dOp | GemmOp):
+            _convolution(maps, op, maps.step_name(op))
+        elif isinstance(op, ReshapeOp):
+            maps.numbers[op.result] = maps.numbers[op.input]
+        elif isinstance(op, HostOp):
+            _host(maps, op)
+        elif isinstance(op, func.ReturnOp):
+            maps.outputs |= {maps.numbers[value] for value in op.operands if value in maps.numbers}
+        elif not isinstance(op, WeightsOp):
+            name = maps.step_name(op)
+            parts = _parts(maps, op, name)
+            result = op.results[0]
+            number = maps.new_map(map_shape(result.type), position_of(result.type), _tensor_of(op))
+            maps.steps.append(ArrayStep(name, parts, number))
+            maps.numbers[result] = number
+    return maps
+
+
+def _host(maps: NetworkMaps, op: HostOp) -> None:
+    name = maps.step_name(op)
+    inputs = tuple(maps.numbers[value] for value in op.inputs if value in maps.numbers)
+    outputs: list[int] = []
+    for result in op.outputs:
+        if is_fixed(result.type):
+            number = maps.new_map(map_shape(result.type), position_of(result.type), _tensor_of(op))
+            maps.numbers[result] = number
+            outputs.append(number)
+    maps.host_ops[name] = op
+    maps.steps.append(HostStep(name, inputs, tuple(outputs)))

@@ -1,0 +1,243 @@
+"""
+`convert-bsr-to-mem{target=npu1}`: decide where everything lies and who computes what.
+
+    %y = bsr.conv2d(%x, %w) {…}     ->     %y = mem.map "conv1" {address, live, stripes, …}
+                                           mem.segment "conv1" -> %y { mem.copy …, mem.launch … { mem.core … } }
+
+Before: `func.func @main` of `bsr` ops on batch 1. After: `mem` ops only; every map has an address, array work lies in
+`mem.invoke`s and host work between them. The planners of `compiler.scheduling` and `compiler.tiling` decide; this
+pass writes their decisions down. Refuses (CapacityError) a layer that fits no core, naming the bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import func
+from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, ModuleOp, StringAttr, i64
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.passes import ModulePass
+
+from compiler.errors import InputError
+from compiler.hardware.chip import chip_named
+from compiler.kernels.parameters import Kernel, Parameter
+from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
+from compiler.scheduling.program import plan_program
+from compiler.tiling.chunks import SparseWeights, weight_streams
+from compiler.tiling.core_parameters import common_parameters, own_parameters
+from compiler.transfers.access import read_chain, write_chains
+from compiler.transfers.window import Window
+from dialects import mem
+from dialects.bsr import HostOp
+from dialects.constants import constant_attribute
+from passes.array_network import NetworkMaps, build_network
+
+CHIP = "blockloom.chip"
+"""Module attribute: every number of the chip."""
+PARAMETERS = "mem.parameters"
+"""Module attribute: byte address of the parameter blocks in every MemTile."""
+
+
+def _names(parameters: dict[Parameter, int]) -> dict[str, int]:
+    return {parameter.name.lower(): int(value) for parameter, value in parameters.items()}
+
+
+class _Writer:
+    """Writes a plan as ops into one block."""
+
+    def __init__(self, maps: NetworkMaps, plan: ProgramPlan):
+        self.maps = maps
+        self.plan = plan
+        self.block = Block()
+        self.buffers: dict[str, SSAValue] = {}
+        self.values: dict[SSAValue, SSAValue] = {}
+        """Tensors on the host, old to new."""
+        self.segments: Block | None = None
+        self.streams: dict[str, int] = {}
+
+    def declare(self, buffer: MapBuffer) -> None:
+        """The op of one map buffer."""
+        shape = buffer.shape
+        op = mem.MapOp(
+            buffer.name,
+            (shape.channels, shape.height, shape.width),
+            self.maps.positions[buffer.number],
+            buffer.address,
+            buffer.size,
+            buffer.live,
+            buffer.stripes,
+        )
+        self.block.add_op(op)
+        self.buffers[buffer.name] = op.result
+
+    def _copy(self, transfer: Transfer) -> mem.CopyOp:
+        memtile, ddr, column = transfer.memtile, transfer.ddr, transfer.column
+        assert memtile.stripes is not None, "copies are between DDR and MemTiles"
+        first, last = transfer.rows
+        pitch = memtile.shape.row_words
+        words = (last - first) * pitch
+        there = Window(column, ddr.address // 4 + first * pitch, (words,), (1,))
+        here = Window(column, memtile.address // 4 + (first - memtile.stripes[column][0]) * pitch, (words,), (1,))
+        if transfer.to_ddr:
+            return mem.CopyOp(self.buffers[memtile.name], self.buffers[ddr.name], here, there)
+        return mem.CopyOp(self.buffers[ddr.name], self.buffers[memtile.name], there, here)
+
+    def _weights(self, planned: PlannedLaunch, body: Block) -> SSAValue | None:
+        launch = planned.launch
+        if launch.layer.kernel is not Kernel.CONV:
+            return None
+        op = self.maps.weights[launch.layer.name]
+        streams = weight_streams(SparseWeights(op.gamma_mask(), op.block_values(), op.bias_values()), launch)
+        number = self.streams.get(launch.layer.name, 0)
+        self.streams[launch.layer.name] = number + 1
+        values = constant_attribute(streams.words, f"{launch.layer.name}.chunks{number}")
+        weights = mem.WeightsOp(values, streams.streams, streams.chunk_words)
+        body.add_op(weights)
+        return weights.result
+
+    def _launch(self, planned: PlannedLaunch, body: Block, ring: SSAValue | None) -> mem.LaunchOp:
+        launch = planned.launch
+        cores: list[Operation] = []
+        for work in launch.cores:
+            reads = read_chain(launch, work, planned.inputs)
+            writes = write_chains(launch, work, planned.output)
+            cores.append(
+                mem.CoreOp(
+                    work.column,
+                    work.row,
+                    _names(own_parameters(launch, work)),
+                    reads.windows,
+                    reads.runs,
+                    [chain.windows[0] for chain in writes],
+                    [chain.runs for chain in writes],
+                    launch.slices.index(_slice_of(launch.slices, work.blocks)) if launch.slices else -1,
+                )
+            )
+        weights = self._weights(planned, body)
+        return mem.LaunchOp(
+            launch.layer.kernel,
+            [self.buffers[buffer.name] for buffer in planned.inputs],
+            self.buffers[planned.output.name],
+            weights,
+            ring if weights is not None else None,
+            _names(common_parameters(launch)),
+            Region(Block(cores)),
+        )
+
+    def _band(self, band: Band, body: Block, ring: SSAValue | None) -> None:
+        """Fills, launches one after the other, spills."""
+        self._copies(band.fills, body)
+        for planned in band.launches:
+            launch = self._launch(planned, body, ring)
+            body.add_op(launch)
+            body.add_op(mem.WaitOp([launch.token]))
+        self._copies(band.spills, body)
+
+    def _copies(self, transfers: tuple[Transfer, ...], body: Block) -> None:
+        """Copies that run at the same time, and the wait for all of them."""
+        copies = [self._copy(transfer) for transfer in transfers]
+        if copies:
+            body.add_ops(copies)
+            body.add_op(mem.WaitOp([copy.token for copy in copies]))
+
+    def segment(self, segment: Segment, output: MapBuffer) -> None:
+        """One segment, in the current invocation."""
+        if self.segments is None:
+            self.segments = Block()
+            self.block.add_op(mem.InvokeOp(Region(self.segments)))
+        body = Block()
+        ring = self._ring(segment.ring, body)
+        for band in segment.bands:
+            self._band(band, body, ring)
+        tensor = self.maps.tensors[output.number]
+        self.segments.add_op(mem.SegmentOp(segment.name, tensor, self.buffers[output.name], Region(body)))
+
+    def _ring(self, ring: Ring | None, body: Block) -> SSAValue | None:
+        if ring is None:
+            return None
+        op = mem.RingOp(ring.address, ring.slot_words, ring.slots, ring.live)
+        body.add_op(op)
+        return op.result
+
+    def tensor(self, value: SSAValue) -> SSAValue:
+        """A value as a tensor on the host: computed there, or loaded from its map."""
+        if value in self.values:
+            return self.values[value]
+        load = mem.LoadOp(self.buffers[self.plan.ddr_maps[self.maps.numbers[value]].name], value.type)
+        self.block.add_op(load)
+        return load.result
+
+    def store(self, value: SSAValue, tensor: SSAValue) -> None:
+        """A host tensor that the array reads, laid out as its map."""
+        number = self.maps.numbers.get(value)
+        if number in self.plan.ddr_maps:
+            self.block.add_op(mem.StoreOp(tensor, self.buffers[self.plan.ddr_maps[number].name]))
+
+    def host(self, segment: HostSegment) -> None:
+        """Work between invocations."""
+        self.segments = None
+        op = self.maps.host_ops[segment.step.name]
+        assert isinstance(op, HostOp), "host steps come from bsr.host"
+        types: list[Attribute] = [result.type for result in op.outputs]
+        inputs = [self.tensor(value) for value in op.inputs]
+        node, operator, reason = op.node.data, op.operator.data, op.reason.data
+        host = mem.HostOp(inputs, op.model, node, operator, reason, types)
+        host.location = op.location
+        self.block.add_op(host)
+        for old, new in zip(op.outputs, host.outputs, strict=True):
+            self.values[old] = new
+            self.store(old, new)
+
+
+def _slice_of(slices: tuple[tuple[int, int], ...], blocks: tuple[int, int]) -> tuple[int, int]:
+    return next(part for part in slices if part[0] <= blocks[0] and blocks[1] <= part[1])
+
+
+def _final_buffer(segment: Segment, plan: ProgramPlan) -> MapBuffer:
+    """Where a segment's whole map is when it has ended: in the MemTiles, or in DDR if it ran in bands."""
+    output = segment.bands[0].launches[0].output
+    return output if len(segment.bands) == 1 else plan.ddr_maps[output.number]
+
+
+@dataclass(frozen=True)
+class ConvertBsrToMemPass(ModulePass):
+    """Place and map every op of `@main` onto a chip."""
+
+    name = "convert-bsr-to-mem"
+
+    target: str = "npu1"
+    """Name of the chip."""
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        chip = chip_named(self.target)
+        function = next((f for f in op.body.ops if isinstance(f, func.FuncOp) and f.sym_name.data == "main"), None)
+        if function is None:
+            raise InputError("convert-bsr-to-mem needs a function @main; this module has none")
+        maps = build_network(function)
+        writer = _Writer(maps, plan_program(maps.network(), chip))
+        body = function.body.block
+        for argument in body.args:
+            writer.values[argument] = writer.block.insert_arg(argument.type, len(writer.block.args))
+        for buffer in writer.plan.buffers:
+            writer.declare(buffer)
+        for argument in body.args:
+            writer.store(argument, writer.values[argument])
+        for segment in writer.plan.segments:
+            if isinstance(segment, HostSegment):
+                writer.host(segment)
+            else:
+                writer.segment(segment, _final_buffer(segment, writer.plan))
+        last = body.last_op
+        assert isinstance(last, func.ReturnOp), "a function ends with func.return"
+        writer.block.add_op(func.ReturnOp(*[writer.tensor(value) for value in last.operands]))
+        function.body.detach_block(body)
+        for old in reversed(list(body.ops)):
+            old.detach()
+            old.drop_all_references()
+        function.body.add_block(writer.block)
+        numbers = {key: IntegerAttr(value, i64) for key, value in asdict(chip).items() if type(value) is int}
+        texts = {key: StringAttr(value) for key, value in asdict(chip).items() if isinstance(value, str)}
+        upstream = {"upstream": IntegerAttr(int(chip.upstream), i64)}
+        op.attributes[CHIP] = DictionaryAttr({**texts, **numbers, **upstream})
+        op.attributes[PARAMETERS] = IntegerAttr(writer.plan.parameters_address, i64)
