@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, TensorType
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 
 from compiler.onnxio.exporter import main_function
 from dialects.onnx import OUTPUT_NAMES, ConstantOp, NoneOp, OnnxOp, is_operator
@@ -40,9 +40,10 @@ def constant_of(value: SSAValue) -> npt.NDArray[Any] | None:
 
 def static_shape(value: SSAValue) -> tuple[int, ...] | None:
     """The shape of a tensor whose sizes are all known."""
-    if not isinstance(value.type, TensorType):
+    type = value.type
+    if not isinstance(type, TensorType):
         return None
-    shape = cast("TensorType[Attribute]", value.type).get_shape()
+    shape = cast("TensorType[Attribute]", type).get_shape()
     return None if any(size < 0 for size in shape) else shape
 
 
@@ -63,10 +64,10 @@ def value_name(value: SSAValue) -> str:
     return value.name_hint or ""
 
 
-def insert_constant(values: npt.NDArray[Any], key: str, before: OnnxOp) -> SSAValue:
+def insert_constant(values: npt.NDArray[Any], key: str, before: Operation) -> SSAValue:
     """A new constant in front of `before`."""
     constant = ConstantOp.from_array(values, key)
-    assert before.parent is not None, f"{before.describe()} is in no block"
+    assert before.parent is not None, f"'{before.name}' is in no block"
     before.parent.insert_op_before(constant, before)
     return constant.output
 
