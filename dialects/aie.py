@@ -1,8 +1,9 @@
 """
 The `aie` dialect: an AI Engine array in upstream's words (mlir-aie, commit 1e400306).
 
-Four files hold its parts and this one gathers them: `aie_attributes` (enumerations and descriptor shapes),
-`aie_structure` (tiles, buffers, locks, cores), `aie_streams` (flows and cascades), `aie_dma` (descriptors).
+Five files hold its parts and this one gathers them: `aie_attributes` (enumerations and descriptor shapes),
+`aie_structure` (tiles, buffers, locks), `aie_program` (cores and controller), `aie_streams` (flows and cascades) and
+`aie_dma` (descriptors).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from dialects.aie_dma import (
     ShimDMAAllocationOp,
     ShimDMAOp,
 )
+from dialects.aie_program import CoreOp, RuntimeSequenceOp, UseLockOp
 from dialects.aie_streams import (
     CascadeFlowOp,
     ConfigureCascadeOp,
@@ -45,16 +47,7 @@ from dialects.aie_streams import (
     PacketSourceOp,
     PutCascadeOp,
 )
-from dialects.aie_structure import (
-    BufferOp,
-    CoreOp,
-    DeviceOp,
-    EndOp,
-    LockOp,
-    RuntimeSequenceOp,
-    TileOp,
-    UseLockOp,
-)
+from dialects.aie_structure import BufferOp, DeviceOp, EndOp, LockOp, TileOp
 
 __all__ = [
     "UPSTREAM_DEVICES",

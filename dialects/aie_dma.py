@@ -192,8 +192,9 @@ class DMABDOp(IRDLOperation):
                 else:
                     properties["pad_dimensions"] = BDPadLayoutArrayAttr(BDPadLayoutArrayAttr.parse_pairs(parser))
         attributes = parser.parse_optional_attr_dict()
-        for name in attributes.keys() & cls.get_irdl_definition().properties.keys():
-            properties[name] = attributes.pop(name)
+        known = cls.get_irdl_definition().properties
+        properties |= {name: value for name, value in attributes.items() if name in known}
+        attributes = {name: value for name, value in attributes.items() if name not in known}
         operand = parser.resolve_operand(buffer, buffer_type)
         return cls.build(operands=[operand], properties=properties, attributes=attributes)
 
