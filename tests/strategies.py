@@ -79,11 +79,11 @@ class ConvolutionShape:
     @property
     def output_size(self) -> tuple[int, int]:
         """Height and width of the output."""
-        sizes = zip((self.height, self.width), self.kernel, self.strides, self.dilations, (0, 1), strict=True)
-        return tuple(  # pyright: ignore[reportReturnType]
-            (size + self.pads[axis] + self.pads[axis + 2] - (kernel - 1) * dilation - 1) // stride + 1
-            for size, kernel, stride, dilation, axis in sizes
-        )
+        return self._outputs(self.height, axis=0), self._outputs(self.width, axis=1)
+
+    def _outputs(self, size: int, axis: int) -> int:
+        span = (self.kernel[axis] - 1) * self.dilations[axis] + 1
+        return (size + self.pads[axis] + self.pads[axis + 2] - span) // self.strides[axis] + 1
 
 
 @st.composite
