@@ -11,11 +11,11 @@ pass writes their decisions down. Refuses (CapacityError) a layer that fits no c
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import func
-from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, ModuleOp, StringAttr, i64
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
@@ -30,11 +30,10 @@ from compiler.transfers.access import read_chain, write_chains
 from compiler.transfers.window import Window
 from dialects import mem
 from dialects.bsr import HostOp
+from dialects.chip import CHIP, chip_attr
 from dialects.constants import constant_attribute
 from passes.array_network import NetworkMaps, build_network
 
-CHIP = "blockloom.chip"
-"""Module attribute: every number of the chip."""
 PARAMETERS = "mem.parameters"
 """Module attribute: byte address of the parameter blocks in every MemTile."""
 
@@ -236,8 +235,5 @@ class ConvertBsrToMemPass(ModulePass):
             old.detach()
             old.drop_all_references()
         function.body.add_block(writer.block)
-        numbers = {key: IntegerAttr(value, i64) for key, value in asdict(chip).items() if type(value) is int}
-        texts = {key: StringAttr(value) for key, value in asdict(chip).items() if isinstance(value, str)}
-        upstream = {"upstream": IntegerAttr(int(chip.upstream), i64)}
-        op.attributes[CHIP] = DictionaryAttr({**texts, **numbers, **upstream})
+        op.attributes[CHIP] = chip_attr(chip)
         op.attributes[PARAMETERS] = IntegerAttr(writer.plan.parameters_address, i64)

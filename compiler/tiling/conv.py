@@ -61,7 +61,7 @@ def _chunk_entries(layer: Layer, slices: Sequence[Range], output_chunk: int, inp
         if last > first:
             starts = np.arange(0, last - first, output_chunk)
             fullest = max(fullest, int(np.add.reduceat(by_input[first:last], starts, axis=0).max()))
-    return fullest * layer.kernel_size[1]
+    return fullest * layer.kernel_size[0] * layer.kernel_size[1]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,196 @@
+"""
+Run a program of the `mem` level: copies move words between memories that start poisoned, launches compute.
+
+Copies that run at the same time are done in an order drawn from the seed, and so are the cores of a launch, each
+reading the memory as earlier cores left it; a program may not depend on that order. A word that is read before anything
+wrote it is an error that names the reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from compiler.errors import BlockloomError
+from compiler.interpret.execution import Arrays, Execution, entry_of
+from compiler.interpret.host import run_host_model
+from compiler.interpret.mem_kernels import compute
+from compiler.transfers.layout import pack_map, unpack_map
+from compiler.transfers.window import PADDING, Window
+from dialects import mem
+from dialects.bsr import array_of, shape_of
+from dialects.chip import chip_of
+
+
+class Memory:
+    """Words that know whether anything wrote them."""
+
+    def __init__(self, name: str, words: int, rng: np.random.Generator):
+        self.name = name
+        self.words = rng.integers(-(2**31), 2**31, words, dtype=np.int32)
+        self.written = np.zeros(words, np.bool_)
+
+    def read(self, indices: npt.NDArray[np.int64], reader: str) -> npt.NDArray[np.int32]:
+        """Words at `indices`, zero for padding. Raises BlockloomError for a word that nothing wrote."""
+        padding = indices == PADDING
+        missing = ~self.written[indices] & ~padding
+        if missing.any():
+            raise BlockloomError(
+                f"{reader} reads word {int(indices[missing][0])} of {self.name}, which nothing has written"
+            )
+        return np.where(padding, 0, self.words[indices]).astype(np.int32)
+
+    def write(self, indices: npt.NDArray[np.int64], values: npt.NDArray[np.int32]) -> None:
+        """Store words."""
+        self.words[indices] = values
+        self.written[indices] = True
+
+
+class _Machine:
+    def __init__(self, module: ModuleOp, seed: int):
+        self.chip = chip_of(module)
+        self.rng = np.random.default_rng(seed)
+        maps = [op for op in module.walk() if isinstance(op, mem.MapOp)]
+        height = max((op.address + op.size for op in maps if not op.stripes), default=4)
+        self.ddr = Memory("DDR", -(-height // 4), self.rng)
+        self.memtiles = [
+            Memory(f"MemTile {column}", self.chip.memtile_words, self.rng) for column in range(self.chip.columns)
+        ]
+        self.tensors: Arrays = {}
+
+    def run(self, op: Operation) -> None:
+        """One op inside an invocation."""
+        match op:
+            case mem.SegmentOp():
+                self.segment(op)
+            case mem.LaunchOp():
+                for index in self.rng.permutation(len(op.cores)):
+                    self.core(op, op.cores[index])
+            case mem.CopyOp() | mem.WaitOp() | mem.WeightsOp() | mem.RingOp() | mem.MapOp():
+                pass
+            case _:
+                raise BlockloomError(f"the mem interpreter does not know {op.name}")
+
+    def segment(self, segment: mem.SegmentOp) -> None:
+        """Ops in order; copies are put off until something waits for them."""
+        waiting: dict[SSAValue, mem.CopyOp] = {}
+        for op in segment.body.block.ops:
+            if isinstance(op, mem.CopyOp):
+                waiting[op.token] = op
+            elif isinstance(op, mem.WaitOp):
+                copies = [waiting.pop(token) for token in op.tokens if token in waiting]
+                for index in self.rng.permutation(len(copies)):
+                    self.copy(copies[index])
+            else:
+                self.run(op)
+        if waiting:
+            raise BlockloomError(f"segment '{segment.segment_name.data}' ends before {len(waiting)} of its copies")
+        if segment.tensor.data:
+            self.tensors[segment.tensor.data] = self.map_values(mem.map_of(segment.output))[None]
+
+    def map_values(self, op: mem.MapOp) -> npt.NDArray[np.int8]:
+        """A whole map, int8[channels, height, width]."""
+        channels, height, width = op.shape
+        first = op.address // 4
+        if not op.stripes:
+            rows = self.ddr.read(first + np.arange(height * op.row_words), "the host")
+        else:
+            rows = np.concatenate(
+                [
+                    self.memtiles[column].read(first + np.arange((last - start) * op.row_words), "the host")
+                    for column, (start, last) in enumerate(op.stripes)
+                ]
+            )
+        return unpack_map(rows, channels, height, width)
+
+    def copy(self, op: mem.CopyOp) -> None:
+        """Move the words of one copy."""
+        source, target = op.source_window.data, op.target_window.data
+        memtile = self.memtiles[op.column]
+        origin, destination = (self.ddr, memtile) if op.fills else (memtile, self.ddr)
+        words = origin.read(source.word_indices(), f"a copy of column {op.column}")
+        destination.write(target.word_indices(), words)
+
+    def gather(self, windows: tuple[Window, ...], runs: int, reader: str) -> npt.NDArray[np.int32]:
+        """Words of a chain of windows, run after run."""
+        parts = [
+            self.memtiles[window.column].read(window.word_indices(run), reader)
+            for run in range(runs)
+            for window in windows
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+    def core(self, launch: mem.LaunchOp, core: mem.CoreOp) -> None:
+        """Read the core's stream, compute, write."""
+        parameters = {**launch.common_parameters, **core.own_parameters}
+        reader = f"core ({core.column}, {core.row})"
+        stream = self.gather(core.reads, core.read_runs, reader)
+        rows = parameters["stream_rows"]
+        passes = parameters["output_chunks"] * parameters["input_chunks"]
+        shaped = stream.view(np.int8).reshape(passes, rows, -1) if rows else np.zeros((passes, 0, 8), np.int8)
+        results = compute(launch.kernel, parameters, shaped, self.chunks(launch, core))
+        words = np.concatenate([np.ascontiguousarray(part).reshape(-1).view(np.int32) for part in results])
+        position = 0
+        for window, runs in core.writes:
+            for run in range(runs):
+                self.memtiles[window.column].write(window.word_indices(run), words[position : position + window.words])
+                position += window.words
+        if position != words.size:
+            raise BlockloomError(f"{reader} makes {words.size} words, its windows take {position}")
+
+    def chunks(self, launch: mem.LaunchOp, core: mem.CoreOp) -> list[npt.NDArray[np.int32]]:
+        """The core's weight chunks, in order."""
+        if launch.weights is None:
+            return []
+        weights = launch.weights.owner
+        assert isinstance(weights, mem.WeightsOp), "weights come from mem.weights"
+        first, count = weights.streams[core.stream]
+        values, size = array_of(weights.values).reshape(-1), weights.chunk_words
+        return [values[first + index * size : first + (index + 1) * size] for index in range(count)]
+
+
+def store_map(memory: Memory, op: mem.MapOp, value: npt.NDArray[Any]) -> None:
+    """Lay a tensor out as a map in DDR."""
+    words = pack_map(value.reshape(op.shape))
+    memory.write(op.address // 4 + np.arange(words.size), words)
+
+
+def _static_shape(type: Attribute) -> tuple[int, ...]:
+    return shape_of(type)
+
+
+def interpret_mem(module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]], *, seed: int = 0) -> Execution:
+    """
+    Run `@main` of a module at the mem level.
+
+    Raises BlockloomError for what no program may do: read what nothing wrote, end a segment before its copies.
+    """
+    entry = entry_of(module)
+    machine = _Machine(module, seed)
+    values: dict[SSAValue, npt.NDArray[Any]] = dict(
+        zip(entry.function.body.block.args, entry.bind(inputs), strict=True)
+    )
+    for op in entry.function.body.block.ops:
+        match op:
+            case mem.InvokeOp():
+                for segment in op.segments:
+                    machine.run(segment)
+            case mem.StoreOp():
+                store_map(machine.ddr, mem.map_of(op.target), values[op.value])
+            case mem.LoadOp():
+                values[op.result] = machine.map_values(mem.map_of(op.source)).reshape(_static_shape(op.result.type))
+            case mem.HostOp():
+                results = run_host_model(array_of(op.model).tobytes(), [values[value] for value in op.inputs])
+                values.update(zip(op.outputs, results, strict=True))
+            case func.ReturnOp():
+                outputs = dict(zip(entry.outputs, [values[value] for value in op.operands], strict=True))
+                return Execution(outputs, machine.tensors)
+            case _:
+                machine.run(op)
+    raise BlockloomError("@main does not return")

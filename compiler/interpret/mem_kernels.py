@@ -1,0 +1,162 @@
+"""
+What a core computes at the memory level: its whole share at once, from its input stream and its weight chunks.
+
+    stream   int8[passes, rows of one pass, bytes of a row]     result   int8[rows, blocks, width, 8]
+
+No slots, rings or partial sums here: those are the array level's way of getting the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.kernels.parameters import Kernel, Rounding
+from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
+from compiler.quantization.arithmetic import Clamp, average, requantise, saturate_int8
+from compiler.quantization.arithmetic import Rounding as RoundingName
+
+Parameters = Mapping[str, int]
+Bytes = npt.NDArray[np.int8]
+
+
+def _rounding(parameters: Parameters) -> RoundingName:
+    return "half_up" if parameters.get("rounding", 0) == Rounding.HALF_UP else "half_even"
+
+
+def _clamp(parameters: Parameters) -> Clamp:
+    return parameters["clamp_low"], parameters["clamp_high"]
+
+
+def _tap_rows(parameters: Parameters, tap: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Output rows whose vertical tap lies on the map, and the stream rows under it."""
+    outputs = np.arange(parameters["rows"])
+    rows = parameters["row_origin"] + outputs * parameters["row_stride"] + tap * parameters["row_step"]
+    inside = (rows >= 0) & (rows < parameters["stream_rows"])
+    return outputs[inside], rows[inside]
+
+
+def conv(parameters: Parameters, stream: Bytes, chunks: Sequence[npt.NDArray[np.int32]]) -> list[Bytes]:
+    """One array per output chunk; its weights are `input_chunks` chunks, met by as many passes of the stream."""
+    input_chunks, width, rows = parameters["input_chunks"], parameters["width"], parameters["rows"]
+    results: list[Bytes] = []
+    for index in range(parameters["output_chunks"]):
+        last = index == parameters["output_chunks"] - 1
+        blocks = parameters["last_blocks"] if last else parameters["blocks"]
+        total = np.zeros((rows, blocks, width, 8))
+        for part in range(input_chunks):
+            number = index * input_chunks + part
+            _accumulate(parameters, stream[number], chunks[number], total)
+        view = ChunkView.of(blocks, parameters["taps"])
+        bias = chunks[index * input_chunks][view.bias : view.offsets].reshape(blocks, 1, 8)
+        exact = total.astype(np.int64) + bias
+        results.append(requantise(exact, parameters.get("shift", 0), _rounding(parameters), _clamp(parameters)))
+    return results
+
+
+def _accumulate(
+    parameters: Parameters, stream: Bytes, chunk: npt.NDArray[np.int32], total: npt.NDArray[np.float64]
+) -> None:
+    """Add one chunk's products. float64 holds sums of int8 products exactly up to 2**53."""
+    taps, blocks, width = parameters["taps"], total.shape[1], total.shape[2]
+    view = ChunkView.of(blocks, taps)
+    pointers = chunk[view.pointers : view.bias]
+    offsets = chunk[view.offsets : view.offsets + int(pointers[-1])]
+    first = int(chunk[0])
+    values = chunk[first : first + offsets.size * BLOCK_WORDS].view(np.int8).reshape(-1, 8, 8).astype(np.float64)
+    pixels = stream.reshape(len(stream), -1, 8)
+    columns = offsets[:, None] // 2 + np.arange(width) * (parameters["pixel_stride"] // 2)
+    for tap in range(taps):
+        outputs, rows = _tap_rows(parameters, tap)
+        if not rows.size:
+            continue
+        for block in range(blocks):
+            begin, end = pointers[block * taps + tap], pointers[block * taps + tap + 1]
+            if begin == end:
+                continue
+            left = pixels[rows[:, None, None], columns[begin:end].T[None]].astype(np.float64)
+            total[outputs, block] += left.reshape(rows.size, width, -1) @ values[begin:end].reshape(-1, 8)
+
+
+def _rows(parameters: Parameters, stream: Bytes) -> Bytes:
+    """The one pass of a kernel without weights, [rows][block][column][8]."""
+    return stream[0].reshape(stream.shape[1], -1, parameters["block_stride"] // 2, 8)
+
+
+def add(parameters: Parameters, stream: Bytes) -> Bytes:
+    """Rows of the two operands alternate."""
+    rows = _rows(parameters, stream).astype(np.int64)
+    total = (rows[0::2] << parameters["shift_a"]) + (rows[1::2] << parameters["shift_b"])
+    return requantise(total, parameters["shift"], _rounding(parameters), _clamp(parameters))
+
+
+def requantise_rows(parameters: Parameters, stream: Bytes) -> Bytes:
+    """Another fixed-point position."""
+    rows = _rows(parameters, stream).astype(np.int64)
+    shift = parameters.get("shift", 0) - parameters.get("shift_a", 0)
+    return requantise(rows, shift, _rounding(parameters), _clamp(parameters))
+
+
+def _cells(parameters: Parameters) -> list[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """For each horizontal tap: output columns whose cell lies on the map, and that column of the map."""
+    outputs = np.arange(parameters["width"])
+    found: list[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
+    for tap in range(parameters["kernel_width"]):
+        columns = parameters["column_origin"] + outputs * parameters["column_stride"] + tap
+        inside = (columns >= 0) & (columns < parameters["map_width"])
+        found.append((tap, outputs[inside], columns[inside]))
+    return found
+
+
+def max_pool(parameters: Parameters, stream: Bytes) -> Bytes:
+    """The largest cell of each window."""
+    rows = _rows(parameters, stream)
+    result = np.full((parameters["rows"], rows.shape[1], parameters["width"], 8), -128, np.int8)
+    for tap in range(parameters["taps"]):
+        outputs, inputs = _tap_rows(parameters, tap)
+        for _, to, columns in _cells(parameters):
+            where = np.ix_(outputs, np.arange(rows.shape[1]), to)
+            result[where] = np.maximum(result[where], rows[inputs][:, :, columns])
+    return saturate_int8(result, _clamp(parameters))
+
+
+def avg_pool(parameters: Parameters, stream: Bytes) -> Bytes:
+    """The mean of each window as an exact fraction; the divisor counts cells inside the counted rectangle."""
+    rows = _rows(parameters, stream).astype(np.int64)
+    total = np.zeros((parameters["rows"], rows.shape[1], parameters["width"], 8), np.int64)
+    for tap in range(parameters["taps"]):
+        outputs, inputs = _tap_rows(parameters, tap)
+        for _, to, columns in _cells(parameters):
+            total[np.ix_(outputs, np.arange(rows.shape[1]), to)] += rows[inputs][:, :, columns]
+    y = parameters["row_origin"] + np.arange(parameters["rows"]) * parameters["row_stride"]
+    x = parameters["column_origin"] + np.arange(parameters["width"]) * parameters["column_stride"]
+    high = _counted(y, parameters["taps"], parameters["count_top"], parameters["count_bottom"])
+    wide = _counted(x, parameters["kernel_width"], parameters["count_left"], parameters["count_right"])
+    count = (high[:, None] * wide[None, :])[:, None, :, None]
+    shift = parameters["denominator_shift"] - parameters["numerator_shift"]
+    return average(total, count, shift, _rounding(parameters), _clamp(parameters))
+
+
+def _counted(starts: npt.NDArray[np.int64], taps: int, first: int, last: int) -> npt.NDArray[np.int64]:
+    """How many cells of the windows that begin at `starts` lie in [first, last)."""
+    cells = starts[:, None] + np.arange(taps)
+    return ((cells >= first) & (cells < last)).sum(axis=1)
+
+
+def compute(
+    kernel: Kernel, parameters: Parameters, stream: Bytes, chunks: Sequence[npt.NDArray[np.int32]]
+) -> list[Bytes]:
+    """A core's output, one array [rows][blocks][width][8] per output chunk."""
+    match kernel:
+        case Kernel.CONV:
+            return conv(parameters, stream, chunks)
+        case Kernel.ADD:
+            return [add(parameters, stream)]
+        case Kernel.REQUANTISE:
+            return [requantise_rows(parameters, stream)]
+        case Kernel.MAX_POOL:
+            return [max_pool(parameters, stream)]
+        case Kernel.AVG_POOL:
+            return [avg_pool(parameters, stream)]
