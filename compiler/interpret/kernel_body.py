@@ -120,7 +120,6 @@ _BINARY: dict[type[Operation], Callable[[Any, Any, int], Any]] = {
     arith.OrIOp: lambda left, right, bits: left | right,
     arith.MinSIOp: lambda left, right, bits: np.minimum(left, right),
     arith.MaxSIOp: lambda left, right, bits: np.maximum(left, right),
-    arith.CeilDivUIOp: lambda left, right, bits: -(-left // right),
     arith.ShLIOp: lambda left, right, bits: left << _shift_amount(right, bits),
     arith.ShRSIOp: lambda left, right, bits: left >> _shift_amount(right, bits),
     arith.ShRUIOp: lambda left, right, bits: _logical_right(left, _shift_amount(right, bits), bits),

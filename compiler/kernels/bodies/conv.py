@@ -9,7 +9,7 @@ that overhangs: its surplus pixels fall on the next output block, which is writt
 
 from __future__ import annotations
 
-from xdsl.dialects import arith, func
+from xdsl.dialects import func
 from xdsl.ir import SSAValue
 
 from compiler.kernels.bodies.assembler import ACCUMULATOR, W2, W8, W16, W32, Assembler
@@ -33,7 +33,7 @@ def conv(arena_words: int) -> func.FuncOp:
     pointers = body.add(call.weights, body.index(1))
     bias = body.add(body.add(pointers, body.multiply(call.blocks, taps)), body.index(1))
     offsets = body.add(bias, body.multiply(call.blocks, body.index(8)))
-    groups = body.binary(arith.CeilDivUIOp, width, body.index(GROUP))
+    groups = body.shift_right(body.add(width, body.index(GROUP - 1)), body.index(2))
     partial_block = body.multiply(groups, body.index(8 * GROUP))
     row_words = body.multiply(width, body.index(2))
     none = zeros(body)
