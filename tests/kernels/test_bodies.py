@@ -14,11 +14,13 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from xdsl.dialects import arith
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 
 from compiler.interpret.kernel_body import KernelBodyError, run_kernel_body
 from compiler.kernels.bodies import KERNEL_BODIES, kernel_function, kernel_functions
+from compiler.kernels.bodies.assembler import Assembler
 from compiler.kernels.parameters import TABLE_WORDS, Kernel, Parameter, Rounding, pack
 from compiler.kernels.semantics import KERNELS, Call
 from compiler.kernels.weight_chunk import encode_chunk
@@ -251,3 +253,18 @@ def test_leaving_the_arena_is_refused() -> None:
 def test_the_operands_are_counted() -> None:
     with pytest.raises(KernelBodyError, match="'conv' takes 9 operands, but was given 1"):
         run_kernel_body(BODIES[Kernel.CONV], [0])
+
+
+def test_an_unknown_operation_is_named() -> None:
+    body = Assembler("odd", ARENA_WORDS)
+    body.binary(arith.XOrIOp, body.word(1), body.word(2))
+    arguments = [np.zeros(128, np.int32), noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))]
+    with pytest.raises(KernelBodyError, match=r"holds 'arith\.xori', which is not run here"):
+        run_kernel_body(body.finish(), arguments)
+
+
+def test_a_shift_by_the_width_is_refused() -> None:
+    """MLIR leaves its result undefined; a core and a laptop would give different ones."""
+    params = np.concatenate([pack({Parameter.BLOCK_STRIDE: 2, Parameter.SHIFT_A: 32}), table([0])])
+    with pytest.raises(KernelBodyError, match="shifts 32-bit values"):
+        run_kernel_body(BODIES[Kernel.REQUANTISE], [params, noise(0), *astuple(Call(0, 99, 0, 1, 1, 1, 0))])
