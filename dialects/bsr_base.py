@@ -72,6 +72,18 @@ class RoundingOp(BsrOp):
         verify_clamp(self.clamp_attr)
 
 
+WIDEST_ALIGNMENT = 22
+"""Two int8 whose positions differ by at most this much have a sum that fits 32 bits with room: 2**7 * 2**22 < 2**30."""
+
+
+def verify_alignment(left: int, right: int) -> None:
+    """Two positions close enough for a 32-bit sum."""
+    if abs(left - right) > WIDEST_ALIGNMENT:
+        raise VerifyException(
+            f"positions {left} and {right} lie further apart than {WIDEST_ALIGNMENT}, 32 bits overflow"
+        )
+
+
 def verify_clamp(clamp: DenseArrayBase[IntegerType]) -> None:
     """Two int8 values, in order."""
     values = ints_of(clamp)

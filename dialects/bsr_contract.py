@@ -37,6 +37,7 @@ from dialects.bsr_base import (
     RoundingOp,
     four_of,
     pair_of,
+    verify_alignment,
     verify_clamp,
     verify_length,
     verify_shape,
@@ -163,6 +164,7 @@ class Conv2dOp(RoundingOp):
             raise VerifyException("inner_clamp belongs to a skip operand: without one, use clamp")
         if self.skip is not None:
             verify_shape("skip", shape_of(self.skip.type), expected)
+            verify_alignment(self.inner_position, position_of(self.skip.type))
         verify_shift(self.shift)
 
 

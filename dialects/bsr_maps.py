@@ -24,15 +24,13 @@ from dialects.bsr_base import (
     RoundingOp,
     four_of,
     pair_of,
+    verify_alignment,
     verify_clamp,
     verify_length,
     verify_same_position,
     verify_shape,
     window_shape,
 )
-
-WIDEST_ALIGNMENT = 22
-"""Two int8 whose positions differ by at most this much have a sum that fits 32 bits with room: 2**7 * 2**22 < 2**30."""
 
 
 @irdl_op_definition
@@ -72,9 +70,7 @@ class AddOp(RoundingOp):
         super().verify_()
         verify_shape("the second operand", shape_of(self.right.type), shape_of(self.left.type))
         verify_shape("the result", shape_of(self.result.type), shape_of(self.left.type))
-        apart = abs(position_of(self.left.type) - position_of(self.right.type))
-        if apart > WIDEST_ALIGNMENT:
-            raise VerifyException(f"the operands' positions are {apart} apart; a 32-bit sum allows {WIDEST_ALIGNMENT}")
+        verify_alignment(position_of(self.left.type), position_of(self.right.type))
 
 
 @irdl_op_definition

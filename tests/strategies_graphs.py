@@ -1,8 +1,8 @@
 """
 Small quantised ONNX graphs: a builder that writes Quantize/Dequantize pairs, and strategies that draw graphs with it.
 
-Everything is a power-of-two scale with zero-point 0. Weights and inputs come from a seeded generator, so a graph shrinks
-by its structure. Positions are chosen such that outputs use most of int8 and sometimes saturate.
+Everything is a power-of-two scale with zero-point 0. Weights and inputs come from a seeded generator, so a graph
+shrinks by its structure. Positions are chosen such that outputs use most of int8 and sometimes saturate.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ class Graph:
 
 @st.composite
 def quantised_graphs(draw: st.DrawFn, maximum_layers: int = 5) -> Graph:
-    """Convolutions (grouped, strided, dilated), residual sums, pools, concatenations, and a classifier at the end or not."""
+    """Convolutions (grouped, strided, dilated), residual sums, pools, concatenations; perhaps a classifier."""
     builder = GraphBuilder(draw(st.integers(0, 2**16)))
     channels = draw(st.integers(1, 20))
     size = (draw(st.integers(4, 11)), draw(st.integers(4, 11)))
@@ -219,7 +219,12 @@ def _layer(draw: st.DrawFn, builder: GraphBuilder, live: list[Tensor]) -> Tensor
     twins = [other for other in live if other.shape == x.shape]
     neighbours = [other for other in live if other.shape[2:] == x.shape[2:]]
     small = min(x.shape[2:]) < 3
-    kind = draw(st.sampled_from(("conv", "add", "concat") if small else ("conv", "conv", "add", "pool", "concat")))
+    kind = draw(
+        st.sampled_from(("conv", "residual", "concat") if small else ("conv", "residual", "add", "pool", "concat"))
+    )
+    if kind == "residual":
+        inner = builder.conv(x, x.shape[1], density=draw(st.sampled_from((0.5, 1.0))), relu=draw(st.booleans()))
+        return builder.add(inner, x, x.position - draw(st.integers(-1, 2)), relu=draw(st.booleans()))
     if kind == "add":
         other = twins[draw(st.integers(0, len(twins) - 1))]
         return builder.add(x, other, x.position - draw(st.integers(-1, 2)), relu=draw(st.booleans()))
@@ -232,14 +237,14 @@ def _layer(draw: st.DrawFn, builder: GraphBuilder, live: list[Tensor]) -> Tensor
         position = x.position + (draw(st.integers(-1, 2)) if operator == "AveragePool" else 0)
         return builder.pool(x, operator, pads=pads, position=position, **attributes)
     group = draw(st.sampled_from([group for group in range(1, x.shape[1] + 1) if x.shape[1] % group == 0]))
-    kernel = draw(st.sampled_from(((1, 1), (3, 3), (1, 3), (2, 2))))
+    kernel = draw(st.sampled_from(((1, 1), (2, 2)) if small else ((1, 1), (3, 3), (1, 3), (2, 2))))
     return builder.conv(
         x,
         group * draw(st.integers(1, max(1, 24 // group))),
         kernel=kernel,
         strides=draw(st.sampled_from(((1, 1), (2, 2), (1, 2)))),
         pads=draw(st.sampled_from(((1, 1, 1, 1), (0, 1, 2, 0), (1, 0, 1, 2)))),
-        dilations=draw(st.sampled_from(((1, 1), (1, 1), (2, 1)))),
+        dilations=(2, 1) if x.shape[2] > 4 and draw(st.booleans()) else (1, 1),
         group=group,
         density=draw(st.sampled_from((0.0, 0.5, 1.0))),
         bias=draw(st.booleans()),

@@ -1,0 +1,214 @@
+"""
+Runs a module of the `bsr` level: the meaning of its ops, computed from Γ and the stored blocks.
+
+Convolutions gather, for every block of eight output channels, only the input blocks that Γ marks, and multiply them
+with the stored 8×8 blocks; a block that is not stored is never looked at. So an error in Γ, in the order of the blocks
+or in their padding shows as wrong numbers against the reference, which knows nothing of blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+
+from compiler.errors import InputError
+from compiler.interpret.execution import Arrays, Execution, entry_of
+from compiler.interpret.host import run_host_model
+from compiler.quantization.arithmetic import add_int8, average, requantise, saturate_int8
+from dialects.bsr import (
+    BLOCK,
+    AddOp,
+    AvgPoolOp,
+    BsrOp,
+    ClampOp,
+    ConcatOp,
+    Conv2dOp,
+    GemmOp,
+    HostOp,
+    MaxPoolOp,
+    PadOp,
+    RequantiseOp,
+    ReshapeOp,
+    WeightsOp,
+    position_of,
+    shape_of,
+)
+
+Array: TypeAlias = npt.NDArray[Any]
+Values: TypeAlias = Mapping[SSAValue, Array]
+
+
+def interpret_bsr(module: ModuleOp, inputs: Mapping[str, Array]) -> Execution:
+    """Run @main on the named inputs; `tensors` are the results of all ops that carry `bsr.tensor`."""
+    entry = entry_of(module)
+    block = entry.function.body.block
+    values: dict[SSAValue, Array] = dict(zip(block.args, entry.bind(inputs), strict=True))
+    last_use = {operand: op for op in block.ops for operand in op.operands}
+    tensors: Arrays = {}
+    for op in block.ops:
+        if op is entry.terminator:
+            break
+        if isinstance(op, WeightsOp):
+            continue
+        results = _run(op, values)
+        values.update(zip(op.results, results, strict=True))
+        if isinstance(op, BsrOp) and op.tensor_name:
+            tensors[op.tensor_name] = results[0]
+        for operand in set(op.operands):
+            if last_use[operand] is op:
+                values.pop(operand, None)
+    outputs = [values[value] for value in entry.terminator.arguments]
+    return Execution(dict(zip(entry.outputs, outputs, strict=True)), tensors)
+
+
+def _run(op: Operation, values: Values) -> list[Array]:
+    if isinstance(op, HostOp):
+        return run_host_model(op.model_bytes(), [values[operand] for operand in op.inputs])
+    for kind, implementation in IMPLEMENTATIONS.items():
+        if isinstance(op, kind):
+            return [implementation(op, values)]
+    raise InputError(f"'{op.name}' has no meaning at the bsr level; convert the module to bsr first")
+
+
+def _contract(weights: WeightsOp, columns: Array, taps: int) -> npt.NDArray[np.int64]:
+    """
+    `Σ w·x` per output channel: `columns` is (taps, input blocks, 8, pixels), the result (output channels, pixels).
+
+    float32 holds integers up to 2**24 and float64 up to 2**53; products of int8 are at most 2**14, so the number of
+    terms decides which of them adds exactly.
+    """
+    gamma, blocks = weights.gamma_mask(), weights.block_values()
+    terms = taps * gamma.shape[1] * BLOCK
+    dtype = np.float32 if terms <= 2**10 else np.float64
+    values = columns.astype(dtype)
+    filters = blocks.reshape(len(blocks), taps, BLOCK, BLOCK)
+    total = np.zeros((gamma.shape[0] * BLOCK, columns.shape[-1]), dtype)
+    first = 0
+    for row, marked in enumerate(gamma):
+        where = np.flatnonzero(marked)
+        stored = filters[first : first + len(where)].astype(dtype)
+        first += len(where)
+        if len(where) == 0:
+            continue
+        taken = values if len(where) == len(marked) else values[:, where]
+        # (taps, blocks, 8 inputs, 8 outputs) against (taps, blocks, 8 inputs, pixels)
+        matrix = stored.transpose(1, 0, 2, 3).reshape(-1, BLOCK)
+        total[row * BLOCK : (row + 1) * BLOCK] = matrix.T @ taken.reshape(len(matrix), -1)
+    return total[: weights.shape[0]].astype(np.int64) + weights.bias_values().astype(np.int64)[:, None]
+
+
+def _in_blocks(values: Array) -> Array:
+    """Channels padded with zeros to whole blocks: (blocks, 8, rows, columns) of a (1, channels, rows, columns) map."""
+    _, channels, rows, columns = values.shape
+    padded = np.pad(values[0], ((0, -channels % BLOCK), (0, 0), (0, 0)))
+    return padded.reshape(-1, BLOCK, rows, columns)
+
+
+def _conv2d(op: Conv2dOp, values: Values) -> Array:
+    _, outputs, rows, columns = shape_of(op.result.type)
+    top, left, bottom, right = op.pads
+    padded = np.pad(_in_blocks(values[op.input]), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    taps = [
+        padded[
+            :,
+            :,
+            row * op.dilations[0] : row * op.dilations[0] + (rows - 1) * op.strides[0] + 1 : op.strides[0],
+            column * op.dilations[1] : column * op.dilations[1] + (columns - 1) * op.strides[1] + 1 : op.strides[1],
+        ].reshape(*padded.shape[:2], rows * columns)
+        for row in range(op.kernel[0])
+        for column in range(op.kernel[1])
+    ]
+    accumulator = _contract(op.weights_op(), np.stack(taps), len(taps)).reshape(1, outputs, rows, columns)
+    if op.skip is None:
+        return requantise(accumulator, op.shift, op.rounding, op.clamp)
+    inner = requantise(accumulator, op.shift, op.rounding, op.inner_clamp)
+    skip, position = values[op.skip], position_of(op.skip.type)
+    return add_int8(inner, op.inner_position, skip, position, position_of(op.result.type), op.rounding, op.clamp)
+
+
+def _gemm(op: GemmOp, values: Values) -> Array:
+    source = values[op.input]
+    blocks = _in_blocks(source.reshape(1, source.shape[1], *(*source.shape[2:], 1, 1)[:2]))
+    taps = blocks.reshape(*blocks.shape[:2], -1).transpose(2, 0, 1)[..., None]
+    accumulator = _contract(op.weights_op(), taps, len(taps)).reshape(1, -1)
+    return requantise(accumulator, op.shift, op.rounding, op.clamp)
+
+
+def _add(op: AddOp, values: Values) -> Array:
+    return add_int8(
+        values[op.left],
+        position_of(op.left.type),
+        values[op.right],
+        position_of(op.right.type),
+        position_of(op.result.type),
+        op.rounding,
+        op.clamp,
+    )
+
+
+def _windows(padded: Array, op: MaxPoolOp | AvgPoolOp) -> Array:
+    """A view (1, channels, rows, columns, kernel height, kernel width) of all windows over a padded map."""
+    windows = np.lib.stride_tricks.sliding_window_view(padded, op.kernel, axis=(2, 3))
+    return windows[:, :, :: op.strides[0], :: op.strides[1]]
+
+
+def _max_pool(op: MaxPoolOp, values: Values) -> Array:
+    top, left, bottom, right = op.pads
+    padded = np.pad(values[op.input], ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=-128)
+    return saturate_int8(_windows(padded, op).max(axis=(4, 5)), op.clamp)
+
+
+def _avg_pool(op: AvgPoolOp, values: Values) -> Array:
+    source = values[op.input].astype(np.int64)
+    top, left, bottom, right = op.pads
+    around = ((0, 0), (0, 0), (top, bottom), (left, right))
+    cells = np.pad(np.ones_like(source[:, :1]), around, constant_values=int(op.count_include_pad))
+    total = _windows(np.pad(source, around), op).sum(axis=(4, 5))
+    count = _windows(cells, op).sum(axis=(4, 5))
+    shift = position_of(op.input.type) - position_of(op.result.type)
+    return average(total, count, shift, op.rounding, op.clamp)
+
+
+def _concat(op: ConcatOp, values: Values) -> Array:
+    position = position_of(op.result.type)
+    parts = [
+        requantise(values[operand], position_of(operand.type) - position, op.rounding, op.clamp)
+        for operand in op.inputs
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def _clamp(op: ClampOp, values: Values) -> Array:
+    return saturate_int8(values[op.input], op.clamp)
+
+
+def _requantise(op: RequantiseOp, values: Values) -> Array:
+    return requantise(values[op.input], op.shift, op.rounding, op.clamp)
+
+
+def _pad(op: PadOp, values: Values) -> Array:
+    top, left, bottom, right = op.pads
+    return np.pad(values[op.input], ((0, 0), (0, 0), (top, bottom), (left, right)))
+
+
+def _reshape(op: ReshapeOp, values: Values) -> Array:
+    return values[op.input].reshape(shape_of(op.result.type))
+
+
+IMPLEMENTATIONS: dict[type[Operation], Callable[[Any, Values], Array]] = {
+    Conv2dOp: _conv2d,
+    GemmOp: _gemm,
+    AddOp: _add,
+    MaxPoolOp: _max_pool,
+    AvgPoolOp: _avg_pool,
+    ConcatOp: _concat,
+    ClampOp: _clamp,
+    RequantiseOp: _requantise,
+    PadOp: _pad,
+    ReshapeOp: _reshape,
+}

@@ -1,0 +1,182 @@
+"""
+From a quantised ONNX graph to the block-sparse level.
+
+Before: `onnx.QuantizeLinear` and `DequantizeLinear` around every operator, as `onnx-quantize` or any tool writes them:
+
+    %a = onnx.DequantizeLinear(%q, %s, %z) …      %w = onnx.DequantizeLinear(%w_int8, …) …
+    %c = onnx.Conv(%a, %w, %b) …                  %r = onnx.Relu(%c)
+    %y = onnx.QuantizeLinear(%r, %t, %z)
+
+After: one op per QuantizeLinear, on integers, and the weights by their non-zero blocks:
+
+    %w = bsr.weights {gamma = …, values = …, bias = …} : tensor<64x64x3x3xi8, #bsr.blocks<7, 31 of 64>>
+    %y = bsr.conv2d(%q, %w) {pads = array<i64: 1, 1, 1, 1>, clamp = array<i64: 0, 127>, bsr.tensor = "y"}
+
+Every QuantizeLinear with a power-of-two scale and zero-point 0 is an anchor: a value of both graphs, bit for bit.
+What lies between an anchor and the anchors before it becomes ops of this level if there is an exact form, and a
+`bsr.host` with the reason otherwise. So every graph is accepted, and no operator is dropped or approximated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.passes import ModulePass
+
+from compiler.errors import InputError
+from dialects.bsr import TENSOR_NAME, fixed_type, is_fixed
+from dialects.onnx import OnnxOp, is_operator
+from passes.fixed_point_operands import Operands, Unrepresentable, is_int8, linear_position, static_shape
+from passes.host_segments import Segment, finish_segment, merge_segments, open_segment
+from passes.quantised_operators import lower_quantize
+
+
+@dataclass(frozen=True)
+class ConvertOnnxToBsrPass(ModulePass):
+    """
+    Lower a quantised onnx module to the bsr level; what has no exact form there becomes a host segment with its reason.
+
+    `rounding` is how the array rounds ties. Only half_even equals ONNX; half_up is what the DPU does.
+    """
+
+    name = "convert-onnx-to-bsr"
+
+    rounding: Literal["half_even", "half_up"] = "half_even"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        functions = [function for function in op.ops if isinstance(function, FuncOp)]
+        if not functions:
+            raise InputError("the module has no func.func, so there is no network to convert")
+        for function in functions:
+            converted = _Conversion(op, function, self.rounding).run()
+            function.parent_block().insert_op_before(converted, function)  # pyright: ignore[reportOptionalMemberAccess]
+            function.detach()
+            function.erase()
+        for name in [name for name in op.attributes if name.startswith("onnx.")]:
+            del op.attributes[name]
+
+
+@dataclass
+class _Conversion:
+    """One function: the new block, and the new value of every value that exists at both levels."""
+
+    module: ModuleOp
+    function: FuncOp
+    rounding: Literal["half_even", "half_up"]
+    available: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
+    maps: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
+    """Those of the available values that are int8 in fixed point."""
+    segments: list[Segment] = field(default_factory=list[Segment])
+
+    def run(self) -> FuncOp:
+        old = self.function.body.block
+        self.block = Block(arg_types=[_argument_type(argument) for argument in old.args])
+        for argument, new in zip(old.args, self.block.args, strict=True):
+            new.name_hint = argument.name_hint
+            self.available[argument] = new
+            if is_fixed(new.type):
+                self.maps[argument] = new
+        for op in old.ops:
+            if is_operator(op, "QuantizeLinear"):
+                self._anchor(cast(OnnxOp, op))
+        returned = cast(ReturnOp, old.last_op).arguments
+        results = [self._result(value) for value in returned]
+        self.block.add_op(ReturnOp(*results))
+        _erase_dead(self.block)
+        self._finish_segments(old)
+        return FuncOp(
+            self.function.sym_name.data,
+            ([argument.type for argument in self.block.args], [value.type for value in results]),
+            Region(self.block),
+            visibility=self.function.sym_visibility,
+            arg_attrs=self.function.arg_attrs,
+            res_attrs=self.function.res_attrs,
+        )
+
+    def _anchor(self, quantize: OnnxOp) -> None:
+        """Lower one QuantizeLinear; without a binary position it is an ordinary node of some host segment."""
+        if not is_int8(quantize.output):
+            return
+        try:
+            position = linear_position(quantize)
+            shape = static_shape(quantize.output)
+        except Unrepresentable:
+            return
+        name = next(iter(quantize.output_names), f"tensor{len(self.maps)}")
+        operands = Operands(self.maps, self.rounding)
+        try:
+            value = lower_quantize(operands, quantize, name)
+            self.block.add_ops(operands.emitted)
+        except Unrepresentable as reason:
+            value = self._host(quantize.output, fixed_type(shape, position), str(reason), name)
+        if isinstance(value.owner, Operation) and TENSOR_NAME not in value.owner.attributes:
+            value.owner.attributes[TENSOR_NAME] = StringAttr(name)
+            value.name_hint = quantize.output.name_hint
+        self.maps[quantize.output] = self.available[quantize.output] = value
+
+    def _host(self, value: SSAValue, type: Attribute, reason: str, name: str) -> SSAValue:
+        segment = open_segment(value, type, self.available, reason, name)
+        self.segments.append(segment)
+        self.block.add_op(segment.placeholder)
+        return segment.placeholder.outputs[0]
+
+    def _result(self, value: SSAValue) -> SSAValue:
+        """A result of the function: a map if it is int8, computed on the host otherwise."""
+        if value in self.available:
+            return self.available[value]
+        if is_int8(value):
+            operands = Operands(self.maps, self.rounding)
+            try:
+                result = operands.map(value)
+                self.block.add_ops(operands.emitted)
+                return result
+            except Unrepresentable as refusal:
+                reason = str(refusal)
+        else:
+            reason = _float_reason(value)
+        return self._host(value, value.type, reason, f"result{len(self.segments)}")
+
+    def _finish_segments(self, old: Block) -> None:
+        order = {op: index for index, op in enumerate(old.ops)}
+        alive = [segment for segment in self.segments if segment.placeholder.parent is not None]
+        for index, segment in enumerate(merge_segments(alive, self.available)):
+            finish_segment(segment, self.module, order, f"host{index}.{segment.placeholder.node.data}")
+
+
+def _argument_type(argument: SSAValue) -> Attribute:
+    """An int8 input of the network has the position that its DequantizeLinear nodes agree on."""
+    if not is_int8(argument):
+        return argument.type
+    readers = [use.operation for use in argument.uses]
+    try:
+        positions = {linear_position(cast(OnnxOp, op)) for op in readers if is_operator(op, "DequantizeLinear")}
+        shape = static_shape(argument)
+    except Unrepresentable:
+        return argument.type
+    return fixed_type(shape, positions.pop()) if len(positions) == 1 else argument.type
+
+
+def _float_reason(value: SSAValue) -> str:
+    """Why a result that is not int8 is computed on the host."""
+    producer = value.owner
+    if isinstance(producer, OnnxOp) and not is_operator(producer, "DequantizeLinear"):
+        return f"{producer.operator} gives a result in {_element(value)}, and the array computes int8"
+    return f"the network's output leaves in {_element(value)}"
+
+
+def _element(value: SSAValue) -> str:
+    type = value.type
+    return str(cast("TensorType[Attribute]", type).element_type) if isinstance(type, TensorType) else str(type)
+
+
+def _erase_dead(block: Block) -> None:
+    """Every op here is pure: one whose results nobody reads goes, the last first."""
+    for op in reversed(list(block.ops)):
+        if op.results and not any(result.uses for result in op.results):
+            op.detach()
+            op.erase()

@@ -1,0 +1,192 @@
+"""
+What the `bsr` level can make of a value of a quantised ONNX graph: the int8 map behind it, or its constant integers.
+
+A float value is a map if it is dequantised from int8, perhaps through operators that lose nothing on the way:
+Relu, Clip at representable bounds, MaxPool, and changes of shape. Everything else is `Unrepresentable`, with the reason
+that the report will give. The ops that are made here verify themselves, so the rules of the dialect are the rules of
+the conversion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects.builtin import TensorType, i8
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.utils.exceptions import VerifyException
+
+from compiler.quantization.arithmetic import INT8_RANGE, Clamp, Rounding
+from dialects.bsr import ClampOp, MaxPoolOp, ReshapeOp, position_of, shape_of
+from dialects.onnx import OnnxOp, is_operator
+from dialects.onnx_fixed_point import NotFixedPoint, constant_of, is_absent, position_of_linear
+from dialects.onnx_window import shape_of_value, window_of
+
+UNBOUNDED = (-np.inf, np.inf)
+SHAPE_OPERATORS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
+
+
+class Unrepresentable(Exception):
+    """Why a part of the graph has no form at the bsr level; it runs on the host for this reason."""
+
+
+def is_int8(value: SSAValue) -> bool:
+    """Whether a value is an int8 tensor."""
+    type = value.type
+    return isinstance(type, TensorType) and cast("TensorType[Attribute]", type).element_type == i8
+
+
+def linear_position(op: OnnxOp) -> int:
+    """The position of a Quantize or DequantizeLinear of int8 or int32."""
+    try:
+        return position_of_linear(op)
+    except NotFixedPoint as error:
+        raise Unrepresentable(str(error)) from error
+
+
+def static_shape(value: SSAValue) -> tuple[int, ...]:
+    """The shape of a value, which has to be known."""
+    shape = shape_of_value(value)
+    if shape is None:
+        raise Unrepresentable("its shape is not known when compiling")
+    return shape
+
+
+def bounds_of(op: OnnxOp) -> tuple[float, float]:
+    """The real bounds of a Relu or Clip."""
+    if is_operator(op, "Relu"):
+        return 0.0, np.inf
+    bounds = list(UNBOUNDED)
+    for index in (1, 2):
+        if index < len(op.inputs) and not is_absent(op.inputs[index]):
+            values = constant_of(op.inputs[index])
+            if values is None or values.size != 1:
+                raise Unrepresentable(f"the bounds of {op.describe()} are not constant numbers")
+            bounds[index - 1] = float(values.reshape(-1)[0])
+    return bounds[0], bounds[1]
+
+
+def integer_clamp(bounds: tuple[float, float], position: int, rounding: Rounding) -> Clamp:
+    """
+    The int8 clamp after rounding that equals real bounds before it.
+
+    Rounding is monotone, so it commutes with minimum and maximum: round(min(x, b)) = min(round(x), round(b)).
+    """
+    if bounds[0] > bounds[1]:
+        raise Unrepresentable(f"the lower bound {bounds[0]:g} of Clip lies above the upper bound {bounds[1]:g}")
+    scaled = np.clip(np.ldexp(np.asarray(bounds), position), *INT8_RANGE)
+    rounded = np.rint(scaled) if rounding == "half_even" else np.floor(scaled + 0.5)
+    return int(rounded[0]), int(rounded[1])
+
+
+@dataclass
+class Operands:
+    """Looks values up in the function under construction; `emitted` are the ops made for the current node."""
+
+    maps: dict[SSAValue, SSAValue]
+    """The bsr value of every int8 value that is lowered already."""
+    rounding: Rounding
+    emitted: list[Operation] = field(default_factory=list[Operation])
+
+    def emit(self, op: Operation, node: OnnxOp) -> SSAValue:
+        """Append an op that comes from `node` and is valid."""
+        op.location = node.location
+        try:
+            op.verify()
+        except VerifyException as error:
+            raise Unrepresentable(str(error)) from error
+        self.emitted.append(op)
+        return op.results[0]
+
+    def build(self, make: Callable[[], Operation], node: OnnxOp) -> SSAValue:
+        """`emit` for an op whose constructor may find the shapes impossible."""
+        try:
+            op = make()
+        except VerifyException as error:
+            raise Unrepresentable(str(error)) from error
+        return self.emit(op, node)
+
+    def map(self, value: SSAValue) -> SSAValue:
+        """The int8 map whose real values are `value`."""
+        if value in self.maps:
+            return self.maps[value]
+        producer = value.owner
+        if not isinstance(producer, OnnxOp):
+            raise Unrepresentable("it reads the network's input in floating point")
+        if is_operator(producer, "DequantizeLinear") and is_int8(producer.inputs[0]):
+            source = self.map(producer.inputs[0])
+            if position_of(source.type) != linear_position(producer):
+                raise Unrepresentable(f"{producer.describe()} has another scale than the QuantizeLinear before it")
+            return source
+        if is_operator(producer, "Relu", "Clip") and not is_int8(value):
+            return self._clamped(producer)
+        if is_operator(producer, "MaxPool"):
+            return self.max_pool(producer, INT8_RANGE)
+        if is_operator(producer, *SHAPE_OPERATORS):
+            return self.reshape(producer)
+        if is_operator(producer, "Constant"):
+            raise Unrepresentable("one of its operands is a constant")
+        raise Unrepresentable(f"{producer.describe()} before it is not quantised to int8 with a fixed-point scale")
+
+    def _clamped(self, node: OnnxOp) -> SSAValue:
+        source, bounds = self.map(node.inputs[0]), bounds_of(node)
+        position = position_of(source.type)
+        clamp = integer_clamp(bounds, position, "half_even")
+        for bound, limit in zip(np.ldexp(np.asarray(bounds), position), clamp, strict=True):
+            if INT8_RANGE[0] <= bound <= INT8_RANGE[1] and bound != limit:
+                raise Unrepresentable(f"a bound of {node.describe()} is no int8 at position {position}")
+        return self.emit(ClampOp(source, clamp), node)
+
+    def max_pool(self, node: OnnxOp, clamp: Clamp) -> SSAValue:
+        """A MaxPool or GlobalMaxPool at its input's position."""
+        window = window_of(node)
+        if window is None or len(node.outputs) != 1:
+            raise Unrepresentable(f"{node.describe()} is not a pool over two dimensions with one result")
+        if window.dilations != (1, 1):
+            raise Unrepresentable(f"{node.describe()} has dilations {list(window.dilations)}")
+        source = self.map(node.inputs[0])
+        return self.build(
+            lambda: MaxPoolOp(source, window.kernel, strides=window.strides, pads=window.reach, clamp=clamp), node
+        )
+
+    def reshape(self, node: OnnxOp) -> SSAValue:
+        """An operator that only changes the shape."""
+        source, shape = self.map(node.inputs[0]), static_shape(node.output)
+        if shape_of(source.type) == shape:
+            return source
+        return self.emit(ReshapeOp(source, shape), node)
+
+    def constant(self, value: SSAValue, what: str) -> tuple[npt.NDArray[Any], int]:
+        """Integers and position of a dequantised constant."""
+        producer = value.owner
+        if isinstance(producer, OnnxOp) and is_operator(producer, "DequantizeLinear"):
+            integers = constant_of(producer.inputs[0])
+            if integers is not None and integers.dtype.name in ("int8", "int32"):
+                return integers, linear_position(producer)
+        raise Unrepresentable(f"{what} is not a constant in int8 or int32 with a DequantizeLinear")
+
+    def weights(self, value: SSAValue) -> tuple[npt.NDArray[np.int8], int]:
+        """Integers and position of constant weights."""
+        integers, position = self.constant(value, "its weight")
+        if integers.dtype != np.int8:
+            raise Unrepresentable(f"its weight is {integers.dtype}, not int8")
+        return integers, position
+
+    def bias(self, node: OnnxOp, position: int, channels: int) -> npt.NDArray[np.int32]:
+        """The bias, the third input of `node`, as int32 at the position of the products; zeros if it is left out."""
+        if len(node.inputs) < 3 or is_absent(node.inputs[2]):
+            return np.zeros(channels, np.int32)
+        plain = constant_of(node.inputs[2])
+        if plain is not None:
+            scaled = np.ldexp(plain.astype(np.float64), position)
+        else:
+            integers, given = self.constant(node.inputs[2], "its bias")
+            scaled = np.ldexp(integers.astype(np.float64), position - given)
+        if np.any(scaled != np.rint(scaled)) or np.any(np.abs(scaled) >= 2**31):
+            raise Unrepresentable(f"its bias is no int32 at position {position}, where the products are")
+        if scaled.size not in (1, channels):
+            raise Unrepresentable(f"its bias has {scaled.size} values for {channels} channels")
+        return np.broadcast_to(scaled.reshape(-1), channels).astype(np.int32)

@@ -1,0 +1,127 @@
+"""
+The parts of a network that stay on the host: which nodes belong to one, and the ONNX model that it becomes.
+
+A segment computes one value. It holds the nodes between that value and the nearest values that exist anyway: int8 maps
+of the array, and the network's inputs. Segments that feed only one other segment are then merged into it, so that a
+chain of host operators is one segment with one reason for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from compiler.onnxio.subgraph import subgraph_model
+from dialects.bsr import HostOp
+from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator
+
+PLUMBING = ("QuantizeLinear", "DequantizeLinear", "Reshape", "Flatten", "Identity", "Squeeze", "Unsqueeze")
+
+
+@dataclass
+class Segment:
+    """One value computed on the host."""
+
+    root: SSAValue
+    nodes: frozenset[OnnxOp]
+    leaves: tuple[SSAValue, ...]
+    """What it reads, as values of the onnx function."""
+    reasons: tuple[str, ...]
+    placeholder: HostOp
+    """The op in the new function; its model is filled in once no more segments merge."""
+
+
+def cone_of(root: SSAValue, available: Mapping[SSAValue, SSAValue]) -> tuple[frozenset[OnnxOp], tuple[SSAValue, ...]]:
+    """The nodes that compute `root` from `available` values, and which of these they read, in order of discovery."""
+    nodes: set[OnnxOp] = set()
+    leaves: dict[SSAValue, None] = {}
+    pending = [root]
+    while pending:
+        value = pending.pop()
+        producer = value.owner
+        if value in available and value is not root:
+            leaves[value] = None
+        elif isinstance(producer, OnnxOp) and not isinstance(producer, ConstantOp) and producer not in nodes:
+            nodes.add(producer)
+            pending.extend(reversed([operand for operand in producer.operands if not _is_constant(operand)]))
+    return frozenset(nodes), tuple(leaves)
+
+
+def _is_constant(value: SSAValue) -> bool:
+    return isinstance(value.owner, ConstantOp | NoneOp)
+
+
+def open_segment(
+    root: SSAValue, type: Attribute, available: Mapping[SSAValue, SSAValue], reason: str, key: str
+) -> Segment:
+    """A segment for `root` with a placeholder of result `type`. `key` names its model among the blobs."""
+    nodes, leaves = cone_of(root, available)
+    placeholder = HostOp(
+        [available[leaf] for leaf in leaves], [type], model=b"", key=key, node=key, operator="", reason=reason
+    )
+    placeholder.location = root.owner.location if isinstance(root.owner, Operation) else placeholder.location
+    return Segment(root, nodes, leaves, (reason,), placeholder)
+
+
+def merge_segments(segments: list[Segment], available: Mapping[SSAValue, SSAValue]) -> list[Segment]:
+    """Merge every segment whose value only one other segment reads into that one; the rest, in order."""
+    by_result: dict[SSAValue, Segment] = {segment.placeholder.outputs[0]: segment for segment in segments}
+    merged: set[int] = set()
+    for reader in reversed(segments):
+        if id(reader) in merged:
+            continue
+        while (leaf := _private_leaf(reader, by_result, available)) is not None:
+            source = by_result[available[leaf]]
+            _merge(reader, leaf, source, available)
+            merged.add(id(source))
+    return [segment for segment in segments if id(segment) not in merged]
+
+
+def _private_leaf(
+    reader: Segment, by_result: Mapping[SSAValue, Segment], available: Mapping[SSAValue, SSAValue]
+) -> SSAValue | None:
+    """A value that another segment makes for `reader` alone."""
+    for leaf in reader.leaves:
+        value = available[leaf]
+        if value not in by_result or by_result[value].root is not leaf:
+            continue
+        readers = [use.operation for use in value.uses]
+        if len(readers) == 1 and readers[0] is reader.placeholder:
+            return leaf
+    return None
+
+
+def _merge(reader: Segment, leaf: SSAValue, source: Segment, available: Mapping[SSAValue, SSAValue]) -> None:
+    reader.nodes |= source.nodes
+    reader.leaves = tuple(dict.fromkeys((*source.leaves, *(other for other in reader.leaves if other is not leaf))))
+    reader.reasons = tuple(dict.fromkeys((*source.reasons, *reader.reasons)))
+    reader.placeholder.operands = [available[other] for other in reader.leaves]
+    source.placeholder.detach()
+    source.placeholder.erase()
+
+
+def finish_segment(segment: Segment, module: ModuleOp, order: Mapping[Operation, int], key: str) -> None:
+    """Give the placeholder its model, and the names and reasons that a report shows."""
+    nodes = sorted(segment.nodes, key=lambda node: order[node])
+    model = subgraph_model(module, nodes, segment.leaves, [segment.root])
+    shown = [node for node in nodes if not is_operator(node, *PLUMBING)] or nodes
+    filled = HostOp(
+        segment.placeholder.inputs,
+        [segment.placeholder.outputs[0].type],
+        model=model.SerializeToString(deterministic=True),
+        key=key,
+        node=_label(shown),
+        operator=", ".join(dict.fromkeys(node.operator for node in nodes)),
+        reason="; ".join(segment.reasons),
+    )
+    segment.placeholder.properties.update(filled.properties)
+    filled.erase()
+
+
+def _label(nodes: Iterable[OnnxOp]) -> str:
+    """The names of the nodes as users know them."""
+    names = (node.node_name or next(iter(node.output_names), node.operator) for node in nodes)
+    return ", ".join(dict.fromkeys(names))

@@ -1,0 +1,262 @@
+"""
+How each ONNX operator between Dequantize and QuantizeLinear becomes ops of the `bsr` level.
+
+    %q = onnx.QuantizeLinear(onnx.Relu(onnx.Conv(dequantised…)))   ->   %y = bsr.conv2d(%x, %w) {clamp = [0, 127]}
+
+One function per operator: it gets the node, the position of the QuantizeLinear after it and the clamp that Relu and
+Clip in between amount to. It refuses, by `Unrepresentable`, whatever it cannot express exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.ir import SSAValue
+
+from compiler.quantization.arithmetic import INT8_RANGE, LARGEST_ACCUMULATOR, Clamp, accumulator_bound
+from dialects.bsr import (
+    AddOp,
+    AvgPoolOp,
+    ClampOp,
+    ConcatOp,
+    Conv2dOp,
+    GemmOp,
+    PadOp,
+    RequantiseOp,
+    ReshapeOp,
+    WeightsOp,
+    position_of,
+    shape_of,
+)
+from dialects.onnx import OnnxOp, is_operator
+from dialects.onnx_fixed_point import constant_of, is_absent
+from dialects.onnx_window import window_of
+from passes.fixed_point_operands import (
+    SHAPE_OPERATORS,
+    UNBOUNDED,
+    Operands,
+    Unrepresentable,
+    bounds_of,
+    integer_clamp,
+    linear_position,
+    static_shape,
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the QuantizeLinear at the end asks for."""
+
+    position: int
+    clamp: Clamp
+    name: str
+
+
+Lowering: TypeAlias = Callable[[Operands, OnnxOp, Target], SSAValue]
+
+
+def lower_quantize(operands: Operands, quantize: OnnxOp, name: str) -> SSAValue:
+    """The bsr value that equals the result of a QuantizeLinear; `name` is free for its weights."""
+    position = linear_position(quantize)
+    value, bounds = quantize.inputs[0], UNBOUNDED
+    while isinstance(value.owner, OnnxOp) and is_operator(value.owner, "Relu", "Clip"):
+        inner = bounds_of(value.owner)
+        bounds = (max(bounds[0], min(bounds[1], inner[0])), min(bounds[1], max(bounds[0], inner[1])))
+        value = value.owner.inputs[0]
+    node = value.owner
+    if not isinstance(node, OnnxOp):
+        raise Unrepresentable("the network's input arrives in floating point and is quantised on the host")
+    lowering = LOWERINGS.get(node.operator)
+    if lowering is None:
+        raise Unrepresentable(f"{node.operator} has no int8 form on the array")
+    return lowering(operands, node, Target(position, integer_clamp(bounds, position, operands.rounding), name))
+
+
+def _same_values(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    """Dequantised and quantised again, perhaps with a shape or MaxPool in between."""
+    return _requantised(operands, node, operands.map(node.output), target)
+
+
+def _requantised(operands: Operands, node: OnnxOp, source: SSAValue, target: Target) -> SSAValue:
+    if position_of(source.type) != target.position:
+        op = RequantiseOp(source, target.position, clamp=target.clamp, rounding=operands.rounding)
+        return operands.emit(op, node)
+    if target.clamp != INT8_RANGE:
+        return operands.emit(ClampOp(source, target.clamp), node)
+    return source
+
+
+def _max_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    if position_of(operands.map(node.inputs[0]).type) == target.position:
+        return operands.max_pool(node, target.clamp)
+    return _requantised(operands, node, operands.max_pool(node, INT8_RANGE), target)
+
+
+def _conv(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    window = window_of(node)
+    if window is None:
+        raise Unrepresentable("it is not a convolution over two dimensions")
+    if any(window.extra):
+        raise Unrepresentable("its result is larger than its pads and strides give")
+    source = operands.map(node.inputs[0])
+    weights, position = operands.weights(node.inputs[1])
+    products = position_of(source.type) + position
+    bias = operands.bias(node, products, len(weights))
+    full = ungrouped(weights, node.integer("group", 1))
+    constant = _constant(operands, node, target, full, bias, position)
+    return operands.build(
+        lambda: Conv2dOp(
+            source,
+            constant,
+            target.position,
+            strides=window.strides,
+            pads=window.pads,
+            dilations=window.dilations,
+            clamp=target.clamp,
+            rounding=operands.rounding,
+        ),
+        node,
+    )
+
+
+def ungrouped(weights: npt.NDArray[np.int8], groups: int) -> npt.NDArray[np.int8]:
+    """
+    The weights of a grouped convolution as those of an ordinary one: zero between different groups.
+
+    Exact for any group size; Γ keeps the zeros out of memory and time wherever whole blocks of 8×8 channels are zero.
+    """
+    if groups == 1:
+        return weights
+    outputs, per_group = len(weights) // groups, weights.shape[1]
+    full = np.zeros((len(weights), groups * per_group, *weights.shape[2:]), np.int8)
+    for group in range(groups):
+        rows = slice(group * outputs, (group + 1) * outputs)
+        full[rows, group * per_group : (group + 1) * per_group] = weights[rows]
+    return full
+
+
+def _constant(
+    operands: Operands,
+    node: OnnxOp,
+    target: Target,
+    weights: npt.NDArray[np.int8],
+    bias: npt.NDArray[np.int32],
+    position: int,
+) -> SSAValue:
+    bound = accumulator_bound(weights, bias)
+    if bound > LARGEST_ACCUMULATOR:
+        raise Unrepresentable(f"its accumulator can reach {bound}, and int32 holds {LARGEST_ACCUMULATOR}")
+    return operands.emit(WeightsOp.from_dense(weights, bias, position, f"{target.name}.blocks"), node)
+
+
+def _gemm(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    factors = (node.number("alpha", 1.0), node.number("beta", 1.0))
+    if factors != (1.0, 1.0) or node.integer("transA", 0):
+        raise Unrepresentable(f"alpha, beta, transA are {factors[0]:g}, {factors[1]:g}, {node.integer('transA', 0)}")
+    weights, position = operands.weights(node.inputs[1])
+    if weights.ndim != 2:
+        raise Unrepresentable(f"its weight has {weights.ndim} dimensions instead of 2")
+    if len(static_shape(node.inputs[0])) != 2:
+        raise Unrepresentable(f"its input has {len(static_shape(node.inputs[0]))} dimensions instead of 2")
+    source = operands.map(node.inputs[0])
+    by_output = weights if node.integer("transB", 0) else np.ascontiguousarray(weights.T)
+    if isinstance(source.owner, ReshapeOp) and len(shape_of(source.owner.input.type)) == 4:
+        source = source.owner.input  # a Flatten: contract the map itself, so that blocks are of its channels
+    shape = (*shape_of(source.type)[1:], 1, 1)[:3]
+    bias = operands.bias(node, position_of(source.type) + position, len(by_output))
+    constant = _constant(operands, node, target, by_output.reshape(len(by_output), *shape), bias, position)
+    op = GemmOp(source, constant, target.position, clamp=target.clamp, rounding=operands.rounding)
+    return operands.emit(op, node)
+
+
+def _add(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    if len(node.inputs) != 2:
+        raise Unrepresentable(f"it adds {len(node.inputs)} tensors at once")
+    left, right = operands.map(node.inputs[0]), operands.map(node.inputs[1])
+    return operands.emit(AddOp(left, right, target.position, clamp=target.clamp, rounding=operands.rounding), node)
+
+
+def _average_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    window = window_of(node)
+    if window is None or window.dilations != (1, 1):
+        raise Unrepresentable("it is not a plain pool over two dimensions")
+    include_pad = bool(node.integer("count_include_pad", 0))
+    if include_pad and any(window.extra):
+        raise Unrepresentable("its pads count in the mean, but the cells that ceil_mode adds do not")
+    source = operands.map(node.inputs[0])
+    return operands.build(
+        lambda: AvgPoolOp(
+            source,
+            target.position,
+            window.kernel,
+            strides=window.strides,
+            pads=window.reach,
+            count_include_pad=include_pad,
+            clamp=target.clamp,
+            rounding=operands.rounding,
+        ),
+        node,
+    )
+
+
+def _reduce_mean(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    axes = node.integers("axes", ())
+    if len(node.inputs) > 1 and not is_absent(node.inputs[1]):
+        given = constant_of(node.inputs[1])
+        axes = () if given is None else tuple(int(axis) for axis in given)
+    source = operands.map(node.inputs[0])
+    shape = shape_of(source.type)
+    if len(shape) != 4 or sorted(axis % 4 for axis in axes) != [2, 3]:
+        raise Unrepresentable(f"it reduces axes {list(axes)} of {len(shape)}, not height and width of a map")
+    kernel = (shape[2], shape[3])
+    mean = AvgPoolOp(source, target.position, kernel, clamp=target.clamp, rounding=operands.rounding)
+    result = operands.emit(mean, node)
+    wanted = static_shape(node.output)
+    return result if len(wanted) == 4 else operands.emit(ReshapeOp(result, wanted), node)
+
+
+def _concat(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    rank = len(static_shape(node.output))
+    if rank != 4 or node.integer("axis", 0) % rank != 1:
+        raise Unrepresentable(f"it concatenates axis {node.integer('axis', 0)} of {rank}, not the channels of maps")
+    parts = [operands.map(value) for value in node.inputs]
+    return operands.build(
+        lambda: ConcatOp(parts, target.position, clamp=target.clamp, rounding=operands.rounding), node
+    )
+
+
+def _pad(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    source, pads = operands.map(node.inputs[0]), constant_of(node.inputs[1])
+    value = constant_of(node.inputs[2]) if len(node.inputs) > 2 and not is_absent(node.inputs[2]) else np.zeros(1)
+    axes = len(node.inputs) > 3 and not is_absent(node.inputs[3])
+    if node.string("mode", "constant") != "constant" or value is None or value.any():
+        raise Unrepresentable("it pads with something other than zeros")
+    if pads is None or axes or pads.size != 8 or pads[[0, 1, 4, 5]].any():
+        raise Unrepresentable("it pads other axes than height and width of a map")
+    top, left, bottom, right = (int(pad) for pad in pads[[2, 3, 6, 7]])
+    if min(top, left, bottom, right) < 0:
+        raise Unrepresentable("it crops, which negative pads mean")
+    padded = operands.build(lambda: PadOp(source, (top, left, bottom, right)), node)
+    return _requantised(operands, node, padded, target)
+
+
+LOWERINGS: dict[str, Lowering] = {
+    "Conv": _conv,
+    "Gemm": _gemm,
+    "MatMul": _gemm,
+    "Add": _add,
+    "Sum": _add,
+    "MaxPool": _max_pool,
+    "GlobalMaxPool": _max_pool,
+    "AveragePool": _average_pool,
+    "GlobalAveragePool": _average_pool,
+    "ReduceMean": _reduce_mean,
+    "Concat": _concat,
+    "Pad": _pad,
+    "DequantizeLinear": _same_values,
+    **dict.fromkeys(SHAPE_OPERATORS, _same_values),
+}
