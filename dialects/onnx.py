@@ -19,6 +19,7 @@ A graph is `func.func @main` with `onnx.name` on arguments and results; the modu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, cast
@@ -107,6 +108,12 @@ class ValueType(Data[bytes], TypeAttribute):
             printer.print_string_literal(self.data.hex())
 
 
+def value_hint(name: str) -> str | None:
+    """What a tensor of this name is called in the text, where only letters, digits and underscores may stand."""
+    hint = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return (hint if re.match(r"[A-Za-z]", hint) else f"t_{hint}") if hint else None
+
+
 class OnnxOp(IRDLOperation):
     """What every ONNX node has; see the module for the form. Accessors read attributes as Python values."""
 
@@ -133,6 +140,8 @@ class OnnxOp(IRDLOperation):
         )
         if node_name:
             self.location = NameLoc(StringAttr(node_name), NoneAttr())
+        for result, name in zip(self.outputs, output_names, strict=False):
+            result.name_hint = value_hint(name)
 
     @property
     def operator(self) -> str:

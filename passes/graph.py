@@ -8,10 +8,11 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, TensorType
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
 
 from compiler.onnxio.exporter import main_function
-from dialects.onnx import OUTPUT_NAMES, ConstantOp, NoneOp, OnnxOp, is_operator
+from dialects.onnx import OUTPUT_NAMES, VALUE_NAME, ConstantOp, NoneOp, OnnxOp, is_operator
 
 Floats = npt.NDArray[np.float64]
 
@@ -61,7 +62,11 @@ def value_name(value: SSAValue) -> str:
     if isinstance(owner, OnnxOp):
         index = owner.outputs.index(value)
         return owner.output_names[index] if index < len(owner.output_names) else ""
-    return value.name_hint or ""
+    function = owner.parent_op() if isinstance(owner, Block) else None
+    if not isinstance(function, FuncOp) or not isinstance(value, BlockArgument) or function.arg_attrs is None:
+        return ""
+    name = function.arg_attrs.data[value.index].data.get(VALUE_NAME)
+    return name.data if isinstance(name, StringAttr) else ""
 
 
 def insert_constant(values: npt.NDArray[Any], key: str, before: Operation) -> SSAValue:
@@ -73,7 +78,8 @@ def insert_constant(values: npt.NDArray[Any], key: str, before: Operation) -> SS
 
 
 def replace_node(old: OnnxOp, new: Sequence[OnnxOp], result: SSAValue, *, keep_name: bool = True) -> None:
-    """Put `new` in front of `old`, let `result` take the place of its first output, and remove `old`.
+    """
+    Put `new` in front of `old`, let `result` take the place of its first output, and remove `old`.
 
     The last of `new` takes over the tensor name and the location of `old` unless it has its own.
     """

@@ -2,7 +2,7 @@
 Fold batch normalisation, and any chain of scales and shifts per channel, into the convolution in front of it.
 
     Conv(x, w, b) → BatchNormalization → Mul(·, s) → Add(·, t)     →  Conv(x, w·a, b·a + c)
-    Concat(…) → BatchNormalization                                 →  Concat(…) → Conv(·, a, c) 1x1, one group per channel
+    Concat(…) → BatchNormalization                                 →  Concat(…) → Conv(·, a, c) 1x1, one channel a group
 
 A chain is made of BatchNormalization (inference), and Mul, Div, Add and Sub with a constant per channel, where each
 value has one reader only. Its scale a and shift c are composed in float64 and applied once. A chain that follows

@@ -48,6 +48,12 @@ def export_model(module: ModuleOp, *, keep_values: bool = True) -> onnx.ModelPro
     return _Exporter(module, keep_values).model()
 
 
+def export_with_names(module: ModuleOp) -> tuple[onnx.ModelProto, dict[SSAValue, str]]:
+    """The model of a module and the tensor name that each value has in it."""
+    exporter = _Exporter(module, keep_values=True)
+    return exporter.model(), exporter.names
+
+
 class _Exporter:
     """One export: names by value, nodes and initialisers in order."""
 

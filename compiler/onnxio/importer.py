@@ -6,7 +6,6 @@ unnamed tensors get names, symbolic dimensions and documentation strings are gon
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -45,6 +44,7 @@ from dialects.onnx import (
     ValueType,
     operator,
     operator_names,
+    value_hint,
 )
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
@@ -86,7 +86,9 @@ class _Importer:
         initialisers = {tensor.name for tensor in graph.initializer}
         inputs = [value for value in graph.input if value.name not in initialisers]
         for value in inputs:
-            self._define(value.name, self.block.insert_arg(self.types[value.name], len(self.block.args)))
+            argument = self.block.insert_arg(self.types[value.name], len(self.block.args))
+            argument.name_hint = value_hint(value.name)
+            self.values[value.name] = argument
         for tensor in graph.initializer:
             self._constant(tensor, tensor.name, tensor.name)
         for node in graph.node:
@@ -152,14 +154,7 @@ class _Importer:
 
     def _append(self, op: OnnxOp, names: Sequence[str]) -> None:
         self.block.add_op(op)
-        for name, result in zip(names, op.outputs, strict=True):
-            if name:
-                self._define(name, result)
-
-    def _define(self, name: str, value: SSAValue) -> None:
-        self.values[name] = value
-        hint = re.sub(r"[^A-Za-z0-9_]", "_", name)
-        value.name_hint = hint if re.match(r"[A-Za-z]", hint) else f"t_{hint}"
+        self.values.update((name, result) for name, result in zip(names, op.outputs, strict=True) if name)
 
     def _missing(self) -> SSAValue:
         """The one value that stands for every input that is left out."""

@@ -1,7 +1,7 @@
 """
 Which blocks of a weight matter least, and the weight without them.
 
-A weight is O x I x kh x kw. Its blocks are 8 output channels x 8 input channels with all taps, the last ones ragged where
+A weight is O x I x kh x kw. Its blocks are 8 output x 8 input channels with all taps, the last ones ragged where
 a channel count is no multiple of 8. Pruning at ratio R sets the floor(R · blocks) least important blocks to
 zero; of equally important ones those with the lower row-major index go first. Blocks that are zero already count, and
 go first.

@@ -1,0 +1,145 @@
+"""
+Where a float network gets a QuantizeLinear / DequantizeLinear pair, and which of them share a position.
+
+Three kinds of operators run on int8:
+
+* those that *compute*: Conv, Gemm, Add, AveragePool, GlobalAveragePool, Concat. Their result has a position of its own.
+* those that *select or move*: MaxPool, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze, Transpose. Their result has
+  the position of their operand, so they are exact.
+* a Relu or Clip that is the only reader of a computed value is part of the computation: the pair comes after it alone.
+
+Everything else stays in float between pairs and runs on the host. A value that the host computes gets a pair only if
+something that computes on int8 needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+from xdsl.dialects.builtin import TensorType, f32
+from xdsl.ir import Attribute, SSAValue
+
+from dialects.onnx import NoneOp, OnnxOp, is_operator
+from passes.graph import constant_of, node_of, only_user, static_shape
+
+MOVERS = ("MaxPool", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
+ACTIVATIONS = ("Relu", "Clip")
+
+
+@dataclass
+class Points:
+    """Values that get a pair, in order, and for each the value whose position it has (often itself)."""
+
+    root_of: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
+    on_array: set[SSAValue] = field(default_factory=set[SSAValue])
+    """Values that int8 operators compute: every reader reads the pair."""
+    layers: list[OnnxOp] = field(default_factory=list[OnnxOp])
+    """The operators that compute, in order."""
+
+    def result_of(self, layer: OnnxOp) -> SSAValue:
+        """The value whose pair ends the computation of a layer: behind the activations that belong to it."""
+        value = layer.output
+        while value not in self.root_of:
+            user = only_user(value)
+            assert user is not None, f"{layer.describe()} has neither a pair nor one activation as its reader"
+            value = user.output
+        return value
+
+
+def find_points(arguments: Iterable[SSAValue], nodes: list[OnnxOp]) -> Points:
+    """The points of a network whose nodes are in order."""
+    computing = {node for node in nodes if computes_on_array(node)}
+    needed: set[SSAValue] = set()
+    for node in reversed(nodes):
+        if node in computing:
+            needed.update(value for value in node.inputs if _is_activation(value))
+        elif _moves(node) and node.output in needed:
+            needed.add(node.inputs[0])
+    points = Points(layers=[node for node in nodes if node in computing])
+    for argument in arguments:
+        if argument in needed:
+            points.root_of[argument] = argument
+    for node in nodes:
+        _visit(node, node in computing, needed, points)
+    return points
+
+
+def _visit(node: OnnxOp, computes: bool, needed: set[SSAValue], points: Points) -> None:
+    value = node.outputs[0]
+    moved = _moves(node) and (node.inputs[0] in points.on_array or value in needed)
+    if computes or moved:
+        points.on_array.add(value)
+        if _continues(value, points):
+            return
+        shared = points.root_of.get(node.inputs[0]) if moved else None
+        points.root_of[value] = shared or value
+    elif value in needed:
+        points.root_of[value] = value
+
+
+def _continues(value: SSAValue, points: Points) -> bool:
+    """Whether an activation that belongs to the computation of `value` follows."""
+    producer, user = node_of(value), only_user(value)
+    if producer is None or user is None or not is_operator(user, *ACTIVATIONS) or not _moves(user):
+        return False
+    begun = is_operator(producer, *ACTIVATIONS) and producer.inputs[0] not in points.root_of
+    return computes_on_array(producer) or begun
+
+
+def _is_activation(value: SSAValue) -> bool:
+    """Whether a value is computed at run time; constants and inputs that are left out are not."""
+    return not isinstance(value.owner, NoneOp) and constant_of(value) is None
+
+
+def _is_float(value: SSAValue) -> bool:
+    type = value.type
+    return isinstance(type, TensorType) and cast("TensorType[Attribute]", type).element_type == f32
+
+
+def _moves(node: OnnxOp) -> bool:
+    """Whether a node selects or moves elements of a float tensor of static shape."""
+    if not is_operator(node, *MOVERS) or not _is_float(node.inputs[0]) or not _is_activation(node.inputs[0]):
+        return False
+    bounds = node.inputs[1:] if is_operator(node, "Clip") else ()
+    unused = all(value.first_use is None for value in node.outputs[1:])
+    return unused and static_shape(node.output) is not None and not any(_is_activation(bound) for bound in bounds)
+
+
+def computes_on_array(node: OnnxOp) -> bool:
+    """Whether a node is a computation in float32 that has an int8 form."""
+    if not node.inputs or not node.outputs or not _is_float(node.inputs[0]):
+        return False
+    source, result = static_shape(node.inputs[0]), static_shape(node.output)
+    if source is None or result is None:
+        return False
+    match node.operator:
+        case "Conv":
+            return len(source) == 4 and _is_activation(node.inputs[0]) and _has_parameters(node)
+        case "Gemm":
+            plain = node.number("alpha", 1.0) == node.number("beta", 1.0) == 1.0 and not node.integer("transA", 0)
+            return plain and source[:1] == (1,) and _is_activation(node.inputs[0]) and _has_parameters(node)
+        case "Add":
+            return len(result) in (2, 4) and all(
+                _is_activation(value) and static_shape(value) == result for value in node.inputs
+            )
+        case "Concat":
+            return len(source) == 4 and node.integer("axis", 1) in (1, -3) and all(map(_is_activation, node.inputs))
+        case "AveragePool" | "GlobalAveragePool":
+            return len(source) == 4
+        case _:
+            return False
+
+
+def _has_parameters(node: OnnxOp) -> bool:
+    """Whether weight and bias are float constants, the bias one number per output channel."""
+    weights = constant_of(node.inputs[1])
+    if weights is None or weights.dtype != np.float32:
+        return False
+    if len(node.inputs) < 3 or isinstance(node.inputs[2].owner, NoneOp):
+        return True
+    bias = constant_of(node.inputs[2])
+    channels = weights.shape[1] if is_operator(node, "Gemm") and not node.integer("transB", 0) else weights.shape[0]
+    return bias is not None and bias.dtype == np.float32 and bias.size == channels == bias.shape[-1]
