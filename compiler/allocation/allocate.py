@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler.allocation.bound import LowerBound, Section, lower_bound
 from compiler.allocation.greedy import best_of_orders
 from compiler.allocation.problem import Problem, Solution
+from compiler.allocation.refine import refine
 from compiler.errors import CapacityError
 
 NAMED_BUFFERS = 8
@@ -20,7 +21,9 @@ def allocate(problem: Problem, memory: str = "the memory") -> Solution:
     bound = lower_bound(problem)
     if bound.section is not None and bound.live_bytes > problem.capacity:
         raise CapacityError(_too_many_live_bytes(problem, bound.section, memory))
-    solution = best_of_orders(problem, enough=bound.live_bytes)
+    order, solution = best_of_orders(problem, enough=bound.live_bytes)
+    if solution.height > problem.capacity:
+        solution = refine(order, enough=problem.capacity)
     if solution.height > problem.capacity:
         raise CapacityError(_no_order_fits(problem, bound, solution, memory))
     return solution

@@ -71,14 +71,15 @@ def first_fit(order: Sequence[Buffer]) -> Solution:
     return Solution(offsets, height)
 
 
-def best_of_orders(problem: Problem, enough: int) -> Solution:
-    """The lowest solution over all orders; stops trying at the first one of height `enough` or less."""
-    best: Solution | None = None
+def best_of_orders(problem: Problem, enough: int) -> tuple[list[Buffer], Solution]:
+    """The order that gives the lowest solution, and that; stops trying at the first of height `enough` or less."""
+    best: tuple[list[Buffer], Solution] | None = None
     for order in ORDERS:
-        solution = first_fit(order(problem.buffers))
-        if best is None or solution.height < best.height:
-            best = solution
-        if best.height <= enough:
+        buffers = order(problem.buffers)
+        solution = first_fit(buffers)
+        if best is None or solution.height < best[1].height:
+            best = (buffers, solution)
+        if best[1].height <= enough:
             break
     assert best is not None, "there is at least one order"
     return best
