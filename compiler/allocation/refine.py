@@ -6,8 +6,8 @@ Hill climbing over orders, for when no fixed order is good enough.
         swap the two in the order, place everything again by first fit
         keep the new order unless it is higher; stop as soon as it is low enough
 
-Only a swap that involves what is highest can lower the height by itself, so nothing else is tried. Randomness comes from a
-fixed seed: the same problem always gives the same answer.
+Only a swap that involves what is highest can lower the height by itself, so nothing else is tried. Randomness comes
+from a fixed seed: the same problem always gives the same answer.
 """
 
 from __future__ import annotations
