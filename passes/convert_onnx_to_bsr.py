@@ -32,7 +32,7 @@ from compiler.errors import InputError
 from dialects.bsr import TENSOR_NAME, fixed_type, is_fixed
 from dialects.onnx import OnnxOp, is_operator
 from passes.fixed_point_operands import Operands, Unrepresentable, is_int8, linear_position, static_shape
-from passes.host_segments import Segment, finish_segment, merge_segments, open_segment
+from passes.host_segments import PLUMBING, Segment, cone_of, finish_segment, merge_segments, open_segment
 from passes.quantised_operators import lower_quantize
 
 
@@ -138,7 +138,7 @@ class _Conversion:
             except Unrepresentable as refusal:
                 reason = str(refusal)
         else:
-            reason = _float_reason(value)
+            reason = _float_reason(value, cone_of(value, self.available)[0])
         return self._host(value, value.type, reason, f"result{len(self.segments)}")
 
     def _finish_segments(self, old: Block) -> None:
@@ -161,17 +161,14 @@ def _argument_type(argument: SSAValue) -> Attribute:
     return fixed_type(shape, positions.pop()) if len(positions) == 1 else argument.type
 
 
-def _float_reason(value: SSAValue) -> str:
+def _float_reason(value: SSAValue, nodes: frozenset[OnnxOp]) -> str:
     """Why a result that is not int8 is computed on the host."""
-    producer = value.owner
-    if isinstance(producer, OnnxOp) and not is_operator(producer, "DequantizeLinear"):
-        return f"{producer.operator} gives a result in {_element(value)}, and the array computes int8"
-    return f"the network's output leaves in {_element(value)}"
-
-
-def _element(value: SSAValue) -> str:
     type = value.type
-    return str(cast("TensorType[Attribute]", type).element_type) if isinstance(type, TensorType) else str(type)
+    element = str(cast("TensorType[Attribute]", type).element_type) if isinstance(type, TensorType) else str(type)
+    computing = sorted({node.operator for node in nodes if not is_operator(node, *PLUMBING)})
+    if computing:
+        return f"{', '.join(computing)} gives a result in {element} that is not quantised, and the array computes int8"
+    return f"the network's output leaves in {element}"
 
 
 def _erase_dead(block: Block) -> None:

@@ -1,0 +1,45 @@
+"""
+ONNX Runtime on our own quantised graph: the second opinion about the integer reference.
+
+The onnx module is exported as it stands, Quantize/DequantizeLinear nodes and all, and run with graph rewriting off.
+Every QuantizeLinear output becomes an output of the model, so that all int8 tensors can be compared and the first that
+differs can be named. With power-of-two scales every float32 operation of that graph is exact while accumulators stay
+below 2**24, so the comparison is exact as well; the reference rounds nothing that ONNX Runtime does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+from onnx import TensorProto, helper
+from xdsl.dialects.builtin import ModuleOp
+
+from compiler.interpret.execution import Execution, entry_of
+from compiler.onnxio.exporter import export_with_names
+from compiler.onnxio.runtime import open_session, run_session
+from dialects.bsr_attributes import shape_of
+from dialects.onnx import OnnxOp, is_operator
+
+
+def run_onnxruntime(module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]]) -> Execution:
+    """Run a quantised onnx module in ONNX Runtime; `tensors` are the outputs of its QuantizeLinear nodes of int8."""
+    entry = entry_of(module)
+    bound = dict(zip(entry.inputs, entry.bind(inputs), strict=True))
+    model, names = export_with_names(module)
+    results = [output.name for output in model.graph.output]
+    exported: dict[str, str] = {}
+    for op in entry.function.body.block.ops:
+        if not isinstance(op, OnnxOp) or not is_operator(op, "QuantizeLinear") or not op.output_names:
+            continue
+        name = names[op.output]
+        exported[op.output_names[0]] = name
+        if name not in results:
+            shape = list(shape_of(op.output.type))
+            model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.INT8, shape))
+    found = run_session(open_session(model), bound)
+    return Execution(
+        outputs={wanted: found[name] for wanted, name in zip(entry.outputs, results, strict=True)},
+        tensors={wanted: found[name] for wanted, name in exported.items()},
+    )
