@@ -72,6 +72,7 @@ def default_stages(
             "bsr",
             (
                 step("convert-onnx-to-bsr"),
+                step("bsr-fuse-requantise"),
                 step("bsr-fuse-clamp"),
                 step("bsr-fuse-add"),
             ),
