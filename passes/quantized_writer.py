@@ -182,7 +182,7 @@ class QuantizedWriter:
     def _shared(self, kind: str, position: int, values: npt.NDArray[np.float32] | npt.NDArray[np.int8]) -> SSAValue:
         """A scalar constant at the top of the network, one for each value."""
         if (kind, position) not in self._constants:
-            constant = ConstantOp.from_array(values, f"{kind}/{position}" if kind == "scale" else kind)
+            constant = ConstantOp.from_array(values, f"{kind}/p{position}" if kind == "scale" else kind)
             assert self._top.parent is not None, "the first operation is in the function"
             self._top.parent.insert_op_before(constant, self._top)
             self._constants[kind, position] = constant.output
