@@ -18,7 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, UnknownLoc
+from xdsl.ir import Operation
 from xdsl.parser import Parser
 from xdsl.printer import Printer
 
@@ -63,7 +64,7 @@ def write_artifact(path: Path, modules: Mapping[str, ModuleOp], manifest: Manife
         written.chmod(0o777 & ~mask)
         for level, module in modules.items():
             with (written / f"{level}.mlir").open("w", encoding="utf-8") as stream:
-                Printer(stream, print_debuginfo=True).print_op(module)
+                LocationPrinter(stream).print_op(module)
                 stream.write("\n")
         save_weights(written / WEIGHTS_FILE, modules.values())
         files = {entry.name: _digest(entry) for entry in sorted(written.iterdir())}
@@ -86,6 +87,16 @@ def read_manifest(path: Path) -> Manifest:
     if missing:
         raise InputError(f"'{path}' is incomplete: {', '.join(missing)} missing; compile again")
     return manifest
+
+
+class LocationPrinter(Printer):
+    """Prints the location of every operation that has one: the ONNX node it comes from, through all levels."""
+
+    def print_op(self, op: Operation) -> None:
+        outer = self.print_debuginfo
+        self.print_debuginfo = not isinstance(op.location, UnknownLoc)
+        super().print_op(op)
+        self.print_debuginfo = outer
 
 
 class ParsedModules(Mapping[str, ModuleOp]):

@@ -18,33 +18,35 @@ import numpy.typing as npt
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler.comparison import Comparison, compare
-from compiler.interpret.aie import interpret_aie
-from compiler.interpret.bsr import interpret_bsr
 from compiler.interpret.execution import Execution
-from compiler.interpret.mem import interpret_mem
-from compiler.interpret.onnxruntime_check import run_onnxruntime
-from compiler.interpret.reference import interpret_reference
+from compiler.interpret.reference import run_reference
 
 Inputs = Mapping[str, npt.NDArray[Any]]
 
 
 def execute(level: str, module: ModuleOp, inputs: Inputs, seed: int) -> Execution:
-    """Run the module of a level; at `onnx` that is the integer reference."""
+    """Run the module of a level; at `onnx` that is the integer reference. Imports only that level's interpreter."""
     match level:
         case "onnx":
-            return interpret_reference(module, inputs)
+            return run_reference(module, inputs)
         case "bsr":
+            from compiler.interpret.bsr import interpret_bsr
+
             return interpret_bsr(module, inputs)
         case "mem":
+            from compiler.interpret.mem import interpret_mem
+
             return interpret_mem(module, inputs, seed=seed)
         case _:
             assert level == "aie", f"there is no level '{level}'"
+            from compiler.interpret.aie import interpret_aie
+
             return interpret_aie(module, inputs, seed=seed)
 
 
 def check_levels(modules: Mapping[str, ModuleOp], inputs: Inputs, seed: int) -> Iterator[Comparison]:
     """Each level against the reference, then the reference against ONNX Runtime; yielded as soon as it is known."""
-    reference = interpret_reference(modules["onnx"], inputs)
+    reference = run_reference(modules["onnx"], inputs)
 
     def against(name: str, level: str, run: Callable[[], Execution]) -> Comparison:
         start = time.perf_counter()
@@ -53,5 +55,9 @@ def check_levels(modules: Mapping[str, ModuleOp], inputs: Inputs, seed: int) -> 
 
     for level in modules:
         if level != "onnx":
-            yield against("reference", level, lambda level=level: execute(level, modules[level], inputs, seed))
+            from compiler.interpret.onnxruntime_check import run_onnxruntime
+
+    yield against("reference", level, lambda level=level: execute(level, modules[level], inputs, seed))
+    from compiler.interpret.onnxruntime_check import run_onnxruntime
+
     yield against("reference", "ONNX Runtime", lambda: run_onnxruntime(modules["onnx"], inputs))

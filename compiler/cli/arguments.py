@@ -45,14 +45,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     compile_ = commands.add_parser("compile", help="write the network at every level into a directory")
     _add_model(compile_, directory=False)
-    _add_compilation(compile_, until="the last level to produce")
+    _add_compilation(compile_, "--until", "the last level to produce")
     compile_.add_argument(
         "-o", "--output", type=Path, default=Path("out"), metavar="DIR", help="the directory to write (default: out)"
     )
 
     run = commands.add_parser("run", help="execute the network at one level and print or save its outputs")
     _add_model(run, directory=True)
-    _add_compilation(run, until="the level to execute")
+    _add_compilation(run, "--level", "the level to execute")
     run.add_argument(
         "--input",
         action="append",
@@ -68,11 +68,11 @@ def build_parser() -> argparse.ArgumentParser:
         description="Execute every level on the same inputs and compare bit for bit. Exit code 1 if anything differs.",
     )
     _add_model(check, directory=True)
-    _add_compilation(check, until="the last level to compare")
+    _add_compilation(check, "--until", "the last level to compare")
 
     simulate = commands.add_parser("simulate", help="count the cycles of every segment in an event simulation")
     _add_model(simulate, directory=True)
-    _add_compilation(simulate, until=None)
+    _add_compilation(simulate)
     return parser
 
 
@@ -81,7 +81,7 @@ def _add_model(parser: argparse.ArgumentParser, *, directory: bool) -> None:
     parser.add_argument("model", metavar="MODEL", help=f"an .onnx file or zoo:NAME[@SIZE]{also}")
 
 
-def _add_compilation(parser: argparse.ArgumentParser, *, until: str | None) -> None:
+def _add_compilation(parser: argparse.ArgumentParser, level_option: str | None = None, meaning: str = "") -> None:
     options = parser.add_argument_group("compilation")
     options.add_argument("--target", metavar="NAME", help=f"the array: {TARGETS} (default: npu1)")
     options.add_argument(
@@ -104,8 +104,11 @@ def _add_compilation(parser: argparse.ArgumentParser, *, until: str | None) -> N
         help="the shape of an input whose shape the model leaves open (repeat for several)",
     )
     options.add_argument("--seed", type=int, help="seed of everything that is drawn (default: 0)")
-    if until is not None:
-        options.add_argument("--until", metavar="LEVEL", help=f"{until}: {', '.join(LEVELS)} (default: aie)")
+    if level_option is None:
+        parser.set_defaults(level=LEVELS[-1])
+    else:
+        meaning = f"{meaning}: {', '.join(LEVELS)} (default: aie)"
+        options.add_argument(level_option, dest="level", metavar="LEVEL", help=meaning)
     shown = parser.add_argument_group("what is shown")
     shown.add_argument("--json", action="store_true", help="print one JSON object on standard output, nothing else")
     shown.add_argument(

@@ -47,7 +47,7 @@ def _compile(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    level = options.until or "aie"
+    level = options.level or "aie"
     compilation = _compiled(options)
     outcome = compilation.run(parse_files(options.input), level=level, seed=options.seed)
     if options.output is not None:
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     compilation = _compiled(options)
     comparisons: list[Comparison] = []
-    for comparison in compilation.check(until=options.until, seed=options.seed):
+    for comparison in compilation.check(until=options.level, seed=options.seed):
         comparisons.append(comparison)
         if not options.json:
             print(comparison, flush=True)
@@ -97,7 +97,7 @@ def _compiled(options: argparse.Namespace) -> Compilation:
             options.model,
             target=options.target or "npu1",
             sparsity=options.sparsity or 0.0,
-            until=getattr(options, "until", None) or "aie",
+            until=options.level or "aie",
             quantize=options.quantize,
             seed=options.seed or 0,
             shapes=parse_shapes(options.shape),
