@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
 from xdsl.dialects.func import FuncOp
+from xdsl.utils.hints import isa
 
 from compiler.errors import InputError
 from compiler.suggestions import unknown
@@ -35,7 +36,7 @@ def network_inputs(module: ModuleOp) -> tuple[NetworkInput, ...]:
     assert main.arg_attrs is not None, "the importer names every input in arg_attrs"
     found: list[NetworkInput] = []
     for argument_type, attributes in zip(main.function_type.inputs, main.arg_attrs, strict=True):
-        assert isinstance(argument_type, TensorType), "inputs of a network are tensors"
+        assert isa(argument_type, TensorType), "inputs of a network are tensors"
         name, dtype = attributes.data["onnx.name"], dtype_of(argument_type.get_element_type())
         assert isinstance(name, StringAttr)
         if dtype is None:

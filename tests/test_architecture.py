@@ -10,7 +10,6 @@ from xdsl.universe import XDSL_UNIVERSE, Universe
 from compiler.registry import DIALECTS, available_dialects, available_passes
 
 ROOT = Path(__file__).resolve().parent.parent
-LONGEST_FILE_LINES = 300
 
 
 def run(*command: str) -> None:
@@ -56,10 +55,3 @@ def test_stock_tool_finds_our_names_beside_its_own() -> None:
     assert set(DIALECTS) <= set(multiverse.all_dialects)
     assert set(available_passes()) <= set(multiverse.all_passes)
     assert not set(DIALECTS) & set(XDSL_UNIVERSE.all_dialects)
-
-
-def test_files_are_short() -> None:
-    """A file holds one idea; a longer one holds two."""
-    sources = [path for folder in ("compiler", "dialects", "passes") for path in (ROOT / folder).rglob("*.py")]
-    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in sources}
-    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE_LINES} == {}
