@@ -1,4 +1,5 @@
-"""Known tensors in the IR: inline `dense` while they are small, `#bsr.blob` beyond, numpy arrays in Python.
+"""
+Known tensors in the IR: inline `dense` while they are small, `#bsr.blob` beyond, numpy arrays in Python.
 
 Inline values keep small tests self-contained; the limit keeps a module's text readable and fast to parse.
 Elements are the little-endian bytes of the array, never Python lists.

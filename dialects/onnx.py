@@ -1,4 +1,5 @@
-"""The `onnx` level: an ONNX graph, one operation per node, nothing decided and nothing lost.
+"""
+The `onnx` level: an ONNX graph, one operation per node, nothing decided and nothing lost.
 
 There is one operation class per operator of the standard ONNX domain, made from the schemas of the installed `onnx`
 package: `operator("Conv")` is the class of `onnx.Conv`. All share one shape:
@@ -40,23 +41,23 @@ from xdsl.dialects.builtin import (
     StringAttr,
     TensorType,
 )
-from xdsl.ir import Attribute, Data, Dialect, ParametrizedAttribute, SSAValue, TypeAttribute
+from xdsl.ir import Attribute, Dialect, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
-    irdl_attr_definition,
     irdl_op_definition,
     result_def,
     traits_def,
     var_operand_def,
     var_result_def,
 )
-from xdsl.parser import AttrParser, Parser
+from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.blob import BlobAttr
 from dialects.constants import constant_array, constant_attribute, constant_type
+from dialects.onnx_attributes import ElementType, ProtoAttr, ValueType
 
 OPSET = "onnx.opset"  # on the module: version of the standard domain, i64
 OPSETS = "onnx.opsets"  # on the module: versions of the other domains, {"com.microsoft" = 1 : i64}
@@ -65,47 +66,6 @@ OUTPUT_NAMES = "onnx.outputs"
 CAPTURED_NAMES = "onnx.captures"
 DOMAIN = "onnx.domain"
 CUSTOM_OPERATOR = "onnx.operator"
-
-
-@irdl_attr_definition
-class ProtoAttr(Data[bytes]):
-    """A part of an ONNX model that has no MLIR counterpart (a subgraph, a sparse tensor), as its serialised bytes."""
-
-    name = "onnx.proto"
-
-    @classmethod
-    def parse_parameter(cls, parser: AttrParser) -> bytes:
-        with parser.in_angle_brackets():
-            return bytes.fromhex(parser.parse_str_literal())
-
-    def print_parameter(self, printer: Printer) -> None:
-        with printer.in_angle_brackets():
-            printer.print_string_literal(self.data.hex())
-
-
-@irdl_attr_definition
-class ElementType(ParametrizedAttribute, TypeAttribute):
-    """An element type that MLIR lacks, by its ONNX name: `!onnx.element<"STRING">`."""
-
-    name = "onnx.element"
-
-    kind: StringAttr
-
-
-@irdl_attr_definition
-class ValueType(Data[bytes], TypeAttribute):
-    """The type of a value that is not a tensor (sequence, optional, map), as serialised TypeProto."""
-
-    name = "onnx.value"
-
-    @classmethod
-    def parse_parameter(cls, parser: AttrParser) -> bytes:
-        with parser.in_angle_brackets():
-            return bytes.fromhex(parser.parse_str_literal())
-
-    def print_parameter(self, printer: Printer) -> None:
-        with printer.in_angle_brackets():
-            printer.print_string_literal(self.data.hex())
 
 
 def value_hint(name: str) -> str | None:

@@ -23,7 +23,8 @@ from xdsl.passes import ModulePass
 from compiler.onnxio.exporter import export_model
 from compiler.onnxio.runtime import open_session, run_session
 from dialects.constants import element_type_of
-from dialects.onnx import CAPTURED_NAMES, OPSET, OPSETS, ConstantOp, CustomOp, NoneOp, OnnxOp, ProtoAttr, is_operator
+from dialects.onnx import CAPTURED_NAMES, OPSET, OPSETS, ConstantOp, CustomOp, NoneOp, OnnxOp, is_operator
+from dialects.onnx_attributes import ProtoAttr
 from passes.graph import insert_constant, nodes_of, replace_node, static_shape, sweep, value_name
 
 _NEVER = ("DequantizeLinear", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli")

@@ -1,4 +1,5 @@
-"""Inception-v3 of "Rethinking the Inception Architecture for Computer Vision" (arXiv 1512.00567), batch norm folded.
+"""
+Inception-v3 of "Rethinking the Inception Architecture for Computer Vision" (arXiv 1512.00567), batch norm folded.
 
 Widths and kernel shapes are those of the published network of 23.8 M parameters: stem, three modules of 5x5/3x3
 branches, a reduction, four of factorised 7x7, a reduction, two with expanded filter banks. No auxiliary head.

@@ -1,4 +1,5 @@
-"""A small writer of sequential-with-branches networks, for zoo models that are built from a published table.
+"""
+A small writer of sequential-with-branches networks, for zoo models that are built from a published table.
 
     net = Layers("net", size=224, seed=0)
     x = net.conv(net.input, 64, kernel=3, padding=1)        # conv + ReLU

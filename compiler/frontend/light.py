@@ -1,4 +1,5 @@
-"""The nine networks that ship inside the `onnx` wheel, made usable: real weights, any input size.
+"""
+The nine networks that ship inside the `onnx` wheel, made usable: real weights, any input size.
 
 The wheel keeps each parameter as a `ConstantOfShape` node with one constant value, so all channels are equal and no
 output says anything. Here each becomes a seeded initialiser. For a smaller input every size that the graph spells

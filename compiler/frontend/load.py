@@ -1,4 +1,5 @@
-"""From what a user names to a model that every later step can rely on.
+"""
+From what a user names to a model that every later step can rely on.
 
 `load_model` returns a ModelProto that is valid, at operator set 21 or later, without local functions, with known
 operators, static shapes and batch 1, all weights in memory, and the shape of every tensor inferred. Whatever cannot be

@@ -1,4 +1,5 @@
-"""Seeded parameters that keep a network alive: no activation dies, saturates or grows with depth.
+"""
+Seeded parameters that keep a network alive: no activation dies, saturates or grows with depth.
 
 Weights are He-normal. Batch-norm statistics are *measured*: one run in training mode, in which each normalisation uses
 the statistics of its own batch, yields for all of them at once the values under which inference computes the same.

@@ -21,7 +21,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute
 
 from dialects.constants import constant_array, constant_type, dense_attribute, element_type_of
-from dialects.onnx import ProtoAttr
+from dialects.onnx_attributes import ProtoAttr
 
 
 def import_attribute(proto: onnx.AttributeProto) -> Attribute:

@@ -1,4 +1,5 @@
-"""Module of the `onnx` level → ModelProto, for ONNX Runtime and for files.
+"""
+Module of the `onnx` level → ModelProto, for ONNX Runtime and for files.
 
 Tensors keep the names they have in `onnx.outputs`; where a pass has made two equal or none, a fresh name is given.
 Constants become initialisers.
@@ -28,9 +29,8 @@ from dialects.onnx import (
     CustomOp,
     NoneOp,
     OnnxOp,
-    ProtoAttr,
-    ValueType,
 )
+from dialects.onnx_attributes import ProtoAttr, ValueType
 
 _IR_VERSION = 10
 

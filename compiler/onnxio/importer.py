@@ -1,4 +1,5 @@
-"""ModelProto → module of the `onnx` level, one operation per node.
+"""
+ModelProto → module of the `onnx` level, one operation per node.
 
 The exporter is the inverse up to what ONNX itself does not distinguish: Constant nodes come back as initialisers,
 unnamed tensors get names, symbolic dimensions and documentation strings are gone.
@@ -40,12 +41,11 @@ from dialects.onnx import (
     CustomOp,
     NoneOp,
     OnnxOp,
-    ProtoAttr,
-    ValueType,
     operator,
     operator_names,
     value_hint,
 )
+from dialects.onnx_attributes import ProtoAttr, ValueType
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
 _UNKNOWN_TYPE = ValueType(b"")

@@ -1,4 +1,5 @@
-"""A model without its large tensors: everything the `onnx` package checks, converts or infers is fast on it.
+"""
+A model without its large tensors: everything the `onnx` package checks, converts or infers is fast on it.
 
 The package serialises the whole model for each of these steps, so 500 MB of weights cost seconds every time and more
 than 2 GB cannot be done at all. Large initialisers become graph inputs of the same type, which every step

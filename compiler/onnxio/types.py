@@ -17,7 +17,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute
 
 from dialects.constants import dtype_of, element_type_of
-from dialects.onnx import ElementType, ValueType
+from dialects.onnx_attributes import ElementType, ValueType
 
 
 def element_type(kind: int) -> Attribute:

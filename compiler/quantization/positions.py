@@ -68,7 +68,9 @@ def choose_position(observation: Observation, method: Method) -> int:
 
 def quantize_array(values: npt.NDArray[np.floating[Any]], position: int) -> npt.NDArray[np.int8]:
     """Round half to even and saturate to int8."""
-    return np.clip(np.rint(values * 2.0**position), -128, 127).astype(np.int8)
+    scaled = values * 2.0**position
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, -128, 127, out=scaled).astype(np.int8)
 
 
 def quantize_bias(values: npt.NDArray[np.floating[Any]], position: int) -> npt.NDArray[np.int32]:

@@ -23,16 +23,20 @@ Weights = TypeVar("Weights", bound=npt.NDArray[Any])
 
 def block_importance(weights: npt.NDArray[Any], importance: Importance) -> npt.NDArray[np.float64]:
     """Importance of each block, (ceil(O/8), ceil(I/8)); the variance is over the elements that exist."""
-    values = weights.astype(np.float64)
-    match importance:
-        case "l1":
-            return _block_sums(np.abs(values))
-        case "l2":
-            return np.sqrt(_block_sums(values * values))
-        case "variance":
-            count = _block_sums(np.ones_like(values))
-            mean = _block_sums(values) / count
-            return np.maximum(_block_sums(values * values) / count - mean * mean, 0)
+    outputs, inputs = weights.shape[:2]
+    scores = np.empty((-(-outputs // BLOCK), -(-inputs // BLOCK)))
+    for row in range(len(scores)):  # row by row, so that a float64 copy of the whole weight is never made
+        values = weights[row * BLOCK : (row + 1) * BLOCK].astype(np.float64)
+        match importance:
+            case "l1":
+                scores[row] = _column_sums(np.abs(values))
+            case "l2":
+                scores[row] = np.sqrt(_column_sums(values * values))
+            case "variance":
+                count = _column_sums(np.ones_like(values))
+                mean = _column_sums(values) / count
+                scores[row] = np.maximum(_column_sums(values * values) / count - mean * mean, 0)
+    return scores
 
 
 def pruned_block_count(blocks: int, ratio: float) -> int:
@@ -53,10 +57,8 @@ def prune_blocks(weights: Weights, ratio: float, importance: Importance) -> Weig
     return pruned
 
 
-def _block_sums(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Sum over each block."""
-    outputs, inputs = values.shape[:2]
-    per_pair = values.reshape(outputs, inputs, -1).sum(axis=2)
-    padded = np.pad(per_pair, ((0, -outputs % BLOCK), (0, -inputs % BLOCK)))
-    rows, columns = padded.shape[0] // BLOCK, padded.shape[1] // BLOCK
-    return padded.reshape(rows, BLOCK, columns, BLOCK).sum(axis=(1, 3))
+def _column_sums(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Sum over each block of one row of blocks."""
+    inputs = values.shape[1]
+    per_channel = values.reshape(len(values), inputs, -1).sum(axis=(0, 2))
+    return np.pad(per_channel, (0, -inputs % BLOCK)).reshape(-1, BLOCK).sum(axis=1)

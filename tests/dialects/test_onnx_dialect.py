@@ -28,7 +28,8 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.blob import BlobAttr
-from dialects.onnx import ConstantOp, ProtoAttr, is_operator, onnx_dialect, operator, operator_names
+from dialects.onnx import ConstantOp, is_operator, onnx_dialect, operator, operator_names
+from dialects.onnx_attributes import ProtoAttr
 
 
 def parse(text: str) -> ModuleOp:
