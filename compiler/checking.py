@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from compiler.comparison import Comparison, compare
 from compiler.interpret.execution import Execution
+from compiler.interpret.onnxruntime_check import run_onnxruntime
 from compiler.interpret.reference import run_reference
 
 Inputs = Mapping[str, npt.NDArray[Any]]
@@ -48,16 +50,12 @@ def check_levels(modules: Mapping[str, ModuleOp], inputs: Inputs, seed: int) -> 
     """Each level against the reference, then the reference against ONNX Runtime; yielded as soon as it is known."""
     reference = run_reference(modules["onnx"], inputs)
 
-    def against(name: str, level: str, run: Callable[[], Execution]) -> Comparison:
+    def against(level: str, run: Callable[[], Execution]) -> Comparison:
         start = time.perf_counter()
         found = run()
-        return compare(level, found, name, reference, seed=seed, seconds=time.perf_counter() - start)
+        return compare(level, found, reference, seed=seed, seconds=time.perf_counter() - start)
 
-    for level in modules:
+    for level, module in modules.items():
         if level != "onnx":
-            from compiler.interpret.onnxruntime_check import run_onnxruntime
-
-    yield against("reference", level, lambda level=level: execute(level, modules[level], inputs, seed))
-    from compiler.interpret.onnxruntime_check import run_onnxruntime
-
-    yield against("reference", "ONNX Runtime", lambda: run_onnxruntime(modules["onnx"], inputs))
+            yield against(level, partial(execute, level, module, inputs, seed))
+    yield against("ONNX Runtime", partial(run_onnxruntime, modules["onnx"], inputs))

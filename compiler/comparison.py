@@ -37,10 +37,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One level against another: how much was compared and what differed."""
+    """One level against the reference: how much was compared and what differed."""
 
     level: str
-    against: str
     outputs: int
     tensors: int
     values: int
@@ -55,16 +54,15 @@ class Comparison:
 
     def __str__(self) -> str:
         line = (
-            f"{self.level:<9} = {self.against}: {self.outputs} outputs, {self.tensors} tensors, {self.values} values "
+            f"{self.level:<12} = reference: {self.outputs} outputs, {self.tensors} tensors, {self.values} values "
             f"compared, {self.differences} differences, seed {self.seed}, {self.seconds:.1f} s"
         )
-        return line if self.first is None else f"{line}\n          first difference: {self.first}"
+        return line if self.first is None else f"{line}\n             first difference: {self.first}"
 
 
 def compare(
     level: str,
     found: Execution,
-    against: str,
     expected: Execution,
     *,
     seed: int,
@@ -77,7 +75,7 @@ def compare(
     both have, since fusion and mapping leave some of them without a place of their own.
     """
     names = list(found.outputs)
-    assert names == list(expected.outputs), f"{level} has outputs {names}, {against} has {list(expected.outputs)}"
+    assert names == list(expected.outputs), f"{level} has outputs {names}, expected {list(expected.outputs)}"
     named = [name for name in expected.tensors if name in found.tensors]
     pairs = [(name, expected.tensors[name], found.tensors[name]) for name in named]
     pairs += [(name, expected.outputs[name], found.outputs[name]) for name in names]
@@ -88,7 +86,7 @@ def compare(
         if difference is not None:
             differences += difference.differing
             first = first or difference
-    return Comparison(level, against, len(names), len(named), values, differences, seed, seconds, first)
+    return Comparison(level, len(names), len(named), values, differences, seed, seconds, first)
 
 
 def first_difference(tensor: str, expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> Difference | None:

@@ -43,10 +43,10 @@ def test_the_line_names_the_first_differing_tensor() -> None:
     zeros, ones = np.zeros((1, 2), np.int8), np.ones((1, 2), np.int8)
     expected = Execution({"y": zeros}, {"a": zeros, "b": zeros, "fused": zeros})
     found = Execution({"y": ones}, {"b": ones, "a": zeros})
-    result = compare("mem", found, "reference", expected, seed=7, seconds=0.25)
+    result = compare("mem", found, expected, seed=7, seconds=0.25)
     assert str(result) == (
-        "mem       = reference: 1 outputs, 2 tensors, 6 values compared, 4 differences, seed 7, 0.2 s\n"
-        "          first difference: 'b'[0, 0] is 1, expected 0 (2 of 2 values differ)"
+        "mem          = reference: 1 outputs, 2 tensors, 6 values compared, 4 differences, seed 7, 0.2 s\n"
+        "             first difference: 'b'[0, 0] is 1, expected 0 (2 of 2 values differ)"
     )
-    same = compare("bsr", expected, "reference", expected, seed=7, seconds=0.0)
+    same = compare("bsr", expected, expected, seed=7, seconds=0.0)
     assert (same.differences, same.tensors, same.as_json()["first"]) == (0, 3, None)
