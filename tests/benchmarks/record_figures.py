@@ -72,7 +72,7 @@ def main() -> int:
                 f"{gigabytes:.2f}",
                 f"{promise.gigabytes:g}",
             ]
-            print(f"| {' | '.join(cells)} |" + ("" if kept else f" broken, exit code {code}"), flush=True)
+            print(f"| {' | '.join(map(str, cells))} |" + ("" if kept else f" broken, exit code {code}"), flush=True)
         count = operations(out / "aie.mlir")
         broken += count > MOST_OPERATIONS
         print(f"\n{count} operations of resnet50 at the aie level, at most {MOST_OPERATIONS}")
