@@ -116,6 +116,11 @@ def is_fixed(type: Attribute) -> bool:
     return isinstance(type, TensorType) and isinstance(type.encoding, FixedAttr)
 
 
+def element_type_of(type: Attribute) -> Attribute | None:
+    """Element type of a tensor type, None for other types."""
+    return cast("TensorType[Attribute]", type).element_type if isinstance(type, TensorType) else None
+
+
 def shape_of(type: Attribute) -> tuple[int, ...]:
     """Shape of a ranked tensor type."""
     if not isinstance(type, TensorType):

@@ -23,13 +23,14 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
+from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from compiler.errors import InputError
 from dialects.bsr import TENSOR_NAME, fixed_type, is_fixed
+from dialects.bsr_attributes import element_type_of
 from dialects.onnx import OnnxOp, is_operator
 from passes.fixed_point_operands import Operands, Unrepresentable, is_int8, linear_position, static_shape
 from passes.host_segments import PLUMBING, Segment, cone_of, finish_segment, merge_segments, open_segment
@@ -163,8 +164,7 @@ def _argument_type(argument: SSAValue) -> Attribute:
 
 def _float_reason(value: SSAValue, nodes: frozenset[OnnxOp]) -> str:
     """Why a result that is not int8 is computed on the host."""
-    type = value.type
-    element = str(cast("TensorType[Attribute]", type).element_type) if isinstance(type, TensorType) else str(type)
+    element = str(element_type_of(value.type) or value.type)
     computing = sorted({node.operator for node in nodes if not is_operator(node, *PLUMBING)})
     if computing:
         return f"{', '.join(computing)} gives a result in {element} that is not quantised, and the array computes int8"

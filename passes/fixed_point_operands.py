@@ -11,16 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from xdsl.dialects.builtin import TensorType, i8
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.dialects.builtin import i8
+from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from compiler.quantization.arithmetic import INT8_RANGE, Clamp, Rounding
-from dialects.bsr import ClampOp, MaxPoolOp, ReshapeOp, position_of, shape_of
+from dialects.bsr import ClampOp, MaxPoolOp, ReshapeOp, fixed_type, position_of, shape_of
+from dialects.bsr_attributes import VECTOR_OR_MAP, element_type_of
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import NotFixedPoint, constant_of, is_absent, position_of_linear
 from dialects.onnx_window import shape_of_value, window_of
@@ -35,8 +36,7 @@ class Unrepresentable(Exception):
 
 def is_int8(value: SSAValue) -> bool:
     """Whether a value is an int8 tensor."""
-    type = value.type
-    return isinstance(type, TensorType) and cast("TensorType[Attribute]", type).element_type == i8
+    return element_type_of(value.type) == i8
 
 
 def linear_position(op: OnnxOp) -> int:
@@ -82,6 +82,17 @@ def integer_clamp(bounds: tuple[float, float], position: int, rounding: Rounding
     return int(rounded[0]), int(rounded[1])
 
 
+def _checked(value: SSAValue) -> SSAValue:
+    """A value that ops of this level can read."""
+    if not VECTOR_OR_MAP.verifies(value.type):
+        raise Unrepresentable(f"one of its operands is {_describe(shape_of(value.type))}")
+    return value
+
+
+def _describe(shape: tuple[int, ...]) -> str:
+    return f"a tensor of shape {'x'.join(map(str, shape))}, and the array has maps 1xCxHxW and vectors 1xK"
+
+
 @dataclass
 class Operands:
     """Looks values up in the function under construction; `emitted` are the ops made for the current node."""
@@ -97,7 +108,7 @@ class Operands:
         try:
             op.verify()
         except VerifyException as error:
-            raise Unrepresentable(str(error)) from error
+            raise Unrepresentable(" ".join(str(error).split())) from error
         self.emitted.append(op)
         return op.results[0]
 
@@ -106,13 +117,13 @@ class Operands:
         try:
             op = make()
         except VerifyException as error:
-            raise Unrepresentable(str(error)) from error
+            raise Unrepresentable(" ".join(str(error).split())) from error
         return self.emit(op, node)
 
     def map(self, value: SSAValue) -> SSAValue:
         """The int8 map whose real values are `value`."""
         if value in self.maps:
-            return self.maps[value]
+            return _checked(self.maps[value])
         producer = value.owner
         if not isinstance(producer, OnnxOp):
             raise Unrepresentable("it reads the network's input in floating point")
@@ -157,6 +168,8 @@ class Operands:
         source, shape = self.map(node.inputs[0]), static_shape(node.output)
         if shape_of(source.type) == shape:
             return source
+        if not VECTOR_OR_MAP.verifies(fixed_type(shape, position_of(source.type))):
+            raise Unrepresentable(f"{node.describe()} gives {_describe(shape)}")
         return self.emit(ReshapeOp(source, shape), node)
 
     def constant(self, value: SSAValue, what: str) -> tuple[npt.NDArray[Any], int]:

@@ -62,6 +62,8 @@ def _conv(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
     bias = rest[0] if rest else None
     if source is None or weights is None or window is None or source.divisor is not None:
         return None
+    if len(source.integers) != 1:
+        return None
     if rest and bias is None and not is_absent(op.inputs[2]):
         return None
     groups = op.integer("group", 1)

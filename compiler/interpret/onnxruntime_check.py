@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy.typing as npt
 from onnx import TensorProto, helper
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, i8
 
 from compiler.interpret.execution import Execution, entry_of
 from compiler.onnxio.exporter import export_with_names
 from compiler.onnxio.runtime import open_session, run_session
-from dialects.bsr_attributes import shape_of
+from dialects.bsr_attributes import element_type_of, shape_of
 from dialects.onnx import OnnxOp, is_operator
 
 
@@ -32,6 +32,8 @@ def run_onnxruntime(module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]]) ->
     exported: dict[str, str] = {}
     for op in entry.function.body.block.ops:
         if not isinstance(op, OnnxOp) or not is_operator(op, "QuantizeLinear") or not op.output_names:
+            continue
+        if element_type_of(op.output.type) != i8:
             continue
         name = names[op.output]
         exported[op.output_names[0]] = name

@@ -15,12 +15,12 @@ It shares the shift-and-round of `compiler.quantization.arithmetic` with the oth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from xdsl.dialects.builtin import ModuleOp, TensorType, i8
-from xdsl.ir import Attribute, SSAValue
+from xdsl.dialects.builtin import ModuleOp, i8
+from xdsl.ir import SSAValue
 
 from compiler.errors import CapacityError
 from compiler.interpret.exact import EXACT_OPERATORS, Exact
@@ -28,6 +28,7 @@ from compiler.interpret.execution import Arrays, Execution, entry_of
 from compiler.interpret.host import run_host_model
 from compiler.onnxio.subgraph import subgraph_model
 from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR, Rounding, accumulator_bound
+from dialects.bsr_attributes import element_type_of
 from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator
 from dialects.onnx_fixed_point import NotFixedPoint, is_absent, position_of_linear
 
@@ -37,7 +38,7 @@ Value: TypeAlias = "npt.NDArray[Any] | Exact"
 def run_reference(
     module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]], *, rounding: Rounding = "half_even"
 ) -> Execution:
-    """Run the quantised onnx module; `tensors` are the outputs of its QuantizeLinear nodes in fixed point."""
+    """Run the quantised onnx module; `tensors` are the int8 outputs of its QuantizeLinear nodes."""
     entry = entry_of(module)
     block = entry.function.body.block
     values: dict[SSAValue, Value] = dict(zip(block.args, entry.bind(inputs), strict=True))
@@ -48,7 +49,7 @@ def run_reference(
             values[op.output] = op.array()
         elif isinstance(op, OnnxOp):
             values.update(zip(op.outputs, _execute(module, op, values, rounding), strict=True))
-            if is_operator(op, "QuantizeLinear") and op.output_names:
+            if is_operator(op, "QuantizeLinear") and _is_int8(op) and op.output_names:
                 tensors[op.output_names[0]] = _array(values[op.output])
         if op is not entry.terminator:
             for operand in set(op.operands):
@@ -90,8 +91,7 @@ def _exact(op: OnnxOp, values: Mapping[SSAValue, Value], rounding: Rounding) -> 
 
 def _is_int8(op: OnnxOp) -> bool:
     """The zero-point decides the type that QuantizeLinear gives; without one it is uint8."""
-    type = op.output.type
-    return isinstance(type, TensorType) and cast("TensorType[Attribute]", type).element_type == i8
+    return element_type_of(op.output.type) == i8
 
 
 def _prove_accumulator(op: OnnxOp, operands: list[Exact | None]) -> None:
