@@ -88,7 +88,7 @@ def _code_of(tool: str, arguments: list[str], given: str) -> int:
         case "blockloom-opt":
             return blockloom_opt(arguments)
         case "xdsl-opt":
-            return run_tool("xdsl-opt", lambda: _stock_opt(arguments))
+            return run_tool("xdsl-opt", lambda: _stock_opt(arguments), user_writes_ir=True)
         case "filecheck":
             options = parse_argv_options(["filecheck", *arguments])
             return Matcher(options, FInput("<piped>", given), Parser.from_opts(options)).run()

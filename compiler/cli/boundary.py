@@ -19,8 +19,12 @@ from compiler.errors import BlockloomError
 BAD_INPUT = 2
 
 
-def run_tool(name: str, tool: Callable[[], int]) -> int:
-    """The exit code of `tool`, or 2 after printing what was wrong with its input."""
+def run_tool(name: str, tool: Callable[[], int], *, user_writes_ir: bool = False) -> int:
+    """
+    The exit code of `tool`, or 2 after printing what was wrong with its input.
+
+    Where the user writes the IR, a module that does not verify is a mistake in the input too; elsewhere it is ours.
+    """
     show_traceback = False
     try:
         show_traceback = debug_level() >= TRACEBACKS
@@ -35,6 +39,8 @@ def run_tool(name: str, tool: Callable[[], int]) -> int:
         print(f"{name}: interrupted", file=sys.stderr)
         return 130
     except (BlockloomError, OSError, ParseError, ArgSpecParseError, DiagnosticException) as error:
+        if isinstance(error, DiagnosticException) and not user_writes_ir:
+            raise
         print(f"{name}: {_message(error)}", file=sys.stderr)
         if show_traceback:
             traceback.print_exception(error)

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         BlockloomOpt(arguments).run()
         return 0
 
-    return run_tool("blockloom-opt", tool)
+    return run_tool("blockloom-opt", tool, user_writes_ir=True)
 
 
 if __name__ == "__main__":
