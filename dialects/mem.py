@@ -27,6 +27,7 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     IntegerType,
     StringAttr,
+    SymbolRefAttr,
     i64,
 )
 from xdsl.ir import Attribute, Dialect, Operation, Region, SSAValue
@@ -568,6 +569,72 @@ class InvokeOp(MemOp):
 
 
 @irdl_op_definition
+class ImageOp(MemOp):
+    """
+    The weights argument of the runtime sequences: parameter blocks and weight chunks in the order they are loaded.
+
+        %w = mem.image {values = #bsr.blob<"array.weights", "…">} : !mem.buffer<ddr>
+    """
+
+    name = "mem.image"
+
+    values = prop_def(CONSTANT)
+    result = result_def(BufferType)
+
+    assembly_format = "attr-dict `:` type($result)"
+
+    def __init__(self, values: Attribute):
+        super().__init__(properties={"values": values}, result_types=[DDR])
+
+
+@irdl_op_definition
+class RunOp(MemOp):
+    """
+    The host lets the array run one of its runtime sequences. When segment n has ended, output n holds its tensor.
+
+        mem.run @sequence_0(%w) {segments = ["conv1"], tensors = ["conv1_1"]} -> (%y)
+    """
+
+    name = "mem.run"
+    irdl_options = (ParsePropInAttrDict(), AttrSizedOperandSegments(as_property=True))
+
+    sequence = prop_def(SymbolRefAttr)
+    weights = operand_def(BufferType)
+    segments = prop_def(ArrayAttr)
+    tensors = prop_def(ArrayAttr)
+    outputs = var_operand_def(BufferType)
+
+    assembly_format = (
+        "$sequence `(` $weights `)` attr-dict `->` `(` $outputs `)` `:` type($weights) `->` `(` type($outputs) `)`"
+    )
+
+    def __init__(
+        self,
+        weights: SSAValue,
+        sequence: str,
+        segments: Sequence[str],
+        tensors: Sequence[str],
+        outputs: Sequence[SSAValue],
+    ):
+        super().__init__(
+            operands=[weights, list(outputs)],
+            properties={
+                "sequence": SymbolRefAttr(sequence),
+                "segments": ArrayAttr([StringAttr(name) for name in segments]),
+                "tensors": ArrayAttr([StringAttr(name) for name in tensors]),
+            },
+        )
+
+    @property
+    def results_by_segment(self) -> dict[str, tuple[str, MapOp]]:
+        """Tensor and map of each segment."""
+        names = [cast(StringAttr, name).data for name in self.segments.data]
+        tensors = [cast(StringAttr, name).data for name in self.tensors.data]
+        maps = [map_of(value) for value in self.outputs]
+        return dict(zip(names, zip(tensors, maps, strict=True), strict=True))
+
+
+@irdl_op_definition
 class StoreOp(MemOp):
     """
     The host lays a tensor out as a map in DDR: NCHW becomes [rows][channels/8][width][8], zeros beyond the channels.
@@ -664,6 +731,8 @@ OPERATIONS: list[type[Operation]] = [
     LaunchOp,
     SegmentOp,
     InvokeOp,
+    ImageOp,
+    RunOp,
     StoreOp,
     LoadOp,
     HostOp,

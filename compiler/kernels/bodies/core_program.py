@@ -1,0 +1,330 @@
+"""
+The program that every core runs for ever: wait for parameters, stream rows through a kernel, hand the space back.
+
+    wait for a parameter block
+    mint the slots: input, weight and output spaces become available to the DMA
+    for each output chunk, for each input chunk: take a chunk of weights
+        for each output row: take the input rows it needs, fill the row table, call the kernel, give rows back
+    take all input and weight slots back, release the last output, take the output slots back
+    give the parameter block back
+
+The slots are taken back *before* the last output is released, so when a layer's outputs have arrived no descriptor
+of that layer can still find a free slot, and the next layer may lay out the arena anew. Every core sends at least one
+output, even with no rows to compute: that is how the controller knows that it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.dialects import arith, func, memref, scf, vector
+from xdsl.dialects.builtin import BytesAttr, DenseIntOrFPElementsAttr, IndexType, IntegerAttr, VectorType, i8, i32
+from xdsl.ir import Block, Operation, Region, SSAValue
+
+from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
+from dialects.aie import EndOp, LockAction, UseLockOp
+from dialects.aievec import ShiftRoundSaturateOp
+
+INDEX = IndexType()
+FOREVER = (1 << 63) - 1
+P = Parameter
+
+
+@dataclass(frozen=True)
+class CoreResources:
+    """What the device gives to a core's program: two buffers and four pairs of locks."""
+
+    params: SSAValue
+    arena: SSAValue
+    parameters_empty: SSAValue
+    parameters_full: SSAValue
+    input_empty: SSAValue
+    input_full: SSAValue
+    weights_empty: SSAValue
+    weights_full: SSAValue
+    output_empty: SSAValue
+    output_full: SSAValue
+
+
+class _Program:
+    """Appends operations to the current block; constants and parameters are read once."""
+
+    def __init__(self, resources: CoreResources):
+        self.r = resources
+        self.entry = Block()
+        self.block = self.entry
+        self.constants: dict[int, SSAValue] = {}
+        self.read: dict[Parameter, SSAValue] = {}
+
+    def emit(self, op: Operation) -> SSAValue:
+        """Append an operation with one result."""
+        self.block.add_op(op)
+        return op.results[0]
+
+    def index(self, value: int) -> SSAValue:
+        """A constant, at the head of the program."""
+        if value not in self.constants:
+            op = arith.ConstantOp(IntegerAttr(value, INDEX))
+            if self.entry.first_op is None:
+                self.entry.add_op(op)
+            else:
+                self.entry.insert_op_before(op, self.entry.first_op)
+            self.constants[value] = op.result
+        return self.constants[value]
+
+    def load_parameters(self) -> None:
+        """All parameters the program itself uses, at the start of a launch."""
+        for parameter in _USED:
+            word = self.emit(memref.LoadOp.get(self.r.params, [self.index(parameter)]))
+            self.read[parameter] = self.emit(arith.IndexCastOp(word, INDEX))
+
+    def add(self, left: SSAValue, right: SSAValue) -> SSAValue:
+        """left + right"""
+        return self.emit(arith.AddiOp(left, right))
+
+    def subtract(self, left: SSAValue, right: SSAValue) -> SSAValue:
+        """left − right"""
+        return self.emit(arith.SubiOp(left, right))
+
+    def multiply(self, left: SSAValue, right: SSAValue) -> SSAValue:
+        """left · right"""
+        return self.emit(arith.MuliOp(left, right))
+
+    def clamp(self, value: SSAValue, low: SSAValue, high: SSAValue) -> SSAValue:
+        """`value` within [low, high]."""
+        return self.emit(arith.MaxSIOp(self.emit(arith.MinSIOp(value, high)), low))
+
+    def compare(self, left: SSAValue, relation: str, right: SSAValue) -> SSAValue:
+        """An i1."""
+        return self.emit(arith.CmpiOp(left, right, relation))
+
+    def select(self, condition: SSAValue, chosen: SSAValue, otherwise: SSAValue) -> SSAValue:
+        """One of two."""
+        return self.emit(arith.SelectOp(condition, chosen, otherwise))
+
+    def slot(self, base: Parameter, number: SSAValue, slots: Parameter, size: Parameter) -> SSAValue:
+        """Word offset of slot `number` modulo the ring."""
+        turn = self.emit(arith.RemUIOp(number, self.read[slots]))
+        return self.add(self.read[base], self.multiply(turn, self.read[size]))
+
+    def lock(self, lock: SSAValue, action: LockAction) -> None:
+        """One unit of a lock."""
+        self.block.add_op(UseLockOp(lock, action, 1))
+
+    def loop(
+        self,
+        upper: SSAValue,
+        body: Callable[[SSAValue, tuple[SSAValue, ...]], tuple[SSAValue, ...]],
+        carried: tuple[SSAValue, ...] = (),
+    ) -> tuple[SSAValue, ...]:
+        """`for index in [0, upper)` with carried values."""
+        inner = Block(arg_types=[INDEX, *(value.type for value in carried)])
+        outer, self.block = self.block, inner
+        self.block.add_op(scf.YieldOp(*body(inner.args[0], tuple(inner.args[1:]))))
+        self.block = outer
+        op = scf.ForOp(self.index(0), upper, self.index(1), list(carried), inner)
+        self.block.add_op(op)
+        return tuple(op.results)
+
+    def when(self, condition: SSAValue, body: Callable[[], None]) -> None:
+        """`scf.if` without a result."""
+        inner = Block()
+        outer, self.block = self.block, inner
+        body()
+        self.block.add_op(scf.YieldOp())
+        self.block = outer
+        self.block.add_op(scf.IfOp(condition, [], Region(inner), Region(Block([scf.YieldOp()]))))
+
+    def repeat_lock(self, count: SSAValue, lock: SSAValue, action: LockAction) -> None:
+        """`count` units, one by one: the count is data, and upstream takes only constants."""
+
+        def once(_: SSAValue, __: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
+            self.lock(lock, action)
+            return ()
+
+        self.loop(count, once)
+
+
+_USED = (
+    P.KERNEL,
+    P.OUTPUT_CHUNKS,
+    P.INPUT_CHUNKS,
+    P.ROWS,
+    P.STREAM_ROWS,
+    P.WINDOW,
+    P.ROW_STRIDE,
+    P.ROW_ORIGIN,
+    P.ROW_STEP,
+    P.TAPS,
+    P.INPUT_BASE,
+    P.INPUT_SLOT,
+    P.INPUT_SLOTS,
+    P.WEIGHT_BASE,
+    P.WEIGHT_SLOT,
+    P.WEIGHT_SLOTS,
+    P.OUTPUT_BASE,
+    P.OUTPUT_SLOT,
+    P.OUTPUT_SLOTS,
+    P.PARTIAL_BASE,
+    P.PARTIAL_ROW,
+    P.BLOCKS,
+    P.LAST_BLOCKS,
+)
+
+ACQUIRE, RELEASE = LockAction.AcquireGreaterEqual, LockAction.Release
+
+
+@dataclass
+class _Chunk:
+    """Where the program is: the chunk loops' values."""
+
+    last_output: SSAValue
+    first_input: SSAValue
+    last_input: SSAValue
+    blocks: SSAValue
+    first_slot: SSAValue
+    weights: SSAValue
+    stream_start: SSAValue
+
+
+def _prologue(p: _Program) -> None:
+    """
+    Set rounding and saturation. Upstream's core lowering does so if the core's own body holds an `aievec.srs`; the
+    result goes to the start of the arena, which nothing uses yet.
+    """
+    wide = VectorType(i32, (32,))
+    zeros = DenseIntOrFPElementsAttr(wide, BytesAttr(np.zeros(32, np.int32).tobytes()))
+    value = p.emit(arith.ConstantOp(zeros, wide))
+    shift = p.emit(arith.ConstantOp(IntegerAttr(1, i32)))
+    narrow = p.emit(ShiftRoundSaturateOp(value, shift, VectorType(i8, (32,))))
+    words = p.emit(vector.BitcastOp(narrow, VectorType(i32, (8,))))
+    p.block.add_op(vector.StoreOp(words, p.r.arena, [p.index(0)]))
+
+
+def _fill_table(p: _Program, top: SSAValue, chunk: _Chunk) -> None:
+    """The row table: the slot of each tap's row, -1 where the row is a border."""
+    rows = p.read[P.STREAM_ROWS]
+
+    def tap(number: SSAValue, _: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
+        row = p.add(top, p.multiply(number, p.read[P.ROW_STEP]))
+        # unsigned: a row before the first is a very large number
+        on_map = p.compare(row, "ult", rows)
+        slot = p.slot(P.INPUT_BASE, p.add(chunk.stream_start, row), P.INPUT_SLOTS, P.INPUT_SLOT)
+        word = p.emit(arith.IndexCastOp(p.select(on_map, slot, p.index(-1)), i32))
+        p.block.add_op(memref.StoreOp.get(word, p.r.params, [p.add(number, p.index(PARAMETER_WORDS))]))
+        return ()
+
+    p.loop(p.read[P.TAPS], tap)
+
+
+def _call_kernel(p: _Program, kernels: Iterable[Kernel], chunk: _Chunk, row: SSAValue, out: SSAValue) -> None:
+    partial = p.add(p.read[P.PARTIAL_BASE], p.multiply(row, p.read[P.PARTIAL_ROW]))
+    first = p.emit(arith.IndexCastOp(p.emit(arith.ExtUIOp(chunk.first_input, i32)), INDEX))
+    last = p.emit(arith.IndexCastOp(p.emit(arith.ExtUIOp(chunk.last_input, i32)), INDEX))
+    arguments = [p.r.params, p.r.arena, chunk.weights, out, partial, chunk.blocks, first, last, row]
+    for kernel in kernels:
+        chosen = p.compare(p.read[P.KERNEL], "eq", p.index(kernel))
+        p.when(chosen, lambda name=kernel.symbol: p.block.add_op(func.CallOp(name, arguments, [])))
+
+
+def _row(
+    p: _Program, kernels: Iterable[Kernel], chunk: _Chunk, y: SSAValue, have: SSAValue, freed: SSAValue
+) -> tuple[SSAValue, ...]:
+    """One output row. `have` rows of the stream have been taken, `freed` given back."""
+    top = p.add(p.read[P.ROW_ORIGIN], p.multiply(y, p.read[P.ROW_STRIDE]))
+    need = p.clamp(p.add(top, p.read[P.WINDOW]), have, p.read[P.STREAM_ROWS])
+    p.repeat_lock(p.subtract(need, have), p.r.input_full, ACQUIRE)
+    _fill_table(p, top, chunk)
+    p.when(chunk.last_input, lambda: p.lock(p.r.output_empty, ACQUIRE))
+    out = p.slot(P.OUTPUT_BASE, p.add(chunk.first_slot, y), P.OUTPUT_SLOTS, P.OUTPUT_SLOT)
+    _call_kernel(p, kernels, chunk, y, out)
+    final_row = p.compare(p.add(y, p.index(1)), "eq", p.read[P.ROWS])
+    final = p.emit(arith.AndIOp(chunk.last_output, final_row))
+    more = p.emit(arith.XOrIOp(final, p.emit(arith.ConstantOp.from_int_and_width(1, 1))))
+    p.when(p.emit(arith.AndIOp(chunk.last_input, more)), lambda: p.lock(p.r.output_full, RELEASE))
+    done = p.clamp(p.add(top, p.read[P.ROW_STRIDE]), freed, need)
+    p.repeat_lock(p.subtract(done, freed), p.r.input_empty, RELEASE)
+    return need, done
+
+
+def _pass(p: _Program, kernels: Iterable[Kernel], chunk: _Chunk) -> None:
+    """One pass of the input stream over one chunk of weights."""
+    has_weights = p.compare(p.read[P.WEIGHT_SLOTS], "ne", p.index(0))
+    p.when(has_weights, lambda: p.lock(p.r.weights_full, ACQUIRE))
+    zero = p.index(0)
+    have, freed = p.loop(p.read[P.ROWS], lambda y, state: _row(p, kernels, chunk, y, state[0], state[1]), (zero, zero))
+    rows = p.read[P.STREAM_ROWS]
+    p.repeat_lock(p.subtract(rows, have), p.r.input_full, ACQUIRE)
+    p.repeat_lock(p.subtract(rows, freed), p.r.input_empty, RELEASE)
+    p.when(has_weights, lambda: p.lock(p.r.weights_empty, RELEASE))
+
+
+def _output_chunk(p: _Program, kernels: Iterable[Kernel], number: SSAValue) -> None:
+    """One chunk of output channels. A smaller last chunk starts again at slot 0, once all slots have drained."""
+    one = p.index(1)
+    last = p.compare(p.add(number, one), "eq", p.read[P.OUTPUT_CHUNKS])
+    smaller = p.compare(p.read[P.LAST_BLOCKS], "ne", p.read[P.BLOCKS])
+    restart = p.emit(arith.AndIOp(last, smaller))
+    drained = p.select(restart, p.read[P.OUTPUT_SLOTS], p.index(0))
+    p.repeat_lock(drained, p.r.output_empty, ACQUIRE)
+    p.repeat_lock(drained, p.r.output_empty, RELEASE)
+    first_slot = p.select(restart, p.index(0), p.multiply(number, p.read[P.ROWS]))
+    blocks = p.select(last, p.read[P.LAST_BLOCKS], p.read[P.BLOCKS])
+
+    def input_chunk(part: SSAValue, _: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
+        passed = p.add(p.multiply(number, p.read[P.INPUT_CHUNKS]), part)
+        ring = p.emit(arith.MaxSIOp(p.read[P.WEIGHT_SLOTS], one))
+        weights = p.emit(arith.RemUIOp(passed, ring))
+        chunk = _Chunk(
+            last,
+            p.compare(part, "eq", p.index(0)),
+            p.compare(p.add(part, one), "eq", p.read[P.INPUT_CHUNKS]),
+            blocks,
+            first_slot,
+            p.add(p.read[P.WEIGHT_BASE], p.multiply(weights, p.read[P.WEIGHT_SLOT])),
+            p.multiply(passed, p.read[P.STREAM_ROWS]),
+        )
+        _pass(p, kernels, chunk)
+        return ()
+
+    p.loop(p.read[P.INPUT_CHUNKS], input_chunk)
+
+
+def _launch(p: _Program, kernels: Iterable[Kernel]) -> None:
+    r = p.r
+    p.lock(r.parameters_full, ACQUIRE)
+    p.load_parameters()
+    inputs, weights, outputs = (p.read[slots] for slots in (P.INPUT_SLOTS, P.WEIGHT_SLOTS, P.OUTPUT_SLOTS))
+    p.repeat_lock(inputs, r.input_empty, RELEASE)
+    p.repeat_lock(weights, r.weights_empty, RELEASE)
+    p.repeat_lock(outputs, r.output_empty, RELEASE)
+
+    def chunk(number: SSAValue, _: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
+        _output_chunk(p, kernels, number)
+        return ()
+
+    p.loop(p.read[P.OUTPUT_CHUNKS], chunk)
+    idle = p.compare(p.read[P.ROWS], "eq", p.index(0))
+    p.when(idle, lambda: p.lock(r.output_empty, ACQUIRE))
+    p.repeat_lock(inputs, r.input_empty, ACQUIRE)
+    p.repeat_lock(weights, r.weights_empty, ACQUIRE)
+    p.lock(r.output_full, RELEASE)
+    p.repeat_lock(outputs, r.output_empty, ACQUIRE)
+    p.lock(r.parameters_empty, RELEASE)
+
+
+def core_program(resources: CoreResources, kernels: Iterable[Kernel]) -> Region:
+    """The body of `aie.core`: the endless loop over launches, with calls of `kernels`."""
+    p = _Program(resources)
+    used = sorted(set(kernels))
+    _prologue(p)
+
+    def launch(_: SSAValue, __: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
+        _launch(p, used)
+        return ()
+
+    p.loop(p.index(FOREVER), launch)
+    p.block.add_op(EndOp())
+    return Region(p.entry)

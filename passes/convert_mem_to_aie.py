@@ -1,0 +1,149 @@
+"""
+`convert-mem-to-aie`: spell the memory level in hardware terms.
+
+    mem.launch "conv" … { mem.core … }   ->   a parameter block per core, and in the runtime sequence for every channel
+                                              aiex.dma_configure_task { … aie.dma_bd … }, start, await
+
+Before: `mem` ops with every buffer placed. After: one `aie.device` with static routes, locks, one arena per core and
+one persistent core program; one `aie.runtime_sequence` per invocation; `@main` keeps the host's part and runs the
+sequences. Nothing about the mapping is decided here. Refuses (CapacityError) what no descriptor can hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, IntegerAttr, MemRefType, ModuleOp, StringAttr, i32, i64
+from xdsl.ir import Block, Region, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
+
+from compiler.errors import InputError
+from compiler.kernels.parameters import Kernel
+from dialects import mem
+from dialects.aie import DeviceOp, RuntimeSequenceOp
+from dialects.chip import chip_of
+from dialects.constants import constant_attribute
+from passes.array_device import DeviceWriter
+from passes.array_launch import ACTIVATIONS, WEIGHTS, Image, LaunchWriter
+from passes.array_tasks import Task, TaskWriter
+
+ARGUMENTS = "blockloom.arguments"
+"""Module attribute: what lies where in the arguments of the runtime sequences."""
+PARAMETERS = "mem.parameters"
+
+
+class _Sequence:
+    """One runtime sequence under construction."""
+
+    def __init__(self, device: DeviceWriter, image: Image, parameters_word: int, activation_words: int):
+        # the weights' type is known when the image is complete
+        self.block = Block(arg_types=[MemRefType(i32, (activation_words,)), MemRefType(i32, (1,))])
+        self.block.args[0].name_hint, self.block.args[1].name_hint = ACTIVATIONS, WEIGHTS
+        handles = device.handles
+        handles.buffers[ACTIVATIONS], handles.buffers[WEIGHTS] = self.block.args
+        self.tasks = TaskWriter(device.chip, handles, self.block)
+        self.launches = LaunchWriter(device.chip, self.tasks, image, parameters_word)
+        self.copying: dict[SSAValue, Task] = {}
+        self.launched: dict[SSAValue, list[Task]] = {}
+
+    def segment(self, segment: mem.SegmentOp) -> None:
+        """The ops of a segment in order."""
+        self.tasks.segment = StringAttr(segment.segment_name.data)
+        for op in segment.body.block.ops:
+            match op:
+                case mem.CopyOp():
+                    self.copying[op.token] = self.launches.copy(op)
+                case mem.LaunchOp():
+                    self.launched[op.token] = self.launches.launch(op)
+                case mem.WaitOp():
+                    self.wait(op)
+                case mem.WeightsOp() | mem.RingOp():
+                    pass
+                case _:
+                    raise InputError(f"convert-mem-to-aie does not know {op.name} in a segment")
+
+    def wait(self, op: mem.WaitOp) -> None:
+        """Await the tokens behind a wait; with nothing else under way, all descriptors are free again."""
+        for token in op.tokens:
+            if token in self.copying:
+                self.launches.finish_copy(self.copying.pop(token))
+            else:
+                for task in self.launched.pop(token):
+                    self.tasks.wait(task)
+        if not self.copying and not self.launched:
+            self.tasks.all_ended()
+
+
+def _arguments(maps: list[mem.MapOp], activation_words: int, weight_words: int) -> ArrayAttr[DictionaryAttr]:
+    """What the host must know to fill the arguments: name, byte offset, bytes and layout."""
+
+    def entry(argument: str, name: str, offset: int, size: int, layout: str) -> DictionaryAttr:
+        return DictionaryAttr(
+            {
+                "argument": StringAttr(argument),
+                "name": StringAttr(name),
+                "offset": IntegerAttr(offset, i64),
+                "bytes": IntegerAttr(size, i64),
+                "layout": StringAttr(layout),
+            }
+        )
+
+    entries = [
+        entry(ACTIVATIONS, op.map_name.data, op.address, op.size, "rows, channels/8, width, 8 x int8")
+        for op in maps
+        if not op.stripes
+    ]
+    whole = entry(ACTIVATIONS, "", 0, 4 * activation_words, "all of the argument")
+    weights = entry(WEIGHTS, "", 0, 4 * weight_words, "parameter blocks and weight chunks as loaded")
+    return ArrayAttr([whole, *entries, weights])
+
+
+@dataclass(frozen=True)
+class ConvertMemToAiePass(ModulePass):
+    """Spell placed and mapped layers as DMA tasks, locks, flows and core programs."""
+
+    name = "convert-mem-to-aie"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        chip = chip_of(op)
+        address = op.attributes.get(PARAMETERS)
+        if not isinstance(address, IntegerAttr):
+            raise InputError(f"the module has no {PARAMETERS}; convert-bsr-to-mem writes it")
+        main = next(f for f in op.body.ops if isinstance(f, func.FuncOp) and f.sym_name.data == "main")
+        maps = [m for m in main.body.block.ops if isinstance(m, mem.MapOp)]
+        used = {launch.kernel for launch in op.walk() if isinstance(launch, mem.LaunchOp)} or {Kernel.REQUANTISE}
+        device = DeviceWriter(chip, used)
+        device.write()
+        image = Image()
+        weights = mem.ImageOp(constant_attribute(image.words(), "array.weights"))
+        first = main.body.block.first_op
+        assert first is not None, "a function has a terminator"
+        main.body.block.insert_op_before(weights, first)
+        activation_words = max((m.address + m.size for m in maps if not m.stripes), default=4) // 4
+        sequences: list[_Sequence] = []
+        for invocation in [i for i in main.body.block.ops if isinstance(i, mem.InvokeOp)]:
+            sequence = _Sequence(device, image, address.value.data // 4, activation_words)
+            for segment in invocation.segments:
+                sequence.segment(segment)
+            name = f"sequence_{len(sequences)}"
+            device.block.add_op(RuntimeSequenceOp(Region(sequence.block), sym_name=name))
+            sequences.append(sequence)
+            run = mem.RunOp(
+                weights.result,
+                name,
+                [segment.segment_name.data for segment in invocation.segments],
+                [segment.tensor.data for segment in invocation.segments],
+                [segment.output for segment in invocation.segments],
+            )
+            main.body.block.insert_op_before(run, invocation)
+            invocation.detach()
+            invocation.erase()
+        words = image.words()
+        for sequence in sequences:
+            Rewriter.replace_value_with_new_type(sequence.block.args[1], MemRefType(i32, (words.size,)))
+        weights.values = constant_attribute(words, "array.weights")
+        op.body.block.insert_op_before(DeviceOp(chip.device, Region(device.block)), main)
+        op.attributes[ARGUMENTS] = _arguments(maps, activation_words, words.size)
