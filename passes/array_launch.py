@@ -159,7 +159,7 @@ class LaunchWriter:
             window = linear(values["weight_base"], stream[2], slots, values["weight_slot"])
             self._ring_task(place, S2MM, CORE_WEIGHTS, window, "weights", stream[1])
         if core is None:
-            return self._empty_output(place, tile, row, values)
+            return self._empty_output(place, tile, row)
         return self._output(place, tile, row, core, values)
 
     def _parameter_tasks(self, place: Place, tile: Place, row: int) -> None:
@@ -222,9 +222,11 @@ class LaunchWriter:
         assert taken is not None, "every core with work writes"
         return taken
 
-    def _empty_output(self, place: Place, tile: Place, row: int, values: dict[str, int]) -> Task:
-        """One word into the MemTile's scratch: the sign of a core without work that it has seen the launch."""
-        self._ring_task(place, MM2S, CORE_OUTPUT, linear(values["output_base"], 1), "output", 1)
+    def _empty_output(self, place: Place, tile: Place, row: int) -> Task:
+        """One word, of its parameters, into the MemTile's scratch: the sign of a core that had nothing to compute."""
+        empty, full = (place_name(f"output_{state}", place) for state in ("empty", "full"))
+        word = Descriptor(place_name("parameters", place), linear(0, 1), (full, 1), (empty, 1))
+        self.tasks.start(Task(place, MM2S, CORE_OUTPUT, (word,)))
         scratch = self.parameters_word + self.chip.core_rows * PARAMETER_WORDS + row
         task = Task(tile, S2MM, row, (Descriptor(place_name("memtile", tile), linear(scratch, 1)),), token=True)
         self.tasks.start(task)

@@ -145,5 +145,5 @@ class ConvertMemToAiePass(ModulePass):
         for sequence in sequences:
             Rewriter.replace_value_with_new_type(sequence.block.args[1], MemRefType(i32, (words.size,)))
         weights.values = constant_attribute(words, "array.weights")
-        op.body.block.insert_op_before(DeviceOp(chip.device, Region(device.block)), main)
+        op.body.block.insert_op_before(DeviceOp(chip.device, Region(device.block), sym_name="array"), main)
         op.attributes[ARGUMENTS] = _arguments(maps, activation_words, words.size)

@@ -1,0 +1,47 @@
+"""Which words a kernel call reads and writes: what must have arrived before it, and what it hands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
+from compiler.kernels.semantics import Call
+from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
+
+Range = tuple[int, int]
+P = Parameter
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Half-open ranges of arena words."""
+
+    reads: tuple[Range, ...]
+    writes: tuple[Range, ...]
+
+
+def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[np.int32], call: Call) -> Footprint:
+    """The words of one call. Pixels that only fill up a group of four are read too, but do not count."""
+    taps = int(params[P.TAPS])
+    table: list[int] = params[PARAMETER_WORDS : PARAMETER_WORDS + taps].tolist()
+    convolution = kernel is Kernel.CONV
+    row = int(params[P.INPUT_SLOT]) if convolution else call.blocks * int(params[P.BLOCK_STRIDE])
+    reads = [(tap, tap + row) for tap in table if tap >= 0]
+    writes: list[Range] = []
+    width = int(params[P.WIDTH])
+    if convolution:
+        view = ChunkView.of(call.blocks, taps)
+        head = arena[call.weights : call.weights + view.offsets]
+        end = int(head[0]) + int(head[view.bias - 1]) * BLOCK_WORDS
+        reads.append((call.weights, call.weights + end))
+        partial = (call.partial, call.partial + call.blocks * -(-width // 4) * 32)
+        if not call.first:
+            reads.append(partial)
+        if not call.last:
+            writes.append(partial)
+    if call.last or not convolution:
+        writes.append((call.out, call.out + call.blocks * width * 2))
+    return Footprint(tuple(reads), tuple(writes))
