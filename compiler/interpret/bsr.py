@@ -76,30 +76,31 @@ def _run(op: Operation, values: Values) -> list[Array]:
 
 
 def _contract(weights: WeightsOp, columns: Array, taps: int) -> npt.NDArray[np.int64]:
-    """
-    `Σ w·x` per output channel: `columns` is (taps, input blocks, 8, pixels), the result (output channels, pixels).
-
-    float32 holds integers up to 2**24 and float64 up to 2**53; products of int8 are at most 2**14, so the number of
-    terms decides which of them adds exactly.
-    """
+    """`Σ w·x + bias` per output channel: `columns` is (taps, input blocks, 8, pixels), the result (outputs, pixels)."""
     gamma, blocks = weights.gamma_mask(), weights.block_values()
-    terms = taps * gamma.shape[1] * BLOCK
-    dtype = np.float32 if terms <= 2**10 else np.float64
-    values = columns.astype(dtype)
     filters = blocks.reshape(len(blocks), taps, BLOCK, BLOCK)
-    total = np.zeros((gamma.shape[0] * BLOCK, columns.shape[-1]), dtype)
+    values = columns.astype(np.float32)
+    total = np.zeros((gamma.shape[0] * BLOCK, columns.shape[-1]))
     first = 0
     for row, marked in enumerate(gamma):
         where = np.flatnonzero(marked)
-        stored = filters[first : first + len(where)].astype(dtype)
+        stored = filters[first : first + len(where)]
         first += len(where)
         if len(where) == 0:
             continue
         taken = values if len(where) == len(marked) else values[:, where]
-        # (taps, blocks, 8 inputs, 8 outputs) against (taps, blocks, 8 inputs, pixels)
+        # (blocks, taps, 8 inputs, 8 outputs) against (taps, blocks, 8 inputs, pixels)
         matrix = stored.transpose(1, 0, 2, 3).reshape(-1, BLOCK)
-        total[row * BLOCK : (row + 1) * BLOCK] = matrix.T @ taken.reshape(len(matrix), -1)
+        dtype = _exact_dtype(matrix)
+        products = matrix.T.astype(dtype) @ taken.reshape(len(matrix), -1).astype(dtype, copy=False)
+        total[row * BLOCK : (row + 1) * BLOCK] = products
     return total[: weights.shape[0]].astype(np.int64) + weights.bias_values().astype(np.int64)[:, None]
+
+
+def _exact_dtype(matrix: npt.NDArray[np.int8]) -> type[np.float32 | np.float64]:
+    """The narrowest float that adds every product with int8 exactly: float32 holds all integers up to 2**24."""
+    bound = 128 * int(np.abs(matrix, dtype=np.int16).sum(axis=0, dtype=np.int64).max())
+    return np.float32 if bound <= 2**24 else np.float64
 
 
 def _in_blocks(values: Array) -> Array:
