@@ -47,12 +47,21 @@ class Comparison:
     seed: int
     seconds: float
     first: Difference | None = None
+    stopped: str | None = None
+    """Why the level did not run to its end: a race, a deadlock, a read of what nothing wrote."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the level ran to its end and nothing differs."""
+        return self.differences == 0 and self.stopped is None
 
     def as_json(self) -> dict[str, Any]:
         """The fields as plain values, the first difference as its sentence."""
         return {**asdict(self), "first": None if self.first is None else str(self.first)}
 
     def __str__(self) -> str:
+        if self.stopped is not None:
+            return f"{self.level:<12} stopped after {self.seconds:.1f} s, seed {self.seed}: {self.stopped}"
         line = (
             f"{self.level:<12} = reference: {self.outputs} outputs, {self.tensors} tensors, {self.values} values "
             f"compared, {self.differences} differences, seed {self.seed}, {self.seconds:.1f} s"
@@ -87,6 +96,11 @@ def compare(
             differences += difference.differing
             first = first or difference
     return Comparison(level, len(names), len(named), values, differences, seed, seconds, first)
+
+
+def stopped(level: str, reason: str, *, seed: int, seconds: float) -> Comparison:
+    """The result for a level that did not run to its end, so that nothing could be compared."""
+    return Comparison(level, 0, 0, 0, 0, seed, seconds, stopped=reason)
 
 
 def first_difference(tensor: str, expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> Difference | None:

@@ -12,6 +12,7 @@ differences = 0
 for comparison in compilation.check():
     print(comparison)
     differences += comparison.differences
+    assert comparison.holds
 
 print(f"differences at all levels: {differences}")
 assert differences == 0

@@ -73,7 +73,7 @@ def _check(options: argparse.Namespace) -> int:
         _print_json({**compilation.as_json(), "levels": [comparison.as_json() for comparison in comparisons]})
     else:
         _say_host(compilation)
-    return FOUND_DIFFERENCES if any(comparison.differences for comparison in comparisons) else 0
+    return 0 if all(comparison.holds for comparison in comparisons) else FOUND_DIFFERENCES
 
 
 def _simulate(options: argparse.Namespace) -> int:

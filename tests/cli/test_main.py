@@ -8,6 +8,7 @@ import pytest
 
 from compiler.api import Compilation, compile_model
 from compiler.cli.main import main
+from compiler.errors import BlockloomError
 from compiler.interpret.execution import Execution
 
 NETWORK = "zoo:squeezenet@64"
@@ -54,6 +55,21 @@ def test_a_difference_is_exit_code_1(capsys: pytest.CaptureFixture[str], monkeyp
     assert lines[1].startswith("             first difference: 'r4/quantized'[0, 3, 2, 1] is ")
     assert lines[2].startswith("ONNX Runtime = reference")
     assert " 0 differences" in lines[2]
+
+
+def test_a_level_that_stops_is_exit_code_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an interpreter refuses is a finding about the level, not about the user's input; the other levels go on."""
+    from compiler.interpret import bsr
+
+    def refuse(module: object, inputs: object) -> Execution:
+        raise BlockloomError("core 1, 2 reads word 3: nothing wrote it")
+
+    monkeypatch.setattr(bsr, "interpret_bsr", refuse)
+    assert main(["check", NETWORK, "--until", "bsr"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("bsr          stopped after ")
+    assert lines[0].endswith("seed 0: core 1, 2 reads word 3: nothing wrote it")
+    assert " 0 differences" in lines[1]
 
 
 def test_compile_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
