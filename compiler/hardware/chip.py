@@ -54,6 +54,10 @@ class Chip:
     descriptor_cycles: int = 8  # assumed: from the end of one descriptor to the first word of the next
     lock_cycles: int = 4  # assumed: acquire or release seen by the other side
     kernel_call_cycles: int = 40  # assumed: call, prologue and epilogue of a pipelined loop (measured 6-15 per loop)
+    loop_cycles: int = 10  # measured: 6-15 to fill and drain a pipelined loop
+    branch_cycles: int = 6  # upstream's core compiler: a branch has five delay slots
+    load_latency_cycles: int = 7  # upstream's core compiler: schedule of a load from tile memory
+    division_cycles: int = 40  # assumed: no divide instruction, one step per bit
     controller_cycles: int = 400  # upper bound 0.4 us per instruction at 1 GHz (derived from a published total)
     launch_cycles: int = 80000  # measured: 80 us on npu2
     clock_hz: int = 1_000_000_000  # Phoenix nominal
