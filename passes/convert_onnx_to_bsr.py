@@ -29,7 +29,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from compiler.errors import InputError
-from dialects.bsr import TENSOR_NAME, fixed_type, is_fixed
+from dialects.bsr import TENSOR_NAME, WeightsOp, fixed_type, is_fixed
 from dialects.bsr_attributes import element_type_of
 from dialects.onnx import OnnxOp, is_operator
 from passes.fixed_point_operands import Operands, Unrepresentable, is_int8, linear_position, static_shape
@@ -112,6 +112,9 @@ class _Conversion:
         operands = Operands(self.maps, self.rounding)
         try:
             value = lower_quantize(operands, quantize, name)
+            for op in operands.emitted:
+                if isinstance(op, WeightsOp):
+                    op.result.name_hint = f"{quantize.output.name_hint or 'layer'}_weights"
             self.block.add_ops(operands.emitted)
         except Unrepresentable as reason:
             value = self._host(quantize.output, fixed_type(shape, position), str(reason), name)
@@ -124,6 +127,7 @@ class _Conversion:
         segment = open_segment(value, type, self.available, reason, name)
         self.segments.append(segment)
         self.block.add_op(segment.placeholder)
+        segment.placeholder.outputs[0].name_hint = value.name_hint
         return segment.placeholder.outputs[0]
 
     def _result(self, value: SSAValue) -> SSAValue:
