@@ -98,8 +98,10 @@ def conv(params: Words, arena: Words, call: Call) -> None:
     chunk = arena[call.weights : call.weights + end].tobytes()
     pointers, offsets, values = _decoded(chunk, call.blocks, taps)
     groups = -(-width // 4) * 4
-    state = arena[call.partial : call.partial + call.blocks * groups * 8].reshape(call.blocks, groups, 8)
-    total = np.zeros((call.blocks, width, 8), np.int64) if call.first else state[:, :width].astype(np.int64)
+    partial = slice(call.partial, call.partial + call.blocks * groups * 8)
+    total = np.zeros((call.blocks, width, 8), np.int64)
+    if not call.first:
+        total += arena[partial].reshape(call.blocks, groups, 8)[:, :width]
     data = _bytes(arena)
     pixels = 4 * int(params[P.PIXEL_STRIDE]) * np.arange(width)[None, :, None] + np.arange(8)
     table = _taps(params)
@@ -118,7 +120,7 @@ def conv(params: Words, arena: Words, call: Call) -> None:
         left = inputs.transpose(1, 0, 2).reshape(width, -1).astype(np.float64)
         total[block] += (left @ weights.reshape(-1, 8)).astype(np.int64)
     if not call.last:
-        state[:, :width] = total
+        arena[partial].reshape(call.blocks, groups, 8)[:, :width] = total
         return
     bias = head[view.bias : view.offsets].reshape(call.blocks, 1, 8)
     _store(arena, call, requantise(params, total + bias))
