@@ -1,0 +1,204 @@
+"""The array of an `aie.device`: its tiles, memories, locks, channels and streams, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import BlockArgument, Operation, SSAValue
+
+from compiler.errors import InputError
+from compiler.hardware.chip import Chip
+from compiler.hardware.routes import FIRST_CORE_ROW, SHIM_ROW
+from compiler.simulate.activity import Activity
+from compiler.simulate.channels import Channel
+from compiler.simulate.controller import ChannelKey, Controller
+from compiler.simulate.core_code import END, translate
+from compiler.simulate.cores import Core
+from compiler.simulate.events import EventQueue, SimulationError
+from compiler.simulate.locks import Lock
+from compiler.simulate.memory import Memory, Words
+from compiler.simulate.streams import DdrPort, Stream
+from dialects.aie import (
+    BufferOp,
+    CoreOp,
+    DeviceOp,
+    DMAChannelDir,
+    FlowOp,
+    LockOp,
+    RuntimeSequenceOp,
+    TileOp,
+    WireBundle,
+    int_value,
+)
+from dialects.bsr import array_of
+from dialects.mem import ImageOp, RunOp
+
+WEIGHTS_ARGUMENT = 1
+"""Of a runtime sequence; the argument before it holds activations."""
+
+
+def device_of(module: ModuleOp) -> DeviceOp:
+    """The one device of a module."""
+    devices = [op for op in module.body.ops if isinstance(op, DeviceOp)]
+    if len(devices) != 1:
+        raise InputError(
+            f"the module has {len(devices)} aie.device; a simulation needs one. Compile to level 'aie' first"
+        )
+    return devices[0]
+
+
+def runs_of(module: ModuleOp) -> list[tuple[RuntimeSequenceOp, Words | None]]:
+    """The sequences in the order in which the host runs them, with the words of their weights argument."""
+    sequences = {op.sym_name.data: op for op in device_of(module).body.ops if isinstance(op, RuntimeSequenceOp)}
+    runs: list[tuple[RuntimeSequenceOp, Words | None]] = []
+    images: dict[Operation, Words] = {}
+    for op in module.walk():
+        if isinstance(op, RunOp):
+            image = op.weights.owner
+            assert isinstance(image, ImageOp), "the weights argument comes from mem.image"
+            if image not in images:
+                images[image] = array_of(image.values).reshape(-1)
+            runs.append((sequences[op.sequence.string_value()], images[image]))
+    return runs or [(sequence, None) for sequence in sequences.values()]
+
+
+@dataclass
+class Array:
+    """Everything that happens in one simulation."""
+
+    chip: Chip
+    events: EventQueue = field(default_factory=EventQueue)
+    activity: Activity = field(default_factory=Activity)
+    tiles: dict[SSAValue, tuple[int, int]] = field(default_factory=dict[SSAValue, tuple[int, int]])
+    memories: dict[SSAValue, Memory] = field(default_factory=dict[SSAValue, Memory])
+    locks: dict[SSAValue, Lock] = field(default_factory=dict[SSAValue, Lock])
+    channels: dict[ChannelKey, Channel] = field(default_factory=dict[ChannelKey, Channel])
+    ports: dict[tuple[int, DMAChannelDir], DdrPort] = field(default_factory=dict[tuple[int, DMAChannelDir], DdrPort])
+    streams: dict[ChannelKey, Stream] = field(default_factory=dict[ChannelKey, Stream])
+    cores: list[Core] = field(default_factory=list[Core])
+
+    @classmethod
+    def of(cls, device: DeviceOp, chip: Chip) -> Array:
+        """Build the static parts."""
+        array = cls(chip)
+        for op in device.body.ops:
+            match op:
+                case TileOp():
+                    array.tiles[op.result] = op.position
+                case BufferOp():
+                    name = op.sym_name.data if op.sym_name is not None else "a buffer"
+                    array.memories[op.buffer] = Memory.of(name, op.buffer.type.get_shape()[0])
+                case LockOp():
+                    array.locks[op.result] = array._lock(op)
+                case FlowOp():
+                    array._flow(op)
+                case CoreOp():
+                    array._core(op)
+                case _:
+                    pass
+        for stream in array.streams.values():
+            stream.connect()
+        return array
+
+    def _lock(self, op: LockOp) -> Lock:
+        name = op.sym_name.data if op.sym_name is not None else "a lock"
+        initial = int_value(op.init) if op.init is not None else 0
+        return Lock(name, initial, self.chip.lock_limit, self.chip.lock_cycles, self.events)
+
+    def _core(self, op: CoreOp) -> None:
+        code = translate(op, self.chip, self.memories)
+        locks = [self.locks[lock] for lock in code.locks]
+        core = Core(self.tiles[op.tile], self.chip, code, locks, self.events, self.activity)
+        self.activity.cores[core.place] = core.time
+        self.cores.append(core)
+
+    def _channel(self, tile: SSAValue, direction: DMAChannelDir, number: int) -> Channel:
+        key = (tile, direction, number)
+        if key not in self.channels:
+            column, row = self.tiles[tile]
+            self.channels[key] = Channel(
+                f"{direction.name} {number} of tile ({column}, {row})",
+                direction is DMAChannelDir.MM2S,
+                self.chip.queue_depth,
+                self.chip.descriptor_cycles,
+                self.events,
+                self.activity,
+                carries=row < FIRST_CORE_ROW,
+            )
+        return self.channels[key]
+
+    def _flow(self, op: FlowOp) -> None:
+        """One flow more of a source, which makes it a broadcast if it had one."""
+        if int_value(op.source_bundle) != WireBundle.DMA or int_value(op.dest_bundle) != WireBundle.DMA:
+            return
+        source = (op.source, DMAChannelDir.MM2S, int_value(op.source_channel))
+        first, last = self.tiles[op.source], self.tiles[op.dest]
+        port = self._port(first, DMAChannelDir.MM2S) or self._port(last, DMAChannelDir.S2MM)
+        if source not in self.streams:
+            self.streams[source] = Stream(
+                self._channel(*source), [], self.chip.stream_bytes_per_cycle, self.events, port
+            )
+            if port is not None:
+                port.channels += 1
+        switches = abs(first[0] - last[0]) + abs(first[1] - last[1]) + 1
+        sink = self._channel(op.dest, DMAChannelDir.S2MM, int_value(op.dest_channel))
+        self.streams[source].sinks.append((sink, switches * self.chip.hop_cycles))
+
+    def _port(self, place: tuple[int, int], direction: DMAChannelDir) -> DdrPort | None:
+        if place[1] != SHIM_ROW:
+            return None
+        key = (place[0], direction)
+        if key not in self.ports:
+            self.ports[key] = DdrPort(self.chip.ddr_bytes_per_cycle)
+        return self.ports[key]
+
+    def run(self, runs: list[tuple[RuntimeSequenceOp, Words | None]]) -> int:
+        """Run the sequences to their end; the cycle in which the array comes to rest."""
+        controller = Controller(
+            self._operations(runs), self.channels, self.memories, self.locks, self.events, self.activity
+        )
+        controller.begin()
+        self.events.run()
+        if not controller.finished:
+            raise SimulationError(self._stuck(controller))
+        end = max((segment.last for segment in self.activity.segments.values()), default=0)
+        for core in self.cores:
+            core.end(end)
+        return end
+
+    def _operations(self, runs: list[tuple[RuntimeSequenceOp, Words | None]]) -> Iterator[Operation]:
+        """All operations in order. The arguments of a sequence are known from its beginning on."""
+        for sequence, weights in runs:
+            for index, argument in enumerate(sequence.body.block.args):
+                known = weights if index == WEIGHTS_ARGUMENT else None
+                ranges = [(0, known.size)] if known is not None else []
+                self.memories[argument] = Memory(_argument_name(argument), known, ranges)
+            yield from sequence.body.block.ops
+
+    def _stuck(self, controller: Controller) -> str:
+        """Nothing can happen any more, and the controller still waits: who waits for what."""
+        told: list[str] = [f"the controller waits for {controller.awaits}"]
+        for channel in self.channels.values():
+            if channel.task is not None:
+                told.append(f"{channel.name} {_wait_of(channel)} (segment '{channel.segment}')")
+        for core in self.cores:
+            if core.waits_for is not None and core.request[0] != END:
+                lock, amount = core.request
+                told.append(f"core {core.place} waits for {amount} of lock '{core.locks[lock].name}'")
+        return f"the array stands still from cycle {self.events.now} on: " + "; ".join(told)
+
+
+def _argument_name(argument: BlockArgument) -> str:
+    return argument.name_hint or f"argument {argument.index}"
+
+
+def _wait_of(channel: Channel) -> str:
+    """Why a channel with a task does not go on."""
+    acquire = channel.descriptor.acquire
+    if channel.remaining:
+        return f"has {channel.remaining} words to move and nobody at the other end"
+    if acquire is None:
+        return "does not go on"
+    return f"waits for {acquire[1]} of lock '{acquire[0].name}', which holds {acquire[0].value}"

@@ -1,0 +1,144 @@
+"""
+DMA channels: a queue of tasks, worked off one descriptor after the other.
+
+A descriptor is under way from the moment its lock has been granted and the engine has been set up for it
+(`descriptor_cycles` after the one before); then its stream moves words whenever the other side is under way too. At
+its end it releases its lock. The queue holds four tasks beside the running one. Pushing a fifth is an error: the
+hardware loses it without a word.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compiler.simulate.activity import Activity
+from compiler.simulate.descriptors import Descriptor, Task
+from compiler.simulate.events import EventQueue, SimulationError
+from compiler.simulate.memory import Words
+
+if TYPE_CHECKING:
+    from compiler.simulate.streams import Stream
+
+
+@dataclass(eq=False)
+class Channel:
+    """One channel of one tile; `sends` tells MM2S from S2MM."""
+
+    name: str
+    sends: bool
+    depth: int
+    setup: int
+    events: EventQueue
+    activity: Activity
+    carries: bool = True
+    """Whether the words it sends can matter: what a core sends are activations."""
+    stream: Stream | None = None
+    queue: deque[tuple[Task, str]] = field(default_factory=deque[tuple[Task, str]])
+    task: Task | None = None
+    segment: str = ""
+    run: int = 0
+    link: int = 0
+    remaining: int = 0
+    """Words still to move of the descriptor under way; 0 when there is none."""
+    ready: int = 0
+    """When the descriptor under way may move its first word."""
+    began: int = 0
+    start: int = 0
+    payload: Words | None = None
+    arrived: list[Words | None] = field(default_factory=list[Words | None])
+
+    def push(self, task: Task, segment: str) -> None:
+        """Queue a task."""
+        if self.stream is None:
+            raise SimulationError(
+                f"segment '{segment}': a task is started on {self.name}, where no flow begins or ends"
+            )
+        if len(self.queue) == self.depth:
+            raise SimulationError(
+                f"segment '{segment}': {self.name} has {self.depth} tasks waiting in cycle {self.events.now}; the "
+                "hardware loses a fifth. Await a task of this channel first"
+            )
+        self.queue.append((task, segment))
+        if self.task is None:
+            self._next_task()
+
+    def _next_task(self) -> None:
+        if not self.queue:
+            self.task = None
+            return
+        self.task, self.segment = self.queue.popleft()
+        self.run = self.link = 0
+        self._open()
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The one under way, or waiting for its lock."""
+        assert self.task is not None, f"{self.name} is idle"
+        return self.task.chain[self.link]
+
+    def _open(self) -> None:
+        self.ready = self.events.now + self.setup
+        acquire = self.descriptor.acquire
+        if acquire is None or acquire[0].acquire(acquire[1], self._granted):
+            self._granted()
+
+    def _granted(self) -> None:
+        assert self.task is not None, f"{self.name} is idle"
+        descriptor = self.descriptor
+        self.ready = max(self.ready, self.events.now)
+        self.start = descriptor.offset + self.task.counters[self.link] % descriptor.wrap * descriptor.step
+        self.remaining = descriptor.words
+        if self.sends and self.carries and not descriptor.padded:
+            self.payload = descriptor.memory.read(self.start, descriptor.pattern)
+        assert self.stream is not None, "only connected channels have tasks"
+        self.stream.try_move()
+
+    def take(self, words: int, cycle: int) -> Words | None:
+        """The next words that leave, at `cycle`; None where they are not known."""
+        total = self.descriptor.words
+        position = total - self.remaining
+        if not position:
+            self.began = cycle
+        self.remaining -= words
+        return None if self.payload is None else self.payload[position : position + words]
+
+    def give(self, words: int, cycle: int, piece: Words | None) -> None:
+        """Words that are on their way here."""
+        if self.remaining == self.descriptor.words:
+            self.began = cycle
+        self.remaining -= words
+        self.arrived.append(piece)
+
+    def finish(self) -> None:
+        """The last word of the descriptor has left or arrived."""
+        task, descriptor, now = self.task, self.descriptor, self.events.now
+        assert task is not None, f"{self.name} is idle"
+        if not self.sends:
+            descriptor.memory.write(self.start, descriptor.pattern, self._collected(), self.segment)
+        self.payload = None
+        self.arrived.clear()
+        self.activity.moved(self.segment, self.began, now)
+        if descriptor.release is not None:
+            lock, amount = descriptor.release
+            lock.release(amount, now)
+        task.counters[self.link] += 1
+        self.link += 1
+        if self.link == len(task.chain):
+            self.link = 0
+            self.run += 1
+            if self.run == task.runs:
+                task.completed()
+                self._next_task()
+                return
+        self._open()
+
+    def _collected(self) -> Words | None:
+        """What arrived, if all of it is known."""
+        pieces = [piece for piece in self.arrived if piece is not None]
+        if len(pieces) < len(self.arrived):
+            return None
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)

@@ -1,0 +1,149 @@
+"""
+Cores: each runs its program until it has to wait for a lock, and every cycle of its time has a name.
+
+Between two acquires a core computes: its own scalar code and the kernels it calls, as long as the cycle model says.
+While it waits, the lock says for what, by its name: `input…`, `weights…`, `output…` or `parameters…`. The last one
+means that the core has nothing to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from compiler.errors import InputError
+from compiler.hardware.chip import Chip
+from compiler.kernels.cycles import Work, kernel_cycles
+from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
+from compiler.kernels.semantics import Call
+from compiler.kernels.weight_chunk import ChunkView
+from compiler.simulate.activity import Activity, CoreTime, State
+from compiler.simulate.core_code import END, CoreCode, Program
+from compiler.simulate.events import EventQueue, Priority, SimulationError
+from compiler.simulate.locks import Lock
+from compiler.simulate.memory import Memory, Words
+
+_STATES = {"input": State.INPUT, "weights": State.WEIGHTS, "output": State.OUTPUT, "parameters": State.IDLE}
+_KERNELS = {kernel.symbol: kernel for kernel in Kernel}
+
+
+def waiting_state(lock: str) -> State:
+    """What a core waits for at a lock of this name."""
+    for word, state in _STATES.items():
+        if lock.startswith(word):
+            return state
+    raise InputError(
+        f"lock '{lock}' of a core does not say what is waited for; its name has to begin with one of "
+        f"{', '.join(_STATES)}"
+    )
+
+
+@dataclass(eq=False)
+class Core:
+    """One core at (column, row)."""
+
+    place: tuple[int, int]
+    chip: Chip
+    code: CoreCode
+    locks: list[Lock]
+    events: EventQueue
+    activity: Activity
+    time: CoreTime = field(default_factory=CoreTime)
+    program: Program = field(init=False)
+    resumed: int = 0
+    asked: int = 0
+    """When it last asked for a lock."""
+    waits_for: State | None = None
+    """Set while it waits."""
+    found: dict[tuple[int, int, bytes], int] = field(default_factory=dict[tuple[int, int, bytes], int])
+    """Entries of weight chunks, by place, output blocks and taps on the map; valid for one version of the arena."""
+    found_version: int = -1
+
+    def __post_init__(self) -> None:
+        self.states = [waiting_state(lock.name) for lock in self.locks]
+        self.request = (0, 0)
+        self.program = self.code.start(self._release, self._call)
+        self.events.at(0, Priority.CORE, self._continue)
+
+    def _continue(self) -> None:
+        """Run to the next acquire that takes time."""
+        self.resumed = self.events.now
+        number, amount, cycles = next(self.program)
+        self.request = (number, amount)
+        self.events.at(self.resumed + cycles, Priority.CORE, self._ask)
+
+    def _ask(self) -> None:
+        now = self.asked = self.events.now
+        self.time.spend(State.COMPUTE, now)
+        number, amount = self.request
+        if number == END:
+            self.waits_for = State.IDLE
+        elif self.locks[number].acquire(amount, self._granted):
+            self._continue()
+        else:
+            self.waits_for = self.states[number]
+
+    def _granted(self) -> None:
+        assert self.waits_for is not None, "only a waiting core is granted a lock"
+        self.time.spend(self.waits_for, self.events.now)
+        self.waits_for = None
+        self.events.at(self.events.now, Priority.CORE, self._continue)
+
+    def end(self, cycle: int) -> None:
+        """The array has come to rest: until then the core waited, if only because its program was over."""
+        if self.waits_for is not None:
+            self.time.spend(self.waits_for, cycle)
+
+    def _release(self, number: int, amount: int, cycles: int) -> None:
+        self.locks[number].release(amount, self.resumed + cycles)
+
+    def _call(self, kernel: int, cycles: int, params: int, arena: int, *scalars: int) -> int:
+        """Cycles of a kernel call that begins `cycles` after the core was resumed."""
+        symbol = self.code.kernels[kernel]
+        if symbol not in _KERNELS:
+            raise SimulationError(
+                f"core {self.place} calls '{symbol}', which the cycle model does not know; known are "
+                f"{', '.join(_KERNELS)}"
+            )
+        parameters = self.code.memories[params]
+        if parameters.words is None or not parameters.version:
+            raise SimulationError(
+                f"core {self.place} calls '{symbol}' before a parameter block came from the weights argument, so the "
+                "length of the call is not known"
+            )
+        words = parameters.words
+        call = Call(*scalars)
+        taps = words[PARAMETER_WORDS : PARAMETER_WORDS + words.item(Parameter.TAPS)] >= 0
+        entries = self._entries(self.code.memories[arena], call, taps) if symbol == Kernel.CONV.symbol else 0
+        work = Work(int(np.count_nonzero(taps)), entries)
+        duration = kernel_cycles(self.chip, _KERNELS[symbol], words, call, work)
+        begin = self.resumed + cycles
+        self.activity.computed(parameters.segment, symbol, begin, begin + duration)
+        return duration
+
+    def _entries(self, arena: Memory, call: Call, taps: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
+        """Non-zero blocks that the call's taps list in its chunk of weights."""
+        if self.found_version != arena.version:
+            self.found.clear()
+            self.found_version = arena.version
+        key = (call.weights, call.blocks, taps.tobytes())
+        if key not in self.found:
+            self.found[key] = _count_entries(self._chunk_head(arena, call, taps.size), call.blocks, taps)
+        return self.found[key]
+
+    def _chunk_head(self, arena: Memory, call: Call, taps: int) -> Words:
+        """The row pointers of the chunk."""
+        view = ChunkView.of(call.blocks, taps)
+        start, end = call.weights + view.pointers, call.weights + view.bias
+        if arena.words is None or not arena.knows(start, end):
+            raise SimulationError(
+                f"core {self.place} convolves in cycle {self.events.now} with weights at words [{start}, {end}) of its "
+                "arena, which did not come from the weights argument"
+            )
+        return arena.words[start:end]
+
+
+def _count_entries(pointers: Words, blocks: int, taps: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
+    lengths = np.diff(pointers).reshape(blocks, taps.size)
+    return int(lengths[:, taps].sum())
