@@ -69,12 +69,24 @@ def value_name(value: SSAValue) -> str:
     return name.data if isinstance(name, StringAttr) else ""
 
 
-def insert_constant(values: npt.NDArray[Any], key: str, before: Operation) -> SSAValue:
-    """A new constant in front of `before`."""
-    constant = ConstantOp.from_array(values, key)
-    assert before.parent is not None, f"'{before.name}' is in no block"
-    before.parent.insert_op_before(constant, before)
-    return constant.output
+class ConstantMaker:
+    """Makes constants under names that no other tensor of the network has; the name is also the key of a blob."""
+
+    def __init__(self, module: ModuleOp):
+        block = main_function(module).body.block
+        self._names = {name for op in block.ops if isinstance(op, OnnxOp) for name in op.output_names}
+
+    def insert(self, values: npt.NDArray[Any], name: str, before: Operation) -> SSAValue:
+        """A new constant in front of `before`, called `name` if that is free and `name.1`, `name.2`, … if not."""
+        free, number = name, 0
+        while free in self._names:
+            number += 1
+            free = f"{name}.{number}"
+        self._names.add(free)
+        constant = ConstantOp.from_array(values, free)
+        assert before.parent is not None, f"'{before.name}' is in no block"
+        before.parent.insert_op_before(constant, before)
+        return constant.output
 
 
 def replace_node(old: OnnxOp, new: Sequence[OnnxOp], result: SSAValue, *, keep_name: bool = True) -> None:

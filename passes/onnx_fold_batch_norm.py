@@ -22,9 +22,9 @@ from xdsl.passes import ModulePass
 
 from dialects.onnx import NoneOp, OnnxOp, is_operator, operator
 from passes.graph import (
+    ConstantMaker,
     Floats,
     constant_of,
-    insert_constant,
     node_of,
     nodes_of,
     only_user,
@@ -54,6 +54,7 @@ class OnnxFoldBatchNormPass(ModulePass):
     name = "onnx-fold-batch-norm"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        maker = ConstantMaker(op)
         done: set[OnnxOp] = set()
         for node in nodes_of(op):
             if node in done or (first := affine_of(node)) is None:
@@ -65,7 +66,7 @@ class OnnxFoldBatchNormPass(ModulePass):
                 chain.append(user)
                 affine = affine.then(step[1])
             done.update(chain)
-            _fold(first[0], chain, affine)
+            _fold(first[0], chain, affine, maker)
         sweep(op)
 
 
@@ -116,18 +117,22 @@ def _per_channel(value: SSAValue, channels: int) -> Floats | None:
     return np.broadcast_to(values.astype(np.float64).reshape(-1), (channels,))
 
 
-def _fold(source: SSAValue, chain: list[OnnxOp], affine: Affine) -> None:
+def _fold(source: SSAValue, chain: list[OnnxOp], affine: Affine, maker: ConstantMaker) -> None:
     """Put one convolution in place of the chain and, if it can take the map, of the convolution that feeds it."""
     conv = node_of(source, "Conv")
     last = chain[-1]
-    if conv is not None and only_user(source) is chain[0] and (folded := _scaled(conv, affine, last)) is not None:
+    if (
+        conv is not None
+        and only_user(source) is chain[0]
+        and (folded := _scaled(conv, affine, last, maker)) is not None
+    ):
         replace_node(last, [folded], folded.output)
     elif any(not is_operator(node, "Add", "Sub") for node in chain):
-        alone = _depthwise(source, affine, last)
+        alone = _depthwise(source, affine, last, maker)
         replace_node(last, [alone], alone.output)
 
 
-def _scaled(conv: OnnxOp, affine: Affine, last: OnnxOp) -> OnnxOp | None:
+def _scaled(conv: OnnxOp, affine: Affine, last: OnnxOp, maker: ConstantMaker) -> OnnxOp | None:
     """The convolution with the map applied to its weights and bias; None if they are not constant."""
     weights = constant_of(conv.inputs[1])
     has_bias = len(conv.inputs) > 2 and not isinstance(conv.inputs[2].owner, NoneOp)
@@ -138,22 +143,22 @@ def _scaled(conv: OnnxOp, affine: Affine, last: OnnxOp) -> OnnxOp | None:
     label = value_name(conv.inputs[1]) or "weights"
     inputs = [
         conv.inputs[0],
-        insert_constant(weights * scale, f"{label}/folded", last),
-        insert_constant((bias * affine.scale + affine.shift).astype(np.float32), f"{label}/bias", last),
+        maker.insert(weights * scale, f"{label}/folded", last),
+        maker.insert((bias * affine.scale + affine.shift).astype(np.float32), f"{label}/bias", last),
     ]
     attributes = {name: attribute for name, attribute in conv.attributes.items() if "." not in name}
     return operator("Conv")(inputs, [last.output.type], attributes, node_name=conv.node_name)
 
 
-def _depthwise(source: SSAValue, affine: Affine, last: OnnxOp) -> OnnxOp:
+def _depthwise(source: SSAValue, affine: Affine, last: OnnxOp, maker: ConstantMaker) -> OnnxOp:
     """A 1x1 convolution with one group per channel."""
     channels = len(affine.scale)
     label = value_name(last.output) or "affine"
     weights = affine.scale.astype(np.float32).reshape(channels, 1, 1, 1)
     inputs = [
         source,
-        insert_constant(weights, f"{label}/scale", last),
-        insert_constant(affine.shift.astype(np.float32), f"{label}/shift", last),
+        maker.insert(weights, f"{label}/scale", last),
+        maker.insert(affine.shift.astype(np.float32), f"{label}/shift", last),
     ]
     attributes: dict[str, Attribute] = {
         "group": IntegerAttr(channels, i64),

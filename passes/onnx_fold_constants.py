@@ -25,7 +25,7 @@ from compiler.onnxio.runtime import open_session, run_session
 from dialects.constants import element_type_of
 from dialects.onnx import CAPTURED_NAMES, OPSET, OPSETS, ConstantOp, CustomOp, NoneOp, OnnxOp, is_operator
 from dialects.onnx_attributes import ProtoAttr
-from passes.graph import insert_constant, nodes_of, replace_node, static_shape, sweep, value_name
+from passes.graph import ConstantMaker, nodes_of, replace_node, static_shape, sweep, value_name
 
 _NEVER = ("DequantizeLinear", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli")
 
@@ -37,16 +37,17 @@ class OnnxFoldConstantsPass(ModulePass):
     name = "onnx-fold-constants"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        maker = ConstantMaker(op)
         for node in nodes_of(op):
             if is_operator(node, "Shape", "Size"):
-                _fold_shape(node)
+                _fold_shape(node, maker)
         foldable = _foldable(op)
         if foldable:
-            _evaluate(op, foldable)
+            _evaluate(op, foldable, maker)
         sweep(op)
 
 
-def _fold_shape(node: OnnxOp) -> None:
+def _fold_shape(node: OnnxOp, maker: ConstantMaker) -> None:
     """Replace a Shape or Size of a tensor whose type is static."""
     shape = static_shape(node.inputs[0])
     if shape is None:
@@ -55,7 +56,7 @@ def _fold_shape(node: OnnxOp) -> None:
         values = np.array(np.prod(shape, dtype=np.int64))
     else:
         values = np.array(shape, np.int64)[node.integer("start", 0) : node.integer("end", len(shape))]
-    replace_node(node, [], insert_constant(values, value_name(node.output) or "shape", node))
+    replace_node(node, [], maker.insert(values, value_name(node.output) or "shape", node))
 
 
 def _foldable(module: ModuleOp) -> list[OnnxOp]:
@@ -73,7 +74,7 @@ def _foldable(module: ModuleOp) -> list[OnnxOp]:
     return found
 
 
-def _evaluate(module: ModuleOp, foldable: list[OnnxOp]) -> None:
+def _evaluate(module: ModuleOp, foldable: list[OnnxOp], maker: ConstantMaker) -> None:
     """Run the nodes as a model of their own and put constants in place of those results that others read."""
     inside = set(foldable)
     wanted = [
@@ -98,4 +99,4 @@ def _evaluate(module: ModuleOp, foldable: list[OnnxOp]) -> None:
         node = value.owner
         assert isinstance(node, OnnxOp), "a computed constant has a node"
         if element_type_of(array.dtype) is not None:
-            value.replace_all_uses_with(insert_constant(array, value_name(value) or "folded", node))
+            value.replace_all_uses_with(maker.insert(array, value_name(value) or "folded", node))

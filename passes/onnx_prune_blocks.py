@@ -27,7 +27,7 @@ from compiler.errors import InputError
 from compiler.onnxio.exporter import main_function
 from compiler.sparsity.blocks import BLOCK, prune_blocks
 from dialects.onnx import ConstantOp, OnnxOp, is_operator
-from passes.graph import insert_constant, node_of, nodes_of, static_shape, sweep, value_name
+from passes.graph import ConstantMaker, node_of, nodes_of, static_shape, sweep, value_name
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,16 @@ class OnnxPruneBlocksPass(ModulePass):
             skipped.update([node for node in layers if is_operator(node, "Conv")][:1])
         if not self.prune_last:
             skipped.update(node for node in layers[-1:] if _is_classifier(node, op))
+        maker = ConstantMaker(op)
         pruned: dict[tuple[ConstantOp, tuple[int, ...]], SSAValue] = {}
         for node in layers:
             if node not in skipped and _has_whole_blocks(node):
-                self._prune(node, pruned)
+                self._prune(node, pruned, maker)
         sweep(op)
 
-    def _prune(self, node: OnnxOp, pruned: dict[tuple[ConstantOp, tuple[int, ...]], SSAValue]) -> None:
+    def _prune(
+        self, node: OnnxOp, pruned: dict[tuple[ConstantOp, tuple[int, ...]], SSAValue], maker: ConstantMaker
+    ) -> None:
         """Replace the weight of one layer; layers that share a weight share the pruned one."""
         constant = weight_of(node)
         assert constant is not None, f"{node.describe()} was selected for its constant weight"
@@ -69,7 +72,7 @@ class OnnxPruneBlocksPass(ModulePass):
             values: npt.NDArray[Any] = prune_blocks(matrix.reshape(shape), float(self.ratio), self.importance)
             values = values.reshape(matrix.shape)
             values = np.ascontiguousarray(values.T if transposed else values)
-            pruned[key] = insert_constant(values, f"{value_name(constant.output) or 'weight'}/pruned", constant)
+            pruned[key] = maker.insert(values, f"{value_name(constant.output) or 'weight'}/pruned", constant)
         reader = node_of(node.inputs[1], "DequantizeLinear")
         holder, index = (reader, 0) if reader is not None else (node, 1)
         holder.operands[index] = pruned[key]

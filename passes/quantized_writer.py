@@ -19,7 +19,7 @@ from compiler.onnxio.exporter import main_function
 from compiler.quantization.positions import Observation, quantize_array, quantize_bias
 from dialects.constants import constant_type
 from dialects.onnx import ConstantOp, NoneOp, OnnxOp, operator
-from passes.graph import constant_of, static_shape, value_name
+from passes.graph import ConstantMaker, constant_of, static_shape, value_name
 from passes.quantization_points import Points
 
 POSITION = "quantize.position"
@@ -59,6 +59,7 @@ class QuantizedWriter:
         first = block.first_op
         assert first is not None, "a function ends in its return"
         self._top: Operation = first
+        self._maker = ConstantMaker(module)
         self._points = points
         self._tensors = tensors
         self._weights = weights
@@ -130,8 +131,8 @@ class QuantizedWriter:
         if bias is None:
             return
         position = choice.position + self._tensors[self._points.root_of[layer.inputs[0]]].position
-        key = f"{value_name(layer.inputs[2]) or 'bias'}/{layer.output.name_hint or 'layer'}/int32"
-        layer.operands[2] = self._dequantized(quantize_bias(bias, position), position, key, layer, {})
+        name = f"{value_name(layer.inputs[2]) or 'bias'}/int32"
+        layer.operands[2] = self._dequantized(quantize_bias(bias, position), position, name, layer, {})
 
     def _weight(self, layer: OnnxOp, choice: WeightChoice) -> SSAValue:
         """The dequantised weight of a layer; layers that share weight and position share it."""
@@ -152,13 +153,13 @@ class QuantizedWriter:
         self,
         values: npt.NDArray[np.int8] | npt.NDArray[np.int32],
         position: int,
-        key: str,
+        name: str,
         layer: OnnxOp,
         notes: dict[str, Attribute],
     ) -> SSAValue:
         """An integer constant and its DequantizeLinear in front of `layer`."""
-        constant = ConstantOp.from_array(values, key)
-        inputs = [constant.output, self._scale(position)]
+        constant = self._maker.insert(values, name, layer)
+        inputs = [constant, self._scale(position)]
         if values.dtype == np.int8:
             inputs.append(self._zero())
         type = TensorType(constant_type(np.zeros((), np.float32)).element_type, values.shape)
@@ -166,11 +167,11 @@ class QuantizedWriter:
             inputs,
             [type],
             notes,
-            node_name=_node_name(key, "dequantize"),
-            output_names=_output_names(key, "dequantized"),
+            node_name=_node_name(value_name(constant), "dequantize"),
+            output_names=_output_names(value_name(constant), "dequantized"),
         )
         assert layer.parent is not None, f"{layer.describe()} is in no block"
-        layer.parent.insert_ops_before([constant, dequantize], layer)
+        layer.parent.insert_op_before(dequantize, layer)
         return dequantize.output
 
     def _scale(self, position: int) -> SSAValue:
@@ -182,10 +183,8 @@ class QuantizedWriter:
     def _shared(self, kind: str, position: int, values: npt.NDArray[np.float32] | npt.NDArray[np.int8]) -> SSAValue:
         """A scalar constant at the top of the network, one for each value."""
         if (kind, position) not in self._constants:
-            constant = ConstantOp.from_array(values, f"{kind}/p{position}" if kind == "scale" else kind)
-            assert self._top.parent is not None, "the first operation is in the function"
-            self._top.parent.insert_op_before(constant, self._top)
-            self._constants[kind, position] = constant.output
+            name = f"{kind}/p{position}" if kind == "scale" else kind
+            self._constants[kind, position] = self._maker.insert(values, name, self._top)
         return self._constants[kind, position]
 
 

@@ -6,8 +6,9 @@ Each tensor asks for the position its values suggest. A layer then demands:
     product   y = x · w + bias    shift = xpos + wpos − ypos in 0 … 16, bias within 24 bits
     sum       y = a + b           read shifts |apos − bpos| ≤ 7, write shift max(apos, bpos) − ypos in −7 … 25
 
-Whatever violates this is made coarser, never finer, so nothing that fitted starts to saturate; the loop ends since
-positions only fall. Every change is recorded with its reason.
+Whatever violates this is made coarser, never finer, so nothing that fitted starts to saturate. Every change is recorded
+with its reason. Positions only fall, so the loop ends: at positions that fit, or, where weights are so large that a
+residual chain chases its own position downwards, at a refusal.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from compiler.errors import InputError
+
+COARSEST = -32
 LARGEST_SHIFT = 16
 LARGEST_READ_SHIFT = 7
 LARGEST_LEFT_SHIFT = 7
@@ -97,6 +101,11 @@ class _State:
         return before != [self.tensors[tensor] for tensor in involved]
 
     def _lower_tensor(self, tensor: int, limit: int, reason: str) -> None:
+        if limit < COARSEST:
+            raise InputError(
+                f"no int8 positions fit this network: {reason}, and the tensor would have to be at position {limit}, "
+                f"beyond {COARSEST}; its weights are too large by orders of magnitude, so scale them down"
+            )
         if self.tensors[tensor] > limit:
             self.tensor_reasons[tensor] = f"{self.tensors[tensor]} -> {limit}: {reason}"
             self.tensors[tensor] = limit
