@@ -1,8 +1,8 @@
 """
 One core or sixteen: the mapping changes, the answer does not.
 
-The network is compiled for arrays of different shapes. Every one of them runs, with the order of everything that hardware
-leaves open drawn from a seed, and gives the same probabilities bit for bit.
+The network is compiled for arrays of different shapes. Every one of them runs, with the order of everything that
+hardware leaves open drawn from a seed, and gives the same probabilities bit for bit.
 """
 
 from compiler import compile_model
