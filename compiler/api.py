@@ -32,7 +32,7 @@ from compiler.summaries import HostSegment, array_arguments, host_segments
 if TYPE_CHECKING:
     from compiler.comparison import Comparison
     from compiler.interpret.execution import Execution
-    from compiler.simulate import Simulation
+    from compiler.simulate.result import Simulation
 
 
 @dataclass(frozen=True)

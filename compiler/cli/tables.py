@@ -11,11 +11,21 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
+from compiler.hardware.chip import chip_named
+
 if TYPE_CHECKING:
     from compiler.api import Compilation
-    from compiler.simulate import Simulation
+    from compiler.simulate.result import Simulation
 
 LARGEST_SHOWN = 5
+DOING = {
+    "compute": "compute",
+    "input": "wait for input",
+    "weights": "wait for weights",
+    "output": "wait for output space",
+    "idle": "have nothing to do",
+}
+"""What `SegmentTime.bound` says, in words."""
 
 
 def print_outputs(outputs: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -28,16 +38,19 @@ def print_outputs(outputs: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def print_segments(compilation: Compilation, simulation: Simulation) -> None:
-    """Cycles of every segment with its share, and the two totals."""
-    table = Table(
-        "segment", "kind", "cycles", "share", title=f"{compilation.request.model}, {compilation.request.target}"
-    )
-    for column in table.columns[2:]:
+    """Cycles of every segment with its share and what bounds it, then the two totals and what they mean."""
+    request = compilation.request
+    table = Table("segment", "kind", "cycles", "share", "cores mostly", title=f"{request.model} on {request.target}")
+    for column in table.columns[2:4]:
         column.justify = "right"
     whole = max(1, simulation.array_cycles)
     for segment in simulation.segments:
-        table.add_row(segment.name, segment.kind, f"{segment.cycles:,}", f"{100 * segment.cycles / whole:.1f} %")
-    table.add_section()
-    table.add_row("array", "first to last activity", f"{simulation.array_cycles:,}", "")
-    table.add_row("total", "with controller, launch, reconfiguration", f"{simulation.total_cycles:,}", "")
+        share = f"{100 * segment.cycles / whole:.1f} %"
+        table.add_row(segment.name, segment.kind, f"{segment.cycles:,}", share, DOING[segment.bound])
     Console(file=sys.stdout).print(table)
+    clock = chip_named(request.target).clock_hz
+    for name, cycles, meaning in (
+        ("array", simulation.array_cycles, "first to last activity, controller instructions taking no time"),
+        ("total", simulation.total_cycles, f"with {simulation.controller_instructions} instructions, launches too"),
+    ):
+        print(f"{name}  {cycles:>12,} cycles  {1000 * cycles / clock:8.3f} ms  {meaning}")
