@@ -15,6 +15,7 @@ from __future__ import annotations
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler.simulate.array import Array, device_of, runs_of
+from compiler.simulate.controller import ControllerCost
 from compiler.simulate.events import SimulationError
 from compiler.simulate.result import CoreResult, SegmentTime, Simulation, Times, summarise
 from dialects.chip import chip_of
@@ -23,9 +24,13 @@ __all__ = ["CoreResult", "SegmentTime", "Simulation", "SimulationError", "Times"
 
 
 def simulate(module: ModuleOp) -> Simulation:
-    """Run the module's device and count cycles. Raises SimulationError for a program that cannot go on."""
-    chip = chip_of(module)
-    array = Array.of(device_of(module), chip)
-    runs = runs_of(module)
-    end = array.run(runs)
-    return summarise(array.activity, end, len(runs), chip.controller_cycles, chip.launch_cycles)
+    """
+    Run the module's device and count cycles: once with a controller that takes no time, once with one that does.
+
+    Raises SimulationError for a program that cannot go on.
+    """
+    chip, device, runs = chip_of(module), device_of(module), runs_of(module)
+    array = Array.of(device, chip)
+    array.run(runs, ControllerCost())
+    whole = Array.of(device, chip).run(runs, ControllerCost(chip.controller_cycles, chip.launch_cycles))
+    return summarise(array.activity, whole, len(runs))

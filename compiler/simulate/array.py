@@ -13,7 +13,7 @@ from compiler.hardware.chip import Chip
 from compiler.hardware.routes import FIRST_CORE_ROW, SHIM_ROW
 from compiler.simulate.activity import Activity
 from compiler.simulate.channels import Channel
-from compiler.simulate.controller import ChannelKey, Controller
+from compiler.simulate.controller import ChannelKey, Controller, ControllerCost
 from compiler.simulate.core_code import END, translate
 from compiler.simulate.cores import Core
 from compiler.simulate.events import EventQueue, SimulationError
@@ -38,6 +38,9 @@ from dialects.mem import ImageOp, RunOp
 WEIGHTS_ARGUMENT = 1
 """Of a runtime sequence; the argument before it holds activations."""
 
+Run = tuple[RuntimeSequenceOp, Words | None]
+"""A sequence and the words of its weights argument."""
+
 
 def device_of(module: ModuleOp) -> DeviceOp:
     """The one device of a module."""
@@ -49,10 +52,10 @@ def device_of(module: ModuleOp) -> DeviceOp:
     return devices[0]
 
 
-def runs_of(module: ModuleOp) -> list[tuple[RuntimeSequenceOp, Words | None]]:
-    """The sequences in the order in which the host runs them, with the words of their weights argument."""
+def runs_of(module: ModuleOp) -> list[Run]:
+    """The sequences in the order in which the host runs them, with the weights of each."""
     sequences = {op.sym_name.data: op for op in device_of(module).body.ops if isinstance(op, RuntimeSequenceOp)}
-    runs: list[tuple[RuntimeSequenceOp, Words | None]] = []
+    runs: list[Run] = []
     images: dict[Operation, Words] = {}
     for op in module.walk():
         if isinstance(op, RunOp):
@@ -154,27 +157,28 @@ class Array:
             self.ports[key] = DdrPort(self.chip.ddr_bytes_per_cycle)
         return self.ports[key]
 
-    def run(self, runs: list[tuple[RuntimeSequenceOp, Words | None]]) -> int:
-        """Run the sequences to their end; the cycle in which the array comes to rest."""
+    def run(self, runs: list[Run], cost: ControllerCost) -> int:
+        """Run the sequences to their end; the cycle in which the array has come to rest and the controller knows."""
         controller = Controller(
-            self._operations(runs), self.channels, self.memories, self.locks, self.events, self.activity
+            self._operations(runs), cost, self.channels, self.memories, self.locks, self.events, self.activity
         )
         controller.begin()
         self.events.run()
-        if not controller.finished:
+        if controller.finished is None:
             raise SimulationError(self._stuck(controller))
         end = max((segment.last for segment in self.activity.segments.values()), default=0)
         for core in self.cores:
             core.end(end)
-        return end
+        return max(end, controller.finished)
 
-    def _operations(self, runs: list[tuple[RuntimeSequenceOp, Words | None]]) -> Iterator[Operation]:
+    def _operations(self, runs: list[Run]) -> Iterator[Operation]:
         """All operations in order. The arguments of a sequence are known from its beginning on."""
         for sequence, weights in runs:
             for index, argument in enumerate(sequence.body.block.args):
                 known = weights if index == WEIGHTS_ARGUMENT else None
                 ranges = [(0, known.size)] if known is not None else []
                 self.memories[argument] = Memory(_argument_name(argument), known, ranges)
+            yield sequence
             yield from sequence.body.block.ops
 
     def _stuck(self, controller: Controller) -> str:

@@ -1,9 +1,10 @@
 """
 The controller: it works through the runtime sequences, one instruction after the other.
 
-In the array's time its instructions are free: it configures and starts tasks in no time until it has to wait for a
-token. How many instructions that were is counted by segment, as the hardware takes them: a descriptor is one block
-write and, if it addresses DDR, one address patch; a start is one queue push; an await is one sync.
+A simulation of the array alone gives it instructions that take no time: it configures and starts tasks at once until
+it has to wait for a token. A simulation of the whole charges every instruction, and every launch of a sequence. How
+many there are is counted by segment, as the hardware takes them: a descriptor is one block write and, if it addresses
+DDR, one address patch; a start is one queue push; an await is one sync.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from compiler.simulate.descriptors import Task, read_task
 from compiler.simulate.events import EventQueue, Priority, SimulationError
 from compiler.simulate.locks import Lock
 from compiler.simulate.memory import Memory
-from dialects.aie import DMABDOp, DMAChannelDir, int_value
+from dialects.aie import DMABDOp, DMAChannelDir, RuntimeSequenceOp, int_value
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
 
 SEGMENT = "blockloom.segment"
@@ -43,11 +44,20 @@ def descriptor_writes(op: DMAConfigureTaskOp) -> int:
     return len(descriptors) + sum(isinstance(part.buffer, BlockArgument) for part in descriptors)
 
 
+@dataclass(frozen=True)
+class ControllerCost:
+    """Cycles of one instruction and of one launch."""
+
+    instruction: int = 0
+    launch: int = 0
+
+
 @dataclass(eq=False)
 class Controller:
-    """Runs the operations of all sequences in order."""
+    """Runs the operations of all sequences in order; a sequence comes before its operations and is its launch."""
 
     operations: Iterator[Operation]
+    cost: ControllerCost
     channels: Mapping[ChannelKey, Channel]
     memories: Mapping[SSAValue, Memory]
     locks: Mapping[SSAValue, Lock]
@@ -58,35 +68,62 @@ class Controller:
     """Instructions for tasks that were configured and not yet started; their segment is that of the start."""
     awaits: str | None = None
     """What it waits for at the moment."""
-    finished: bool = False
+    finished: int | None = None
+    """The cycle in which it came to the end."""
 
     def begin(self) -> None:
         """Start with cycle 0."""
         self.events.at(0, Priority.CONTROLLER, self._continue)
 
     def _continue(self) -> None:
+        """Run to the next operation that takes time or has to wait."""
         self.awaits = None
         for op in self.operations:
-            match op:
-                case DMAConfigureTaskOp():
-                    self._configure(op)
-                case DMAStartTaskOp():
-                    task, channel = self.tasks[op.task]
-                    segment = segment_of(op)
-                    self.activity.instructed(segment, self.writes + 1)
-                    self.writes = 0
-                    channel.push(task, segment)
-                case DMAAwaitTaskOp():
-                    if not self._has_token(op):
-                        return
-                case DMAFreeTaskOp():
-                    pass
-                case _:
-                    raise SimulationError(
-                        f"the runtime sequence holds '{op.name}'; simulated are aiex.dma_configure_task, "
-                        "dma_start_task, dma_await_task and dma_free_task"
-                    )
-        self.finished = True
+            cycles = self._cycles(op)
+            if cycles:
+                self.events.at(self.events.now + cycles, Priority.CONTROLLER, lambda op=op: self._finish(op))
+                return
+            if not self._execute(op):
+                return
+        self.finished = self.events.now
+
+    def _finish(self, op: Operation) -> None:
+        if self._execute(op):
+            self._continue()
+
+    def _cycles(self, op: Operation) -> int:
+        """Cycles of the instructions behind an operation."""
+        match op:
+            case RuntimeSequenceOp():
+                return self.cost.launch
+            case DMAConfigureTaskOp():
+                return descriptor_writes(op) * self.cost.instruction
+            case DMAStartTaskOp() | DMAAwaitTaskOp():
+                return self.cost.instruction
+            case _:
+                return 0
+
+    def _execute(self, op: Operation) -> bool:
+        """Do it; whether the next one may follow at once."""
+        match op:
+            case DMAConfigureTaskOp():
+                self._configure(op)
+            case DMAStartTaskOp():
+                task, channel = self.tasks[op.task]
+                segment = segment_of(op)
+                self.activity.instructed(segment, self.writes + 1)
+                self.writes = 0
+                channel.push(task, segment)
+            case DMAAwaitTaskOp():
+                return self._has_token(op)
+            case RuntimeSequenceOp() | DMAFreeTaskOp():
+                pass
+            case _:
+                raise SimulationError(
+                    f"the runtime sequence holds '{op.name}'; simulated are aiex.dma_configure_task, "
+                    "dma_start_task, dma_await_task and dma_free_task"
+                )
+        return True
 
     def _configure(self, op: DMAConfigureTaskOp) -> None:
         key = (op.tile, op.channel_direction, int_value(op.channel))

@@ -81,7 +81,7 @@ class Simulation:
     array_cycles: int
     """From the first to the last activity of the array, controller instructions taking no time."""
     total_cycles: int
-    """With the controller's instructions and the launches, none of which overlaps anything: an upper bound."""
+    """From the first launch to the last token, with the time of controller instructions and launches."""
     segments: tuple[SegmentTime, ...]
     cores: tuple[CoreResult, ...]
     controller_instructions: int
@@ -127,8 +127,8 @@ def times_between(core: CoreTime, bounds: list[int]) -> list[Times]:
     return [Times(*values) for values in zip(*columns, strict=True)]
 
 
-def summarise(activity: Activity, end: int, launches: int, controller_cycles: int, launch_cycles: int) -> Simulation:
-    """Put what happened until cycle `end` into the shape of a result."""
+def summarise(activity: Activity, total_cycles: int, launches: int) -> Simulation:
+    """Put what happened into the shape of a result."""
     names = list(activity.instructions)
     begin = min((segment.first for segment in activity.segments.values()), default=0)
     ends = [begin]
@@ -145,6 +145,5 @@ def summarise(activity: Activity, end: int, launches: int, controller_cycles: in
         count = activity.instructions[name]
         segments.append(SegmentTime(name, kind, cycles, seen.first, seen.last, times, count))
     instructions = sum(activity.instructions.values())
-    total = end - begin + instructions * controller_cycles + launches * launch_cycles
     results = (CoreResult(column, row, sum(times, Times())) for (column, row), times in cores.items())
-    return Simulation(end - begin, total, tuple(segments), tuple(results), instructions, launches)
+    return Simulation(ends[-1] - begin, total_cycles, tuple(segments), tuple(results), instructions, launches)
