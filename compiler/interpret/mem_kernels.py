@@ -60,6 +60,8 @@ def _accumulate(
     parameters: Parameters, stream: Bytes, chunk: npt.NDArray[np.int32], total: npt.NDArray[np.float64]
 ) -> None:
     """Add one chunk's products. float64 holds sums of int8 products exactly up to 2**53."""
+    if not len(stream):
+        return  # every window lies on the border
     taps, blocks, width = parameters["taps"], total.shape[1], total.shape[2]
     view = ChunkView.of(blocks, taps)
     pointers = chunk[view.pointers : view.bias]

@@ -1,0 +1,127 @@
+"""Pads, ragged concatenations and reshapes become what the array runs, and no bit changes."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from xdsl.context import Context
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.passes import ModulePass
+
+from compiler.interpret.bsr import interpret_bsr
+from compiler.interpret.mem import interpret_mem
+from dialects.bsr import (
+    AddOp,
+    ConcatOp,
+    Conv2dOp,
+    HostOp,
+    PadOp,
+    RequantiseOp,
+    ReshapeOp,
+    WeightsOp,
+    fixed_type,
+    position_of,
+    shape_of,
+)
+from passes.bsr_pad_by_conv import BsrPadByConvPass
+from passes.bsr_reshape_on_host import BsrReshapeOnHostPass
+from passes.bsr_split_ragged_concat import BsrSplitRaggedConcatPass
+from passes.convert_bsr_to_mem import ConvertBsrToMemPass
+
+
+def main_of(block: Block, *outputs: SSAValue) -> ModuleOp:
+    block.add_op(func.ReturnOp(*outputs))
+    types = ([argument.type for argument in block.args], [value.type for value in outputs])
+    return ModuleOp([func.FuncOp("main", types, Region(block))])
+
+
+def same_before_and_after(module: ModuleOp, inputs: dict[str, np.ndarray], *passes: ModulePass) -> None:
+    module.verify()
+    before = interpret_bsr(module, inputs).outputs
+    for module_pass in passes:
+        module_pass.apply(Context(), module)
+    module.verify()
+    after = interpret_bsr(module, inputs).outputs
+    ConvertBsrToMemPass(target="mesh-2x2").apply(Context(), module)
+    placed = interpret_mem(module, inputs).outputs
+    for name, values in before.items():
+        np.testing.assert_array_equal(after[name], values)
+        np.testing.assert_array_equal(placed[name], values)
+
+
+def ops_of(module: ModuleOp, kind: type[Operation]) -> list[Operation]:
+    return [op for op in module.walk() if isinstance(op, kind)]
+
+
+@given(
+    channels=st.lists(st.integers(1, 19), min_size=1, max_size=4),
+    positions=st.lists(st.integers(-4, 12), min_size=4, max_size=4),
+    goal=st.integers(-4, 12),
+    seed=st.integers(0, 99),
+)
+def test_a_ragged_concatenation_is_convolutions_and_additions(
+    channels: list[int], positions: list[int], goal: int, seed: int
+) -> None:
+    block = Block(arg_types=[fixed_type((1, count, 3, 2), p) for count, p in zip(channels, positions, strict=False)])
+    concat = ConcatOp(block.args, goal, clamp=(-100, 90))
+    block.add_op(concat)
+    module = main_of(block, concat.result)
+    rng = np.random.default_rng(seed)
+    inputs = {f"input{i}": rng.integers(-128, 128, (1, n, 3, 2)).astype(np.int8) for i, n in enumerate(channels)}
+    same_before_and_after(module, inputs, BsrSplitRaggedConcatPass())
+
+
+def test_a_concatenation_of_whole_blocks_stays() -> None:
+    block = Block(arg_types=[fixed_type((1, 8, 2, 2), 3), fixed_type((1, 5, 2, 2), 3)])
+    concat = ConcatOp(block.args, 3)
+    block.add_op(concat)
+    module = main_of(block, concat.result)
+    BsrSplitRaggedConcatPass().apply(Context(), module)
+    assert ops_of(module, ConcatOp)
+
+
+@given(pads=st.tuples(*[st.integers(0, 3)] * 4), channels=st.integers(1, 20), seed=st.integers(0, 99))
+def test_a_pad_is_a_convolution_with_the_identity(pads: tuple[int, int, int, int], channels: int, seed: int) -> None:
+    block = Block(arg_types=[fixed_type((1, channels, 2, 3), 3)])
+    pad = PadOp(block.args[0], pads)
+    block.add_op(pad)
+    module = main_of(block, pad.result)
+    values = np.random.default_rng(seed).integers(-128, 128, (1, channels, 2, 3)).astype(np.int8)
+    same_before_and_after(module, {"input0": values}, BsrPadByConvPass())
+
+
+def test_a_reshape_that_the_array_reads_goes_through_the_host() -> None:
+    block = Block(arg_types=[fixed_type((1, 12, 2, 3), 3)])
+    reshape = ReshapeOp(block.args[0], (1, 72))
+    added = AddOp(reshape.result, reshape.result, 2)
+    block.add_ops([reshape, added])
+    module = main_of(block, added.result)
+    values = np.random.default_rng(0).integers(-128, 128, (1, 12, 2, 3)).astype(np.int8)
+    same_before_and_after(module, {"input0": values}, BsrReshapeOnHostPass())
+
+
+def test_a_reshape_that_keeps_the_bytes_or_that_only_the_host_reads_stays() -> None:
+    block = Block(arg_types=[fixed_type((1, 12, 1, 1), 3)])
+    vector = ReshapeOp(block.args[0], (1, 12))
+    finer = RequantiseOp(vector.result, 4)
+    image = ReshapeOp(finer.result, (1, 3, 2, 2))
+    block.add_ops([vector, finer, image])
+    module = main_of(block, image.result)
+    values = np.arange(12, dtype=np.int8).reshape(1, 12, 1, 1)
+    same_before_and_after(module, {"input0": values}, BsrReshapeOnHostPass())
+    assert not ops_of(module, HostOp)
+
+
+def test_a_convolution_whose_windows_lie_wholly_on_the_border() -> None:
+    """A core may have output rows and no input row at all; its output is the requantised bias."""
+    block = Block(arg_types=[fixed_type((1, 3, 1, 1), 3)])
+    weights = WeightsOp.from_dense(np.ones((3, 3, 1, 1), np.int8), np.array([5, -6, 7], np.int32), 0, "w")
+    conv = Conv2dOp(block.args[0], weights.result, 3, pads=(3, 3, 3, 3))
+    block.add_ops([weights, conv])
+    module = main_of(block, conv.result)
+    assert shape_of(conv.result.type) == (1, 3, 7, 7)
+    assert position_of(conv.result.type) == 3
+    same_before_and_after(module, {"input0": np.full((1, 3, 1, 1), 9, np.int8)})
