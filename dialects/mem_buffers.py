@@ -1,0 +1,279 @@
+"""Buffers of the `mem` level: ops that say where maps and weights lie, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    DenseIntOrFPElementsAttr,
+    IntegerAttr,
+    IntegerType,
+    StringAttr,
+    i64,
+)
+from xdsl.ir import Attribute, SSAValue
+from xdsl.irdl import (
+    BaseAttr,
+    IRDLOperation,
+    ParsePropInAttrDict,
+    eq,
+    irdl_op_definition,
+    opt_prop_def,
+    prop_def,
+    result_def,
+    traits_def,
+)
+from xdsl.traits import MemoryReadEffect, MemoryWriteEffect
+from xdsl.utils.exceptions import VerifyException
+
+from dialects.blob import BlobAttr
+from dialects.mem_attributes import (
+    DDR,
+    MEMTILE,
+    BufferType,
+    integers_attr,
+    integers_of,
+)
+
+INTEGERS = DenseArrayBase.constr(eq(i64))
+INTEGER = IntegerAttr.constr(eq(i64))
+CONSTANT = BaseAttr(BlobAttr) | BaseAttr(cast("type[Any]", DenseIntOrFPElementsAttr))
+
+
+class MemOp(IRDLOperation):
+    """Properties are printed among the attributes."""
+
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
+
+
+def verify_numbers(name: str, attribute: DenseArrayBase[IntegerType], count: int) -> tuple[int, ...]:
+    """`count` integers."""
+    values = integers_of(attribute)
+    if len(values) != count:
+        raise VerifyException(f"{name} is {list(values)}; expected {count} integers")
+    return values
+
+
+@irdl_op_definition
+class MapOp(MemOp):
+    """
+    A map with a place: in DDR, or striped by rows over the MemTiles at one address, live for an interval of bands.
+
+        %0 = mem.map "conv1" {shape = array<i64: 64, 112, 112>, position = 4 : i64, address = 4096 : i64,
+             size = 200704 : i64, live = array<i64: 0, 2>, stripes = array<i64: 0, 28, 28, 56, 56, 84, 84, 112>}
+             : !mem.buffer<memtile>
+
+    `shape` is channels, height, width; `size` bytes in DDR or in each MemTile; `stripes` first and past-last row of
+    each column.
+    """
+
+    name = "mem.map"
+
+    map_name = prop_def(StringAttr)
+    shape_attr = prop_def(INTEGERS, prop_name="shape")
+    position_attr = prop_def(INTEGER, prop_name="position")
+    address_attr = prop_def(INTEGER, prop_name="address")
+    size_attr = prop_def(INTEGER, prop_name="size")
+    live_attr = prop_def(INTEGERS, prop_name="live")
+    stripes_attr = opt_prop_def(INTEGERS, prop_name="stripes")
+    result = result_def(BufferType)
+
+    assembly_format = "$map_name attr-dict `:` type($result)"
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, int, int],
+        position: int,
+        address: int,
+        size: int,
+        live: tuple[int, int],
+        stripes: Sequence[tuple[int, int]] | None,
+    ):
+        placed = {} if stripes is None else {"stripes": integers_attr([row for pair in stripes for row in pair])}
+        super().__init__(
+            properties={
+                "map_name": StringAttr(name),
+                "shape": integers_attr(shape),
+                "position": IntegerAttr(position, i64),
+                "address": IntegerAttr(address, i64),
+                "size": IntegerAttr(size, i64),
+                "live": integers_attr(live),
+                **placed,
+            },
+            result_types=[DDR if stripes is None else MEMTILE],
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return cast("tuple[int, int, int]", integers_of(self.shape_attr))
+
+    @property
+    def address(self) -> int:
+        """Bytes from the start of its memory."""
+        return self.address_attr.value.data
+
+    @property
+    def size(self) -> int:
+        """Bytes, in DDR or in each MemTile."""
+        return self.size_attr.value.data
+
+    @property
+    def position(self) -> int:
+        """Binary position of the int8 values."""
+        return self.position_attr.value.data
+
+    @property
+    def live(self) -> tuple[int, int]:
+        """First and past-last band."""
+        return cast("tuple[int, int]", integers_of(self.live_attr))
+
+    @property
+    def row_words(self) -> int:
+        """Words of one row over all channel blocks."""
+        channels, _, width = self.shape
+        return -(-channels // 8) * width * 2
+
+    @property
+    def stripes(self) -> tuple[tuple[int, int], ...]:
+        """Rows of each column; empty for a map in DDR."""
+        if self.stripes_attr is None:
+            return ()
+        rows = integers_of(self.stripes_attr)
+        return tuple(zip(rows[::2], rows[1::2], strict=True))
+
+    def verify_(self) -> None:
+        _, height, _ = verify_numbers("shape", self.shape_attr, 3)
+        verify_numbers("live", self.live_attr, 2)
+        if (self.result.type == MEMTILE) != (self.stripes_attr is not None):
+            raise VerifyException("stripes belong to maps in MemTiles, and only to them")
+        if self.address % 4 or self.address < 0:
+            raise VerifyException(f"address {self.address} is not a word address; DMA moves 4-byte words")
+        rows = [last - first for first, last in self.stripes] or [height]
+        if 4 * self.row_words * max(rows) > self.size:
+            raise VerifyException(f"{max(rows)} rows of {4 * self.row_words} bytes exceed the size {self.size}")
+
+
+def map_of(value: SSAValue) -> MapOp:
+    """The map behind a buffer operand."""
+    owner = value.owner
+    if not isinstance(owner, MapOp):
+        raise VerifyException(f"expected a buffer made by mem.map, got one by {owner}")
+    return owner
+
+
+@irdl_op_definition
+class WeightsOp(MemOp):
+    """
+    The weights of one launch in DDR: streams of chunks, each stream for the cores that compute the same channels.
+
+        %w = mem.weights {values = #bsr.blob<"conv1.chunks", "…">, streams = array<i64: 0, 4, 4224, 4>, chunk = 1056}
+             : !mem.buffer<ddr>
+
+    `streams` has the first word and the number of chunks of each stream; `chunk` is the size of every chunk in words.
+    `compiler.kernels.weight_chunk` says what a chunk holds.
+    """
+
+    name = "mem.weights"
+
+    values = prop_def(CONSTANT)
+    streams_attr = prop_def(INTEGERS, prop_name="streams")
+    chunk_attr = prop_def(INTEGER, prop_name="chunk")
+    result = result_def(BufferType)
+
+    assembly_format = "attr-dict `:` type($result)"
+
+    def __init__(self, values: Attribute, streams: Sequence[tuple[int, int]], chunk: int):
+        super().__init__(
+            properties={
+                "values": values,
+                "streams": integers_attr([number for stream in streams for number in stream]),
+                "chunk": IntegerAttr(chunk, i64),
+            },
+            result_types=[DDR],
+        )
+
+    @property
+    def streams(self) -> tuple[tuple[int, int], ...]:
+        """First word and number of chunks of each stream."""
+        numbers = integers_of(self.streams_attr)
+        return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+    @property
+    def chunk_words(self) -> int:
+        """Words of each chunk."""
+        return self.chunk_attr.value.data
+
+
+@irdl_op_definition
+class RingOp(MemOp):
+    """
+    Space in every MemTile through which weight chunks pass on their way from DDR to the cores.
+
+        %r = mem.ring {address = 0 : i64, slot_words = 1056 : i64, slots = 2 : i64, live = array<i64: 3, 4>}
+             : !mem.buffer<memtile>
+    """
+
+    name = "mem.ring"
+
+    address_attr = prop_def(INTEGER, prop_name="address")
+    slot_words_attr = prop_def(INTEGER, prop_name="slot_words")
+    slots_attr = prop_def(INTEGER, prop_name="slots")
+    live_attr = prop_def(INTEGERS, prop_name="live")
+    result = result_def(BufferType)
+
+    assembly_format = "attr-dict `:` type($result)"
+
+    def __init__(self, address: int, slot_words: int, slots: int, live: tuple[int, int]):
+        super().__init__(
+            properties={
+                "address": IntegerAttr(address, i64),
+                "slot_words": IntegerAttr(slot_words, i64),
+                "slots": IntegerAttr(slots, i64),
+                "live": integers_attr(live),
+            },
+            result_types=[MEMTILE],
+        )
+
+    @property
+    def address(self) -> int:
+        """Bytes from the start of the MemTile."""
+        return self.address_attr.value.data
+
+    @property
+    def slot_words(self) -> int:
+        """Words between slots."""
+        return self.slot_words_attr.value.data
+
+    @property
+    def slots(self) -> int:
+        """Number of slots."""
+        return self.slots_attr.value.data
+
+    @property
+    def live(self) -> tuple[int, int]:
+        """First and past-last band."""
+        return cast("tuple[int, int]", integers_of(self.live_attr))
+
+
+@irdl_op_definition
+class ImageOp(MemOp):
+    """
+    The weights argument of the runtime sequences: parameter blocks and weight chunks in the order they are loaded.
+
+        %w = mem.image {values = #bsr.blob<"array.weights", "…">} : !mem.buffer<ddr>
+    """
+
+    name = "mem.image"
+
+    values = prop_def(CONSTANT)
+    result = result_def(BufferType)
+
+    assembly_format = "attr-dict `:` type($result)"
+
+    def __init__(self, values: Attribute):
+        super().__init__(properties={"values": values}, result_types=[DDR])

@@ -1,0 +1,281 @@
+"""What runs by itself at the `mem` level, copies and launches of cores, and how it is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DictionaryAttr,
+    IntegerAttr,
+    StringAttr,
+    i64,
+)
+from xdsl.ir import Region, SSAValue
+from xdsl.irdl import (
+    AttrSizedOperandSegments,
+    BaseAttr,
+    ParsePropInAttrDict,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    prop_def,
+    region_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+)
+from xdsl.traits import MemoryReadEffect, MemoryWriteEffect, NoTerminator
+from xdsl.utils.exceptions import VerifyException
+
+from compiler.kernels.parameters import Kernel, Parameter
+from compiler.transfers.window import Window
+from dialects.mem_attributes import (
+    DDR,
+    MEMTILE,
+    BufferType,
+    TokenType,
+    WindowAttr,
+    integers_attr,
+    integers_of,
+    named_integers_attr,
+    named_integers_of,
+    windows_attr,
+    windows_of,
+)
+from dialects.mem_buffers import INTEGER, INTEGERS, MemOp
+
+WINDOWS = ArrayAttr.constr(BaseAttr(WindowAttr))
+PARAMETERS = {parameter.name.lower(): parameter for parameter in Parameter}
+
+
+def verify_parameters(attribute: DictionaryAttr) -> None:
+    """Only names that the parameter block has."""
+    unknown = sorted(set(attribute.data) - set(PARAMETERS))
+    if unknown:
+        raise VerifyException(f"unknown parameters {unknown}; known: {sorted(PARAMETERS)}")
+
+
+@irdl_op_definition
+class CopyOp(MemOp):
+    """
+    Words between DDR and the MemTile of one column, by the column's shim; either side may be an n-d window.
+
+        %t = mem.copy %ddr to %tile {source = #mem.window<1, 0 [<3136, 1>]>, target = #mem.window<1, 512 [<3136, 1>]>}
+             : !mem.buffer<ddr> to !mem.buffer<memtile>
+    """
+
+    name = "mem.copy"
+
+    source = operand_def(BufferType)
+    target = operand_def(BufferType)
+    source_window = prop_def(WindowAttr, prop_name="from")
+    target_window = prop_def(WindowAttr, prop_name="to")
+    token = result_def(TokenType)
+
+    assembly_format = "$source `to` $target attr-dict `:` type($source) `to` type($target)"
+
+    def __init__(self, source: SSAValue, target: SSAValue, source_window: Window, target_window: Window):
+        super().__init__(
+            operands=[source, target],
+            properties={"from": WindowAttr(source_window), "to": WindowAttr(target_window)},
+            result_types=[TokenType()],
+        )
+
+    @property
+    def column(self) -> int:
+        """Whose shim moves the words."""
+        return self.target_window.data.column
+
+    @property
+    def fills(self) -> bool:
+        """From DDR to the MemTile, not back."""
+        return self.source.type == DDR
+
+    def verify_(self) -> None:
+        if {self.source.type, self.target.type} != {DDR, MEMTILE}:
+            raise VerifyException(f"a copy is between DDR and a MemTile, not {self.source.type} to {self.target.type}")
+        source, target = self.source_window.data, self.target_window.data
+        if source.words != target.words:
+            raise VerifyException(f"{source.words} words leave and {target.words} arrive")
+        if source.column != target.column:
+            raise VerifyException(f"one shim serves one column: source {source.column}, target {target.column}")
+
+
+@irdl_op_definition
+class WaitOp(MemOp):
+    """
+    Goes on when all of these have ended.
+
+        mem.wait %0, %1
+    """
+
+    name = "mem.wait"
+
+    tokens = var_operand_def(TokenType)
+
+    assembly_format = "$tokens attr-dict"
+
+    def __init__(self, tokens: Sequence[SSAValue]):
+        super().__init__(operands=[list(tokens)])
+
+
+@irdl_op_definition
+class CoreOp(MemOp):
+    """
+    One core's share of a launch: its parameters, the windows its input rows come from and its output rows go to.
+
+        mem.core 0, 2 {parameters = {rows = 14 : i64, …}, reads = [#mem.window<…>], read_runs = 4 : i64,
+                       writes = [#mem.window<…>], write_runs = array<i64: 4>, stream = 1 : i64}
+
+    The chain of `reads` runs `read_runs` times; each of `writes` runs its number of `write_runs`, one after the other.
+    """
+
+    name = "mem.core"
+
+    column_attr = prop_def(INTEGER, prop_name="column")
+    row_attr = prop_def(INTEGER, prop_name="row")
+    parameters = prop_def(DictionaryAttr)
+    reads_attr = prop_def(WINDOWS, prop_name="reads")
+    read_runs_attr = prop_def(INTEGER, prop_name="read_runs")
+    writes_attr = prop_def(WINDOWS, prop_name="writes")
+    write_runs_attr = prop_def(INTEGERS, prop_name="write_runs")
+    stream_attr = prop_def(INTEGER, prop_name="stream")
+
+    assembly_format = "attr-dict"
+
+    def __init__(
+        self,
+        column: int,
+        row: int,
+        parameters: Mapping[str, int],
+        reads: Sequence[Window],
+        read_runs: int,
+        writes: Sequence[Window],
+        write_runs: Sequence[int],
+        stream: int,
+    ):
+        super().__init__(
+            properties={
+                "column": IntegerAttr(column, i64),
+                "row": IntegerAttr(row, i64),
+                "parameters": named_integers_attr(parameters),
+                "reads": windows_attr(reads),
+                "read_runs": IntegerAttr(read_runs, i64),
+                "writes": windows_attr(writes),
+                "write_runs": integers_attr(write_runs),
+                "stream": IntegerAttr(stream, i64),
+            }
+        )
+
+    @property
+    def column(self) -> int:
+        """Column of the core."""
+        return self.column_attr.value.data
+
+    @property
+    def row(self) -> int:
+        """Row of the core, counted from the MemTile."""
+        return self.row_attr.value.data
+
+    @property
+    def own_parameters(self) -> dict[str, int]:
+        """Parameters that differ between cores."""
+        return named_integers_of(self.parameters)
+
+    @property
+    def reads(self) -> tuple[Window, ...]:
+        """The input chain."""
+        return windows_of(self.reads_attr)
+
+    @property
+    def read_runs(self) -> int:
+        """How often the input chain runs."""
+        return self.read_runs_attr.value.data
+
+    @property
+    def writes(self) -> tuple[tuple[Window, int], ...]:
+        """Output windows with their number of runs."""
+        return tuple(zip(windows_of(self.writes_attr), integers_of(self.write_runs_attr), strict=True))
+
+    @property
+    def stream(self) -> int:
+        """Which stream of weights the core hears; -1 for kernels without weights."""
+        return self.stream_attr.value.data
+
+    def verify_(self) -> None:
+        verify_parameters(self.parameters)
+        if len(self.writes_attr.data) != len(integers_of(self.write_runs_attr)):
+            raise VerifyException("every window of writes needs its number of runs")
+
+
+@irdl_op_definition
+class LaunchOp(MemOp):
+    """
+    Cores compute some rows of a layer. The region lists the cores that have work; all others stay idle.
+
+        %t = mem.launch "conv" (%in) to %out weights(%w via %ring) {parameters = {kernel = 0 : i64, …}} ({ mem.core … })
+             : …
+    """
+
+    name = "mem.launch"
+    irdl_options = (ParsePropInAttrDict(), AttrSizedOperandSegments(as_property=True))
+    traits = traits_def(NoTerminator(), MemoryReadEffect(), MemoryWriteEffect())
+
+    kernel_attr = prop_def(StringAttr, prop_name="kernel")
+    inputs = var_operand_def(BufferType)
+    output = operand_def(BufferType)
+    weights = opt_operand_def(BufferType)
+    ring = opt_operand_def(BufferType)
+    parameters = prop_def(DictionaryAttr)
+    body = region_def("single_block")
+    token = result_def(TokenType)
+
+    assembly_format = (
+        "$kernel `(` $inputs `)` `to` $output (`weights` $weights^)? (`via` $ring^)? attr-dict-with-keyword $body `:` "
+        "`(` type($inputs) `)` `to` type($output) (`weights` type($weights)^)? (`via` type($ring)^)?"
+    )
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        inputs: Sequence[SSAValue],
+        output: SSAValue,
+        weights: SSAValue | None,
+        ring: SSAValue | None,
+        parameters: Mapping[str, int],
+        cores: Region,
+    ):
+        super().__init__(
+            operands=[list(inputs), output, weights, ring],
+            properties={"kernel": StringAttr(kernel.symbol), "parameters": named_integers_attr(parameters)},
+            regions=[cores],
+            result_types=[TokenType()],
+        )
+
+    @property
+    def kernel(self) -> Kernel:
+        """What the cores run."""
+        return Kernel[self.kernel_attr.data.upper()]
+
+    @property
+    def cores(self) -> tuple[CoreOp, ...]:
+        """Cores with work."""
+        return tuple(cast(CoreOp, op) for op in self.body.block.ops)
+
+    @property
+    def common_parameters(self) -> dict[str, int]:
+        """Parameters that are the same on every core."""
+        return named_integers_of(self.parameters)
+
+    def verify_(self) -> None:
+        verify_parameters(self.parameters)
+        if self.kernel_attr.data.upper() not in Kernel.__members__:
+            known = ", ".join(kernel.symbol for kernel in Kernel)
+            raise VerifyException(f"unknown kernel '{self.kernel_attr.data}'; known: {known}")
+        strangers = [op.name for op in self.body.block.ops if not isinstance(op, CoreOp)]
+        if strangers:
+            raise VerifyException(f"a launch holds mem.core ops only, found {strangers[0]}")
+        if (self.weights is None) != (self.ring is None):
+            raise VerifyException("weights come through a ring: give both or neither")
