@@ -4,6 +4,7 @@
     blockloom-opt model.onnx -p onnx-fold-constants,onnx-quantize
     blockloom-opt out/bsr.mlir -p 'convert-bsr-to-mem{target=mesh-2x2}'
     blockloom-opt bsr.mlir --weights elsewhere/weights.npz -p bsr-fuse-add
+    blockloom-opt out/bsr.mlir -p convert-bsr-to-mem -o new/mem.mlir --save-weights new/weights.npz
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from xdsl.passes import get_pass_option_infos
 from xdsl.utils.arg_spec import parse_pipeline
 from xdsl.xdsl_opt_main import xDSLOptMain
 
-from compiler.blobs import attach_weights
+from compiler.blobs import attach_weights, save_weights
 from compiler.cli.boundary import run_tool
 from compiler.errors import InputError
 from compiler.suggestions import unknown
@@ -40,6 +41,13 @@ class BlockloomOpt(xDSLOptMain):
             type=Path,
             metavar="FILE",
             help="the .npz file with the values of #bsr.blob constants (default: weights.npz beside the input)",
+        )
+
+        arg_parser.add_argument(
+            "--save-weights",
+            type=Path,
+            metavar="FILE",
+            help="write the values of all #bsr.blob constants of the result to this .npz file, so that it can be run",
         )
 
     def register_all_frontends(self) -> None:
@@ -71,6 +79,11 @@ class BlockloomOpt(xDSLOptMain):
         if module is not None and self.args.weights is not None:
             attach_weights(module, self.args.weights)
         return module
+
+    def output_resulting_program(self, prog: ModuleOp) -> str:
+        if self.args.save_weights is not None:
+            save_weights(self.args.save_weights, [prog])
+        return super().output_resulting_program(prog)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

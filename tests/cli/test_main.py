@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from xdsl.parser import Parser
 
 from compiler.api import Compilation, compile_model
+from compiler.checking import execute
 from compiler.cli.main import main
+from compiler.cli.opt import main as opt
 from compiler.errors import BlockloomError
 from compiler.interpret.execution import Execution
+from compiler.registry import full_context
 
 NETWORK = "zoo:squeezenet@64"
 
@@ -140,3 +144,17 @@ def test_what_is_compiled_twice_is_the_same(directory: Path) -> None:
     assert again.request == Compilation.load(directory).request
     for level, module in again.modules.items():
         assert module.is_structurally_equivalent(Compilation.load(directory).modules[level]), level
+
+
+def test_what_the_opt_tool_makes_of_a_saved_level_is_the_next_level(directory: Path, tmp_path: Path) -> None:
+    """With the values of its new constants beside it, the printed module is the one of the pipeline and can be run."""
+    passed = str(tmp_path / "mem.mlir")
+    passes = "convert-bsr-to-mem{target=mesh-2x2}"
+    saved = str(tmp_path / "weights.npz")
+    assert opt([str(directory / "bsr.mlir"), "-p", passes, "-o", passed, "--save-weights", saved]) == 0
+    module = Parser(full_context(), Path(passed).read_text(), passed).parse_module()
+    compiled = Compilation.load(directory)
+    assert module.is_structurally_equivalent(compiled.modules["mem"])
+    found = execute("mem", module, compiled.inputs(0), 0).outputs
+    expected = compiled.run(level="bsr").outputs
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
