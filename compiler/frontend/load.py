@@ -18,6 +18,7 @@ import onnx.checker
 import onnx.defs
 import onnx.external_data_helper
 import onnx.inliner
+import onnx.numpy_helper
 import onnx.shape_inference
 import onnx.version_converter
 
@@ -86,8 +87,26 @@ def _read(path: Path) -> onnx.ModelProto:
                     f"'{path}': the data of tensor '{tensor.name}' should be in '{location}' beside the model, "
                     "but there is no such file"
                 )
-    onnx.external_data_helper.load_external_data_for_model(model, str(folder))
+    try:
+        onnx.external_data_helper.load_external_data_for_model(model, str(folder))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise InputError(f"'{path}': its external data cannot be read: {error}") from error
+    for tensor in model.graph.initializer:
+        _refuse_wrong_size(tensor, path)
     return model
+
+
+def _refuse_wrong_size(tensor: onnx.TensorProto, path: Path) -> None:
+    """Refuse a tensor whose bytes are fewer or more than its shape and type take."""
+    if not tensor.HasField("raw_data"):
+        return
+    try:
+        onnx.numpy_helper.to_array(tensor)
+    except ValueError as error:
+        raise InputError(
+            f"'{path}': tensor '{tensor.name}' has shape {list(tensor.dims)} and {len(tensor.raw_data)} bytes of data, "
+            f"which do not fit together: {error}"
+        ) from error
 
 
 def _refuse_unknown_operators(model: onnx.ModelProto, source: str) -> None:

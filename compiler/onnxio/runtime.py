@@ -14,16 +14,23 @@ from compiler.errors import InputError
 # The package carries no types, so it is one untyped name here and nowhere else.
 _runtime: Any = importlib.import_module("onnxruntime")
 _states: Any = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-_REFUSALS = (_states.Fail, _states.InvalidGraph, _states.InvalidArgument, _states.NotImplemented)
+_REFUSALS = (
+    _states.Fail,
+    _states.InvalidGraph,
+    _states.InvalidArgument,
+    _states.NotImplemented,
+    _states.RuntimeException,
+)
+_FATAL_ONLY = 4
 
 Session = Any
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 def open_session(model: onnx.ModelProto | bytes, *, threads: int = 0) -> Session:
-    """A session on the CPU that reports errors only, without graph rewriting: every node runs as it is written."""
+    """A quiet session on the CPU without graph rewriting: every node runs as it is written."""
     options = _runtime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = _FATAL_ONLY  # errors are raised, with their text
     options.graph_optimization_level = _runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
     data = model if isinstance(model, bytes) else model.SerializeToString()
@@ -38,4 +45,7 @@ def run_session(
 ) -> Arrays:
     """The named outputs (all of them by default) for these inputs."""
     names = list(outputs) if outputs is not None else [value.name for value in session.get_outputs()]
-    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    try:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    except _REFUSALS as error:
+        raise InputError(f"ONNX Runtime cannot run this model on these inputs: {error}") from error

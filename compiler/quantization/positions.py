@@ -43,6 +43,7 @@ class Observation:
     def __or__(self, other: Observation) -> Observation:
         """Both observations together."""
         sample = np.concatenate([self.sample, other.sample])
+        sample = sample[:: -(-sample.size // _SAMPLE_ELEMENTS)] if sample.size else sample
         return Observation(min(self.minimum, other.minimum), max(self.maximum, other.maximum), sample)
 
 

@@ -110,6 +110,9 @@ def test_external_data_beside_the_model(tmp_path: Path):
     path = saved(tmp_path, with_external_data("weights.bin"))
     with pytest.raises(InputError, match=r"'w' should be in 'weights.bin' beside the model"):
         load_model(path)
+    (tmp_path / "weights.bin").write_bytes(bytes(100))
+    with pytest.raises(InputError, match=r"tensor 'w' has shape \[64, 3, 3, 3\] and 100 bytes"):
+        load_model(path)
     values = np.arange(64 * 27, dtype=np.float32)
     (tmp_path / "weights.bin").write_bytes(values.tobytes())
     (weight,) = load_model(path).graph.initializer

@@ -71,6 +71,14 @@ def test_observations_join(first: np.ndarray, second: np.ndarray):
     assert (joined.minimum, joined.maximum) == (both.minimum, both.maximum)
 
 
+def test_observing_many_samples_keeps_memory_bounded():
+    one = Observation.of(np.ones(50_000, np.float32))
+    joined = one
+    for _ in range(20):
+        joined |= one
+    assert 30_000 < joined.sample.size <= 65_536
+
+
 @st.composite
 def networks(draw: st.DrawFn):
     """A chain of products with skip connections, under any positions."""
