@@ -27,6 +27,7 @@ from passes.onnx_fold_constants import OnnxFoldConstantsPass
 from passes.onnx_prune_blocks import OnnxPruneBlocksPass, weight_of
 from passes.onnx_quantize import OnnxQuantizePass
 from passes.onnx_remove_identities import OnnxRemoveIdentitiesPass
+from passes.onnx_unify_operators import OnnxUnifyOperatorsPass
 from passes.quantized_writer import LOWERED, POSITION
 
 SIMPLIFY = (OnnxRemoveIdentitiesPass(), OnnxFoldConstantsPass(), OnnxFoldBatchNormPass())
@@ -108,6 +109,48 @@ def test_networks_are_simplified_to_what_the_array_runs(source: str):
     np.testing.assert_allclose(run(simple, inputs), run(model, inputs), rtol=1e-2, atol=2e-4)
     known = {"Conv", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Gemm", "Add", "Concat"}
     assert {node.op_type for node in simple.graph.node} <= known | {"LRN", "Reshape", "Softmax", "Transpose"}
+
+
+@st.composite
+def classifiers(draw: st.DrawFn) -> onnx.ModelProto:
+    """A mean over the map and a fully connected layer, in any of the ways that exporters write them."""
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    channels, classes = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    keeps, scaled = draw(st.booleans()), draw(st.booleans())
+    weights: dict[str, np.ndarray] = {
+        "axes": np.array(draw(st.sampled_from([[2, 3], [-1, -2]]))),
+        "w": rng.standard_normal((channels, classes)).astype(np.float32),
+        "b": rng.standard_normal(draw(st.sampled_from([(classes,), (1, classes)]))).astype(np.float32),
+    }
+    nodes = [helper.make_node("ReduceMean", ["x", "axes"], ["m"], keepdims=int(keeps))]
+    vector = "m"
+    if keeps:
+        nodes.append(helper.make_node("Flatten", ["m"], ["f"]))
+        vector = "f"
+    if scaled:
+        nodes.append(helper.make_node("Gemm", [vector, "w", "b"], ["y"], alpha=0.5, beta=3.0))
+    else:
+        nodes.append(helper.make_node("MatMul", [vector, "w"], ["p"]))
+        order = draw(st.permutations(["p", "b"]))
+        nodes.append(helper.make_node("Add", order, ["y"]))
+    return model_of(nodes, weights, [1, channels, 3, 4], "y")
+
+
+@given(model=classifiers())
+def test_unified_operators_compute_the_same(model: onnx.ModelProto):
+    unified = export_model(apply(import_model(model), OnnxUnifyOperatorsPass()))
+    inputs = image_for(model)
+    # float32 sums of a dozen terms in another order
+    np.testing.assert_allclose(run(unified, inputs), run(model, inputs), rtol=1e-4, atol=1e-5)
+    operators = [node.op_type for node in unified.graph.node]
+    assert operators == ["GlobalAveragePool", "Flatten", "Gemm"]
+
+
+@pytest.mark.parametrize("axes", [[1, 2], [2], [1, 2, 3]])
+def test_other_means_are_left_alone(axes: list[int]):
+    nodes = [helper.make_node("ReduceMean", ["x", "axes"], ["y"])]
+    module = import_model(model_of(nodes, {"axes": np.array(axes)}, [1, 3, 4, 5], "y"))
+    assert [node.operator for node in nodes_of(apply(module, OnnxUnifyOperatorsPass()))] == ["ReduceMean"]
 
 
 def test_quantised_weights_are_pruned_as_int8():
