@@ -1,5 +1,5 @@
 """
-`convert-bsr-to-mem{target=npu1}`: decide where everything lies and who computes what.
+`convert-bsr-to-mem{target=npu1 overrides="memtile_bytes=65536"}`: decide where everything lies and who computes what.
 
     %y = bsr.conv2d(%x, %w) {…}     ->     %y = mem.map "conv1" {address, live, stripes, …}
                                            mem.segment "conv1" -> %y { mem.copy …, mem.launch … { mem.core … } }
@@ -20,7 +20,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from compiler.errors import InputError
-from compiler.hardware.chip import chip_named
+from compiler.hardware.chip import chip_named, parse_overrides
 from compiler.kernels.parameters import Kernel, Parameter
 from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
 from compiler.scheduling.program import plan_program
@@ -208,8 +208,11 @@ class ConvertBsrToMemPass(ModulePass):
     target: str = "npu1"
     """Name of the chip."""
 
+    overrides: tuple[str, ...] = ()
+    """Numbers of the chip to replace, as `"memtile_bytes=65536"`: what would a smaller or larger array do?"""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        chip = chip_named(self.target)
+        chip = chip_named(self.target).with_overrides(parse_overrides(self.overrides))
         function = next((f for f in op.body.ops if isinstance(f, func.FuncOp) and f.sym_name.data == "main"), None)
         if function is None:
             raise InputError("convert-bsr-to-mem needs a function @main; this module has none")

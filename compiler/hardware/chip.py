@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 
 from compiler.errors import InputError
@@ -140,3 +140,14 @@ def chip_named(target: str) -> Chip:
     rows, columns = int(mesh[1]), int(mesh[2])
     printable = rows <= 4 and columns <= 4
     return Chip(target, columns, rows, "npu1" if printable else f"mesh_{rows}x{columns}", printable)
+
+
+def parse_overrides(texts: Iterable[str]) -> dict[str, int]:
+    """Numbers for `Chip.with_overrides` from texts like `memtile_bytes=65536`."""
+    overrides: dict[str, int] = {}
+    for text in texts:
+        name, equals, number = text.partition("=")
+        if not equals or not number.strip().isdecimal():
+            raise InputError(f"'{text}' replaces no number of the chip; expected one like memtile_bytes=65536")
+        overrides[name.strip()] = int(number)
+    return overrides
