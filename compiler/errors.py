@@ -1,4 +1,5 @@
-"""Errors that teach: what was found, the rule, where, and what would make it work.
+"""
+Errors that teach: what was found, the rule, where, and what would make it work.
 
 Every error a user can cause derives from `BlockloomError`; the command line prints its message and exits with 2.
 Anything else that escapes is a defect of ours and keeps its traceback.

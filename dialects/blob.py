@@ -1,4 +1,5 @@
-"""`#bsr.blob<"key", "digest">`: a large constant by name, so that IR stays small and equality stays exact.
+"""
+`#bsr.blob<"key", "digest">`: a large constant by name, so that IR stays small and equality stays exact.
 
 The attribute holds the array itself while a pipeline runs in one process. Printed, only the key and the digest remain;
 parsed, the array is loaded on first use from `weights.npz` beside the file that was parsed. The digest is checked then,

@@ -52,6 +52,12 @@ class Memory:
         self.written[indices] = True
 
 
+def shuffled(rng: np.random.Generator, count: int) -> list[int]:
+    """The numbers below `count` in a drawn order."""
+    order: list[int] = rng.permutation(count).tolist()
+    return order
+
+
 class _Machine:
     def __init__(self, module: ModuleOp, seed: int):
         self.chip = chip_of(module)
@@ -70,7 +76,7 @@ class _Machine:
             case mem.SegmentOp():
                 self.segment(op)
             case mem.LaunchOp():
-                for index in self.rng.permutation(len(op.cores)):
+                for index in shuffled(self.rng, len(op.cores)):
                     self.core(op, op.cores[index])
             case mem.CopyOp() | mem.WaitOp() | mem.WeightsOp() | mem.RingOp() | mem.MapOp():
                 pass
@@ -85,7 +91,7 @@ class _Machine:
                 waiting[op.token] = op
             elif isinstance(op, mem.WaitOp):
                 copies = [waiting.pop(token) for token in op.tokens if token in waiting]
-                for index in self.rng.permutation(len(copies)):
+                for index in shuffled(self.rng, len(copies)):
                     self.copy(copies[index])
             else:
                 self.run(op)

@@ -69,7 +69,8 @@ def _accumulate(
     first = int(chunk[0])
     values = chunk[first : first + offsets.size * BLOCK_WORDS].view(np.int8).reshape(-1, 8, 8).astype(np.float64)
     pixels = stream.reshape(len(stream), -1, 8)
-    columns = offsets[:, None] // 2 + np.arange(width) * (parameters["pixel_stride"] // 2)
+    steps: npt.NDArray[np.int64] = np.arange(width, dtype=np.int64) * (parameters["pixel_stride"] // 2)
+    columns: npt.NDArray[np.int64] = offsets[:, None].astype(np.int64) // 2 + steps
     for tap in range(taps):
         outputs, rows = _tap_rows(parameters, tap)
         if not rows.size:
@@ -119,7 +120,7 @@ def max_pool(parameters: Parameters, stream: Bytes) -> Bytes:
     for tap in range(parameters["taps"]):
         outputs, inputs = _tap_rows(parameters, tap)
         for _, to, columns in _cells(parameters):
-            where = np.ix_(outputs, np.arange(rows.shape[1]), to)
+            where = np.ix_(outputs, np.arange(rows.shape[1], dtype=np.int64), to)
             result[where] = np.maximum(result[where], rows[inputs][:, :, columns])
     return saturate_int8(result, _clamp(parameters))
 
@@ -131,7 +132,7 @@ def avg_pool(parameters: Parameters, stream: Bytes) -> Bytes:
     for tap in range(parameters["taps"]):
         outputs, inputs = _tap_rows(parameters, tap)
         for _, to, columns in _cells(parameters):
-            total[np.ix_(outputs, np.arange(rows.shape[1]), to)] += rows[inputs][:, :, columns]
+            total[np.ix_(outputs, np.arange(rows.shape[1], dtype=np.int64), to)] += rows[inputs][:, :, columns]
     y = parameters["row_origin"] + np.arange(parameters["rows"]) * parameters["row_stride"]
     x = parameters["column_origin"] + np.arange(parameters["width"]) * parameters["column_stride"]
     high = _counted(y, parameters["taps"], parameters["count_top"], parameters["count_bottom"])

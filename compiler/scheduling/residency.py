@@ -129,10 +129,10 @@ class Residency:
         """Additions that may write over an operand: both operands resident, and this the operand's last reader."""
         shared: dict[int, int] = {}
         for index, step in enumerate(self.network.steps):
-            if not isinstance(step, ArrayStep) or choice.bands[index] > 1 or len(step.parts) > 1:
+            if not isinstance(step, ArrayStep) or choice.bands[index] > 1:
                 continue
-            layer, inputs = step.parts[0]
-            if layer.kernel is not Kernel.ADD or any((index, number) in filled for number in inputs):
+            (layer, inputs), *others = step.parts
+            if others or layer.kernel is not Kernel.ADD or any((index, number) in filled for number in inputs):
                 continue
             for number in inputs:
                 if last_read.get(number) == index and inputs.count(number) == 1:
