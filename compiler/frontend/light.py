@@ -19,23 +19,23 @@ from compiler.errors import InputError
 from compiler.frontend.weights import draw, measure_batch_norms, parameter_roles
 
 NATIVE_SIZE = 224
-LIGHT_MODELS = {
-    "alexnet": "bvlc_alexnet",
-    "densenet121": "densenet121",
-    "inception_v1": "inception_v1",
-    "inception_v2": "inception_v2",
-    "resnet50": "resnet50",
-    "shufflenet": "shufflenet",
-    "squeezenet": "squeezenet",
-    "vgg19": "vgg19",
-    "zfnet512": "zfnet512",
-}
+LIGHT_MODELS = (
+    "bvlc_alexnet",
+    "densenet121",
+    "inception_v1",
+    "inception_v2",
+    "resnet50",
+    "shufflenet",
+    "squeezenet",
+    "vgg19",
+    "zfnet512",
+)
 
 
 def light_model(name: str, size: int, opset: int, seed: int) -> onnx.ModelProto:
     """One of LIGHT_MODELS on a square input of `size`, at `opset`, with seeded parameters."""
     folder = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
-    model = onnx.ModelProto.FromString((folder / f"light_{LIGHT_MODELS[name]}.onnx").read_bytes())
+    model = onnx.ModelProto.FromString((folder / f"light_{name}.onnx").read_bytes())
     model = version_converter.convert_version(model, opset)
     model.ir_version = 10
     graph = model.graph
