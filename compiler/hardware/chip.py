@@ -53,7 +53,7 @@ class Chip:
     ddr_bytes_per_cycle: int = 8  # assumed: per column and direction, both shim channels together
     descriptor_cycles: int = 8  # assumed: from the end of one descriptor to the first word of the next
     lock_cycles: int = 4  # assumed: acquire or release seen by the other side
-    kernel_call_cycles: int = 40  # assumed: call, prologue and epilogue of a pipelined loop (measured 6-15 per loop)
+    kernel_call_cycles: int = 40  # assumed: call, saved registers, arguments and return
     loop_cycles: int = 10  # measured: 6-15 to fill and drain a pipelined loop
     branch_cycles: int = 6  # upstream's core compiler: a branch has five delay slots
     load_latency_cycles: int = 7  # upstream's core compiler: schedule of a load from tile memory
