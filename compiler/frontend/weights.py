@@ -55,17 +55,19 @@ def draw(role: Role, shape: tuple[int, ...], name: str, seed: int) -> Floats:
     noise = rng.standard_normal(shape, dtype=np.float32)
     match role:
         case Role("Conv", 1):
-            return noise * np.float32(np.sqrt(2 / np.prod(shape[1:])))
+            noise *= np.float32(np.sqrt(2 / np.prod(shape[1:])))
         case Role("Gemm", 1, transposed):
-            return noise * np.float32(np.sqrt(2 / np.prod(shape[1:] if transposed else shape[:-1])))
+            noise *= np.float32(np.sqrt(2 / np.prod(shape[1:] if transposed else shape[:-1])))
         case Role("BatchNormalization", 4):
-            return np.ones(shape, np.float32)  # variance, until measured
+            noise[...] = 1  # variance, until measured
         case Role("BatchNormalization", 3):
-            return np.zeros(shape, np.float32)  # mean, until measured
+            noise[...] = 0  # mean, until measured
         case Role("BatchNormalization" | "Mul", 1):
-            return 1 + noise * np.float32(0.1)
+            noise *= np.float32(0.1)
+            noise += 1
         case _:
-            return noise * np.float32(0.1)
+            noise *= np.float32(0.1)
+    return noise
 
 
 def measure_batch_norms(model: onnx.ModelProto, seed: int) -> None:
