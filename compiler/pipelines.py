@@ -62,6 +62,7 @@ def default_stages(
             "onnx",
             (
                 step("onnx-remove-identities"),
+                step("onnx-unify-operators"),
                 step("onnx-fold-constants"),
                 step("onnx-fold-batch-norm"),
                 *prune,

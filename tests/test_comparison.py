@@ -28,10 +28,16 @@ def test_one_changed_value_is_found_where_it_is(array: np.ndarray, data: st.Data
     assert (difference.expected, difference.found) == (array[index], found[index])
 
 
-def test_floats_are_compared_by_bits() -> None:
-    nan = np.array([np.nan, 0.0], np.float32)
-    assert first_difference("t", nan, nan.copy()) is None
-    assert first_difference("t", nan, np.array([np.nan, -0.0], np.float32)) is not None
+def test_floats_may_differ_by_a_few_units_in_the_last_place() -> None:
+    values = np.array([np.nan, 0.0, 3.0, -1e30, np.inf], np.float32)
+    assert first_difference("t", values, values.copy()) is None
+    unit = np.array([0, 0, np.spacing(np.float32(3)), 0, 0], np.float32)
+    assert first_difference("t", values, values + 2 * unit) is None
+    assert first_difference("t", values, values + 8 * unit) is not None
+    for index, other in enumerate((0.0, 1e-20, np.nan, 1e30, -np.inf)):
+        changed = values.copy()
+        changed[index] = other
+        assert first_difference("t", values, changed) is not None
 
 
 def test_a_tensor_of_another_kind_is_a_defect() -> None:
