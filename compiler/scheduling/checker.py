@@ -1,0 +1,278 @@
+"""
+The specification of the memory planner: what must be true of every plan, checked slowly and without asking it.
+
+The plan is run on memories whose words hold no values but the number of the map word that they stand for. A fill or a
+launch that reads anything but the words it claims is a fault, whatever the reason: a buffer that another one overlaps,
+a stripe that lacks a row, a step that comes too early. `placement_checker` has the rules about addresses alone,
+`launch_checker` those about one core's stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import Kernel
+from compiler.scheduling.launch_checker import (
+    NOTHING,
+    ZERO,
+    Numbers,
+    WordNumbers,
+    arena_faults,
+    input_faults,
+    output_numbers,
+)
+from compiler.scheduling.network import ArrayStep, HostStep, Network, outputs_of
+from compiler.scheduling.placement_checker import placement_faults
+from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
+from compiler.scheduling.stripes import source_column
+from compiler.tiling.launch import CoreWork
+from compiler.tiling.limits import launch_faults
+from compiler.transfers.access import Chain, read_chain, write_chains
+from compiler.transfers.window import PADDING, Window, window_faults
+
+RING_SLOTS = 2
+"""What the locks of a MemTile count; a ring of one slot carries one chunk only."""
+
+
+def plan_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[str]:
+    """Everything that is wrong with a plan; empty if it is right."""
+    faults = placement_faults(network, plan, chip)
+    if len(plan.segments) != len(network.steps):
+        return [*faults, f"{len(plan.segments)} segments for {len(network.steps)} steps"]
+    return faults + _Run(network, plan, chip).faults()
+
+
+class _Run:
+    """The plan, run on words that hold numbers of map words."""
+
+    def __init__(self, network: Network, plan: ProgramPlan, chip: Chip):
+        self.network = network
+        self.plan = plan
+        self.chip = chip
+        self.numbers = WordNumbers.of(network)
+        # a plan that is out of range has been reported; here it must not stop the run
+        height = max([plan.memtile_height, *(b.address + b.size for b in plan.buffers if b.stripes is not None)])
+        ddr = max((b.address + b.size for b in plan.buffers if b.stripes is None), default=0)
+        self.memtiles = [np.full(-(-height // 4), NOTHING, np.int64) for _ in range(chip.columns)]
+        self.ddr = np.full(-(-ddr // 4), NOTHING, np.int64)
+        self.time = 0
+        self.where = ""
+        self.found: list[str] = []
+
+    def fault(self, text: str) -> None:
+        """Note a fault of the step that is running."""
+        self.found.append(f"{self.where}: {text}")
+
+    def faults(self) -> list[str]:
+        """Run everything."""
+        produced = {number for step in self.network.steps for number in outputs_of(step)}
+        for number, buffer in self.plan.ddr_maps.items():
+            if number not in produced:
+                self._write_ddr(buffer)
+        for step, segment in zip(self.network.steps, self.plan.segments, strict=True):
+            self.where = f"step '{step.name}'"
+            if isinstance(segment, Segment) and isinstance(step, ArrayStep):
+                self._segment(step, segment)
+            elif isinstance(segment, HostSegment) and isinstance(step, HostStep):
+                self._host(step, segment)
+            else:
+                self.fault("the plan has another kind of segment")
+        self.where = "the end"
+        self.time -= 1  # outputs must live through the last band
+        for number in self.network.outputs:
+            self._expect_in_ddr(number)
+        return self.found
+
+    def _alive(self, buffer: MapBuffer) -> None:
+        if buffer not in self.plan.buffers:
+            self.fault(f"'{buffer.name}' is not among the plan's buffers")
+        if not buffer.live[0] <= self.time < buffer.live[1] and self.time >= 0:
+            self.fault(f"'{buffer.name}' is used in band {self.time}, it lives in {buffer.live}")
+
+    # DDR
+
+    def _write_ddr(self, buffer: MapBuffer) -> None:
+        self._alive(buffer)
+        words = self.numbers.rows(buffer.number, 0, buffer.shape.height)
+        self.ddr[buffer.address // 4 : buffer.address // 4 + words.size] = words
+
+    def _expect_in_ddr(self, number: int) -> None:
+        buffer = self.plan.ddr_maps.get(number)
+        if buffer is None:
+            self.fault(f"map {number} has no place in DDR")
+            return
+        self._alive(buffer)
+        words = self.numbers.rows(number, 0, buffer.shape.height)
+        if not np.array_equal(self.ddr[buffer.address // 4 : buffer.address // 4 + words.size], words):
+            self.fault(f"map {number} is not whole in DDR")
+
+    def _host(self, step: HostStep, segment: HostSegment) -> None:
+        if [b.number for b in segment.inputs] != [*step.inputs] or [b.number for b in segment.outputs] != [
+            *step.outputs
+        ]:
+            self.fault("the host reads or writes other maps than the step")
+        for number in step.inputs:
+            self._expect_in_ddr(number)
+        for buffer in segment.outputs:
+            self._write_ddr(buffer)
+        self.time += 1
+
+    def _transfers(self, transfers: Sequence[Transfer]) -> None:
+        """Rows between DDR and MemTiles; they run at the same time, so none may write what another one moves."""
+        touched = [np.zeros(memory.size, np.bool_) for memory in (*self.memtiles, self.ddr)]
+        for transfer in transfers:
+            self._alive(transfer.ddr)
+            self._alive(transfer.memtile)
+            low, high = transfer.rows
+            stripes = transfer.memtile.stripes
+            what = f"rows {transfer.rows} of '{transfer.memtile.name}' in column {transfer.column}"
+            if stripes is None or not stripes[transfer.column][0] <= low < high <= stripes[transfer.column][1]:
+                self.fault(f"{what} are moved, but not in that stripe")
+                continue
+            pitch = transfer.memtile.shape.row_words
+            there = transfer.ddr.address // 4 + low * pitch
+            here = transfer.memtile.address // 4 + (low - stripes[transfer.column][0]) * pitch
+            words = self.numbers.rows(transfer.memtile.number, low, high)
+            tile = self.memtiles[transfer.column]
+            source, start = (tile, here) if transfer.to_ddr else (self.ddr, there)
+            target, to = (self.ddr, there) if transfer.to_ddr else (tile, here)
+            if transfer.ddr.number != transfer.memtile.number:
+                self.fault(f"{what} are another map in DDR")
+            if not np.array_equal(source[start : start + words.size], words):
+                self.fault(f"{what} are moved {'to' if transfer.to_ddr else 'from'} DDR, but do not lie there")
+            target[to : to + words.size] = words
+            moved = touched[-1 if transfer.to_ddr else transfer.column][to : to + words.size]
+            if moved.any():
+                self.fault(f"{what} are written by two transfers at once")
+            moved[:] = True
+
+    # Launches
+
+    def _segment(self, step: ArrayStep, segment: Segment) -> None:
+        shape = self.network.maps[step.output]
+        computed = np.zeros((shape.height, shape.blocks), np.int64)
+        for band in segment.bands:
+            self._band(step, band, segment.ring, computed)
+            self.time += 1
+        for row, block in np.argwhere(computed != 1)[:4]:
+            self.fault(f"row {row} of channel block {block} is computed {computed[row, block]} times")
+        self.time -= 1
+        if step.output in self.plan.ddr_maps:
+            self._expect_in_ddr(step.output)
+        elif len(segment.bands) > 1:
+            self.fault("a map made in bands is nowhere whole")
+        self.time += 1
+
+    def _band(self, step: ArrayStep, band: Band, ring: Ring | None, computed: Numbers) -> None:
+        self._transfers(band.fills)
+        for planned in band.launches:
+            self._launch(step, planned, ring, computed)
+        self._transfers(band.spills)
+
+    def _launch(self, step: ArrayStep, planned: PlannedLaunch, ring: Ring | None, computed: Numbers) -> None:
+        launch = planned.launch
+        operands = next((numbers for layer, numbers in step.parts if layer is launch.layer), None)
+        if operands is None or planned.output.number != step.output:
+            self.fault("a launch computes no part of the step")
+            return
+        if planned.inputs and tuple(buffer.number for buffer in planned.inputs) != operands:
+            self.fault(f"a launch reads maps {[b.number for b in planned.inputs]}, the layer reads {list(operands)}")
+            return
+        for buffer in (*planned.inputs, planned.output):
+            self._alive(buffer)
+        for fault in (*launch_faults(launch, self.chip), *arena_faults(launch), *self._ring_faults(planned, ring)):
+            self.fault(fault)
+        places = [(work.column, work.row) for work in launch.cores]
+        if len(set(places)) < len(places):
+            self.fault(f"a core has two shares of one launch: {places}")
+        reads = [self._core_reads(planned, work, operands) for work in launch.cores]
+        writes = [self._core_writes(planned, work) for work in launch.cores]
+        self._concurrency(planned, reads, writes)
+        for work, where in zip(launch.cores, writes, strict=True):
+            blocks = launch.layer.output_block
+            computed[slice(*work.output_rows), blocks + work.blocks[0] : blocks + work.blocks[1]] += 1
+            words = output_numbers(launch, work, step.output, self.numbers)
+            if where.size != words.size:
+                self.fault(f"core ({work.column}, {work.row}) sends {words.size} words, {where.size} have a place")
+            else:
+                self.memtiles[work.column][where] = words
+
+    def _concurrency(self, planned: PlannedLaunch, reads: list[list[Numbers]], writes: list[Numbers]) -> None:
+        """Cores run at the same time: none may write what another one touches, and only additions their own input."""
+        cores = planned.launch.cores
+        owner = [np.full(memory.size, NOTHING, np.int64) for memory in self.memtiles]
+        for index, (work, where) in enumerate(zip(cores, writes, strict=True)):
+            if (owner[work.column][where] != NOTHING).any() or np.unique(where).size != where.size:
+                self.fault(f"core ({work.column}, {work.row}) writes words that are written twice in one launch")
+            owner[work.column][where] = index
+        for index, (work, columns) in enumerate(zip(cores, reads, strict=True)):
+            for column, words in enumerate(columns):
+                owners = owner[column][words]
+                if ((owners != NOTHING) & (owners != index)).any():
+                    self.fault(f"core ({work.column}, {work.row}) reads what another core of the launch writes")
+                if planned.launch.layer.kernel is not Kernel.ADD and (owners == index).any():
+                    self.fault(f"core ({work.column}, {work.row}) writes over its own input")
+
+    def _windows(self, work: CoreWork, chains: Sequence[Chain], reach: int) -> Iterator[tuple[int, Numbers]]:
+        """Column and words of every run of every window that can be; the others are faults."""
+        core = f"core ({work.column}, {work.row})"
+        for chain in chains:
+            possible: list[Window] = []
+            for window in chain.windows:
+                for fault in window_faults(window, self.chip):
+                    self.fault(f"{core}: {fault}")
+                if abs(window.column - work.column) > reach or not 0 <= window.column < self.chip.columns:
+                    self.fault(f"{core} reaches for MemTile {window.column}")
+                elif window.offset < 0 or window.highest_word() >= self.memtiles[window.column].size:
+                    self.fault(f"{core} reaches for words up to {window.highest_word()}")
+                else:
+                    possible.append(window)
+            for run in range(chain.runs):
+                for window in possible:
+                    yield window.column, window.word_indices(run)
+
+    def _core_reads(self, planned: PlannedLaunch, work: CoreWork, operands: tuple[int, ...]) -> list[Numbers]:
+        """Check the input stream of a core; the words it reads in each MemTile."""
+        parts: list[Numbers] = [np.zeros(0, np.int64)]
+        touched: list[list[Numbers]] = [[np.zeros(0, np.int64)] for _ in self.memtiles]
+        rows = range(work.input_rows[0], work.input_rows[1], planned.launch.fetch.row_step)
+        for buffer in planned.inputs:
+            far = [row for row in rows if source_column(buffer.stripes or (), work.column, row) is None]
+            if far:
+                self.fault(f"core ({work.column}, {work.row}) has row {far[0]} of '{buffer.name}' out of reach")
+                return [np.zeros(0, np.int64) for _ in self.memtiles]
+        for column, words in self._windows(work, [read_chain(planned.launch, work, planned.inputs)], reach=1):
+            parts.append(np.where(words == PADDING, ZERO, self.memtiles[column][words]))
+            touched[column].append(words[words != PADDING])
+        for fault in input_faults(planned.launch, work, operands, np.concatenate(parts), self.numbers):
+            self.fault(f"core ({work.column}, {work.row}): {fault}")
+        return [np.unique(np.concatenate(words)) for words in touched]
+
+    def _core_writes(self, planned: PlannedLaunch, work: CoreWork) -> Numbers:
+        """Where the output stream of a core goes."""
+        chains = write_chains(planned.launch, work, planned.output)
+        return np.concatenate([words for _, words in self._windows(work, chains, reach=0)])
+
+    def _ring_faults(self, planned: PlannedLaunch, ring: Ring | None) -> Iterator[str]:
+        """Weights that do not fit the ring, or that the wrong cores would hear."""
+        launch = planned.launch
+        for work in launch.cores:
+            if not (0 <= work.column < self.chip.columns and 0 <= work.row < self.chip.core_rows):
+                yield f"there is no core ({work.column}, {work.row})"
+            elif launch.slices and work.blocks != launch.slices[self.chip.domain(work.row) % len(launch.slices)]:
+                yield f"core ({work.column}, {work.row}) computes blocks {work.blocks} with the weights of others"
+        if not launch.slices:
+            return
+        if ring is None:
+            yield "weights without a ring"
+            return
+        if not ring.live[0] <= self.time < ring.live[1]:
+            yield f"the ring is used in band {self.time}, it lives in {ring.live}"
+        if launch.arena.weight_slot > ring.slot_words:
+            yield f"a chunk of {launch.arena.weight_slot} words in a ring with slots of {ring.slot_words}"
+        chunks = max(launch.output_chunks(blocks) * launch.input_chunks for blocks in launch.slices)
+        if ring.slots != RING_SLOTS and (ring.slots != 1 or chunks > 1):
+            yield f"{chunks} chunks through a ring of {ring.slots} slots; the locks count {RING_SLOTS}"

@@ -1,0 +1,184 @@
+"""
+What a launch must see and leave behind, word by word, from the definition of its layer and not from its planner.
+
+Every word of every map has a number. A core's input stream is then a list of such numbers, and checking it means to
+ask for each output pixel and each tap of the kernel: does the place where the core looks hold the word of the map that
+the layer's definition wants there, or a zero where it wants the border?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.kernels.parameters import Kernel, Parameter
+from compiler.kernels.weight_chunk import chunk_words
+from compiler.scheduling.network import Network
+from compiler.tiling.core_parameters import common_parameters, own_parameters
+from compiler.tiling.launch import CoreWork, Launch
+from compiler.tiling.layer import MapShape
+
+NOTHING = -1
+"""Number of a word that nothing has written."""
+ZERO = -2
+"""Number of a padded word."""
+
+Numbers = npt.NDArray[np.int64]
+P = Parameter
+
+
+@dataclass(frozen=True)
+class WordNumbers:
+    """Numbers for the words of all maps of a network."""
+
+    shapes: tuple[MapShape, ...]
+    first: tuple[int, ...]
+
+    @classmethod
+    def of(cls, network: Network) -> WordNumbers:
+        """Map after map, each in the order of its layout."""
+        sizes = [shape.height * shape.row_words for shape in network.maps]
+        return cls(network.maps, tuple(accumulate(sizes, initial=0)))
+
+    def rows(self, number: int, low: int, high: int) -> Numbers:
+        """Words of rows [low, high) of a map, flat."""
+        pitch = self.shapes[number].row_words
+        return self.first[number] + np.arange(low * pitch, high * pitch)
+
+    def pixels(self, number: int, row: int, blocks: Numbers, columns: Numbers) -> Numbers:
+        """Words [block][column][2] of one row; ZERO where a column is not on the map."""
+        shape = self.shapes[number]
+        words = (blocks[:, None] * shape.width + columns)[:, :, None] * 2 + np.arange(2)
+        inside = (columns >= 0) & (columns < shape.width)
+        return np.where(inside[:, None], self.first[number] + row * shape.row_words + words, ZERO)
+
+
+def _wanted_rows(launch: Launch, work: CoreWork) -> Iterator[tuple[int, int]]:
+    """(operand, row of the map) for each output row and tap, in the order of the core's loops."""
+    layer = launch.layer
+    for row in range(*work.output_rows):
+        if layer.kernel is Kernel.ADD:
+            yield from ((0, row), (1, row))
+        else:
+            first = row * layer.strides[0] - layer.pads[0]
+            yield from ((0, first + tap * layer.dilations[0]) for tap in range(layer.kernel_size[0]))
+
+
+def _looked_at(parameters: dict[Parameter, int]) -> Iterator[int]:
+    """Position in the stream at which the core looks, for each output row and tap."""
+    for row in range(parameters[P.ROWS]):
+        first = parameters[P.ROW_ORIGIN] + row * parameters[P.ROW_STRIDE]
+        yield from (first + tap * parameters[P.ROW_STEP] for tap in range(parameters[P.TAPS]))
+
+
+def input_faults(
+    launch: Launch, work: CoreWork, maps: tuple[int, ...], stream: Numbers, numbers: WordNumbers
+) -> list[str]:
+    """Where the input stream of a core is not what its output needs. `maps` are the layer's operands."""
+    layer = launch.layer
+    parameters = {**common_parameters(launch), **own_parameters(launch, work)}
+    rows = parameters[P.STREAM_ROWS]
+    passes = parameters[P.OUTPUT_CHUNKS] * parameters[P.INPUT_CHUNKS]
+    convolution = layer.kernel is Kernel.CONV
+    blocks = launch.input_chunk if convolution else work.block_count
+    width = parameters[P.BLOCK_STRIDE] // 2
+    if stream.size != passes * rows * blocks * width * 2:
+        return [f"{stream.size} words arrive for {passes} passes over {rows} rows of {blocks} blocks, {width} pixels"]
+    shaped = stream.reshape(passes, rows, blocks, width, 2)
+    wanted, looked = list(_wanted_rows(launch, work)), list(_looked_at(parameters))
+    if len(wanted) != len(looked):
+        return [f"the core looks at {len(looked)} rows for {len(wanted)} taps"]
+    faults: list[str] = []
+    for position, (operand, row) in sorted(set(zip(looked, wanted, strict=True))):
+        on_map, on_stream = 0 <= row < layer.input.height, 0 <= position < rows
+        if on_map != on_stream:
+            where = "is missing from" if on_map else "is border, but looked up in"
+            faults.append(f"input row {row} {where} the stream (position {position} of {rows})")
+            continue
+        if not on_map:
+            continue
+        for chunk in range(passes):
+            first = chunk % launch.input_chunks * launch.input_chunk if convolution else work.blocks[0]
+            if not _row_holds(launch, shaped[chunk, position], first, maps[operand], row, numbers, parameters):
+                faults.append(f"stream row {position} of pass {chunk} is not input row {row} of map {maps[operand]}")
+    return faults
+
+
+def _row_holds(
+    launch: Launch,
+    arrived: Numbers,
+    first_block: int,
+    number: int,
+    row: int,
+    numbers: WordNumbers,
+    parameters: dict[Parameter, int],
+) -> bool:
+    """Whether a row of the stream, [block][pixel][2], has the right word wherever the kernel looks."""
+    layer = launch.layer
+    blocks = np.arange(first_block, first_block + len(arrived))
+    if layer.kernel is not Kernel.CONV:
+        columns = np.arange(layer.input.width)
+        return np.array_equal(arrived, numbers.pixels(number, row, blocks, columns))
+    pixels = np.arange(layer.output.width)
+    for tap in range(layer.kernel_size[1]):
+        looked = pixels * (parameters[P.PIXEL_STRIDE] // 2) + tap * layer.dilations[1]
+        columns = pixels * layer.strides[1] - layer.pads[1] + tap * layer.dilations[1]
+        if looked[-1] >= arrived.shape[1]:
+            return False
+        if not np.array_equal(arrived[:, looked], numbers.pixels(number, row, blocks, columns)):
+            return False
+    return True
+
+
+def output_numbers(launch: Launch, work: CoreWork, number: int, numbers: WordNumbers) -> Numbers:
+    """The words that a core sends, in order: chunk by chunk, row by row, block by block."""
+    first, last = work.blocks
+    chunk = launch.output_chunk if launch.slices else work.block_count
+    columns = np.arange(launch.layer.output.width)
+    parts = [
+        numbers.pixels(number, row, launch.layer.output_block + np.arange(block, min(block + chunk, last)), columns)
+        for block in range(first, last, chunk)
+        for row in range(*work.output_rows)
+    ]
+    return np.concatenate([part.reshape(-1) for part in parts])
+
+
+def _fullest_chunk(launch: Launch) -> int:
+    """Words of the largest chunk of weights, counted block by block in Γ."""
+    layer, fullest = launch.layer, 0
+    for first, last in launch.slices:
+        for block in range(first, last, launch.output_chunk):
+            for start in range(0, layer.input.blocks, launch.input_chunk):
+                end = min(block + launch.output_chunk, last)
+                count = int(layer.gamma[block:end, start : start + launch.input_chunk].sum())
+                entries = count * layer.kernel_size[0] * layer.kernel_size[1]
+                fullest = max(fullest, chunk_words(end - block, layer.kernel_size[0], entries))
+    return fullest
+
+
+def arena_faults(launch: Launch) -> list[str]:
+    """Slots of the arena that are smaller than what comes into them."""
+    layer, arena = launch.layer, launch.arena
+    convolution = layer.kernel is Kernel.CONV
+    widest = max(work.block_count for work in launch.cores)
+    sent = min(launch.output_chunk, widest) if convolution else widest
+    arriving = launch.input_chunk if convolution else widest
+    window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
+    overhang = (-layer.output.width % 4) * 2
+    needs = {
+        "words of an input slot": (arena.input_slot, arriving * launch.fetch.width * 2),
+        "input slots": (arena.input_slots, window),
+        "words of an output slot": (arena.output_slot, sent * layer.output.width * 2 + overhang),
+        "output slots": (arena.output_slots, 1),
+    }
+    if convolution:
+        needs["words of a weight slot"] = (arena.weight_slot, _fullest_chunk(launch))
+        needs["weight slots"] = (arena.weight_slots, 1)
+    if launch.input_chunks > 1:
+        needs["rows of partial sums"] = (arena.partial_rows, max(work.rows for work in launch.cores))
+        needs["words of a row of partial sums"] = (arena.partial_row, -(-layer.output.width // 4) * 32 * sent)
+    return [f"{given} {what}, {needed} are needed" for what, (given, needed) in needs.items() if given < needed]

@@ -1,0 +1,127 @@
+"""
+Strategies for what the planners see: layers, networks without values, and chips of every shape with little memory.
+
+A network is grown step by step from maps that exist, so every draw is a network; some draws fit no array, which is the
+planners' to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+
+from compiler.hardware.chip import Chip, chip_named
+from compiler.kernels.parameters import Kernel, Parameter
+from compiler.scheduling.network import ArrayStep, HostStep, Network, Step
+from compiler.tiling.layer import Layer, MapShape, blocks_of
+
+
+@st.composite
+def tight_chips(draw: st.DrawFn) -> Chip:
+    """Meshes from 1x1 to 8x8, MemTiles and cores from ample down to what single rows need, or less."""
+    chip = chip_named(f"mesh-{draw(st.integers(1, 8))}x{draw(st.integers(1, 8))}")
+    memtile = draw(st.sampled_from((524288, 24576, 8192, 4096)))
+    core = draw(st.sampled_from((65536, 8192, 5120)))
+    return chip.with_overrides({"memtile_bytes": memtile, "core_memory_bytes": core})
+
+
+def gamma_of(outputs: int, inputs: int, seed: int) -> npt.NDArray[np.bool_]:
+    """A mask whose density is drawn too: from empty to full."""
+    random = np.random.default_rng(seed)
+    return random.random((blocks_of(outputs), blocks_of(inputs))) < random.choice((0.0, 0.3, 0.7, 1.0))
+
+
+@st.composite
+def window_layers(draw: st.DrawFn, kernel: Kernel, shape: MapShape, channels: int, name: str = "layer") -> Layer:
+    """A convolution or pool on a map: any stride, uneven pads, and for convolutions dilations."""
+    dilated = draw(st.integers(1, 2)) if kernel is Kernel.CONV else 1
+    size: list[int] = []
+    pads: list[int] = []
+    for extent in (shape.height, shape.width):
+        taps = draw(st.integers(1, 3))
+        reach = (taps - 1) * dilated
+        before, after = draw(st.integers(0, reach)), draw(st.integers(0, reach))
+        size.append(taps)
+        # enough padding for one output pixel
+        pads += [before, max(after, reach + 1 - extent - before)]
+    strides = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    rows, columns = (
+        (extent + low + high - (taps - 1) * dilated - 1) // stride + 1
+        for extent, low, high, taps, stride in zip(
+            (shape.height, shape.width), pads[::2], pads[1::2], size, strides, strict=True
+        )
+    )
+    constants = ((Parameter.COUNT_TOP, 0), (Parameter.COUNT_BOTTOM, shape.height))
+    return Layer(
+        name,
+        kernel,
+        shape,
+        MapShape(channels, rows, columns),
+        (size[0], size[1]),
+        strides,
+        (pads[0], pads[2], pads[1], pads[3]),
+        (dilated, dilated),
+        gamma_of(channels, shape.channels, draw(st.integers(0, 99))),
+        constants if kernel is Kernel.AVG_POOL else (),
+    )
+
+
+@dataclass
+class _Growing:
+    maps: list[MapShape]
+    steps: list[Step] = field(default_factory=list[Step])
+
+    def add(self, parts: list[tuple[Layer, tuple[int, ...]]], shape: MapShape) -> int:
+        self.maps.append(shape)
+        self.steps.append(ArrayStep(f"step{len(self.steps)}", tuple(parts), len(self.maps) - 1))
+        return len(self.maps) - 1
+
+    def host(self, inputs: tuple[int, ...], shape: MapShape) -> None:
+        self.maps.append(shape)
+        self.steps.append(HostStep(f"step{len(self.steps)}", inputs, (len(self.maps) - 1,)))
+
+
+def _concatenation(growing: _Growing, numbers: list[int]) -> None:
+    """Requantisations into one map; operands but the last have whole blocks."""
+    shapes = [growing.maps[number] for number in numbers]
+    height, width = shapes[0].height, shapes[0].width
+    whole = MapShape(sum(shape.channels for shape in shapes), height, width)
+    parts: list[tuple[Layer, tuple[int, ...]]] = []
+    block = 0
+    for number, shape in zip(numbers, shapes, strict=True):
+        parts.append((Layer(f"part{block}", Kernel.REQUANTISE, shape, shape, output_block=block), (number,)))
+        block += shape.blocks
+    growing.add(parts, whole)
+
+
+@st.composite
+def networks(draw: st.DrawFn, steps: int = 6, channels: int = 72, side: int = 20) -> Network:
+    """Chains with residual additions, concatenations, pools and host steps between them."""
+    sides = st.integers(1, side)
+    growing = _Growing([MapShape(draw(st.integers(1, channels)), draw(sides), draw(sides))])
+    for _ in range(draw(st.integers(1, steps))):
+        number = draw(st.integers(max(0, len(growing.maps) - 3), len(growing.maps) - 1))
+        shape = growing.maps[number]
+        equals = [other for other, one in enumerate(growing.maps) if one == shape]
+        match draw(st.sampled_from(("conv", "conv", "add", "pool", "requantise", "concat", "host"))):
+            case "conv":
+                layer = draw(window_layers(Kernel.CONV, shape, draw(st.integers(1, channels))))
+                growing.add([(layer, (number,))], layer.output)
+            case "add":
+                both = (number, draw(st.sampled_from(equals)))
+                growing.add([(Layer("add", Kernel.ADD, shape, shape), both)], shape)
+            case "pool":
+                kernel = draw(st.sampled_from((Kernel.MAX_POOL, Kernel.AVG_POOL)))
+                layer = draw(window_layers(kernel, shape, shape.channels))
+                growing.add([(layer, (number,))], layer.output)
+            case "concat" if shape.channels % 8 == 0:
+                _concatenation(growing, [number, draw(st.sampled_from(equals))])
+            case "host":
+                growing.host((number,), shape)
+            case _:
+                growing.add([(Layer("requantise", Kernel.REQUANTISE, shape, shape), (number,))], shape)
+    outputs = {len(growing.maps) - 1, draw(st.integers(0, len(growing.maps) - 1))}
+    return Network(tuple(growing.maps), tuple(growing.steps), tuple(sorted(outputs)))
