@@ -19,9 +19,10 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from compiler.errors import InputError
+from compiler.errors import BlockloomError, InputError
 from compiler.hardware.chip import chip_named, parse_overrides
 from compiler.kernels.parameters import Kernel, Parameter
+from compiler.scheduling.checker import plan_faults
 from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
 from compiler.scheduling.program import plan_program
 from compiler.tiling.chunks import SparseWeights, weight_streams
@@ -207,6 +208,8 @@ class ConvertBsrToMemPass(ModulePass):
 
     target: str = "npu1"
     """Name of the chip."""
+    verify: bool = False
+    """Check the plan word by word, which takes longer than making it."""
 
     overrides: tuple[str, ...] = ()
     """Numbers of the chip to replace, as `"memtile_bytes=65536"`: what would a smaller or larger array do?"""
@@ -217,7 +220,12 @@ class ConvertBsrToMemPass(ModulePass):
         if function is None:
             raise InputError("convert-bsr-to-mem needs a function @main; this module has none")
         maps = build_network(function)
-        writer = _Writer(maps, plan_program(maps.network(), chip))
+        plan = plan_program(maps.network(), chip)
+        if self.verify:
+            faults = plan_faults(maps.network(), plan, chip)
+            if faults:
+                raise BlockloomError(f"the plan is wrong in {len(faults)} places: {'; '.join(faults[:8])}")
+        writer = _Writer(maps, plan)
         body = function.body.block
         for argument in body.args:
             writer.values[argument] = writer.block.insert_arg(argument.type, len(writer.block.args))
