@@ -82,12 +82,22 @@ def gemm_layer(op: GemmOp, name: str) -> Layer:
 def add_layer(
     name: str, shape: MapShape, positions: tuple[int, int], position: int, rounding: str, clamp: tuple[int, int]
 ) -> Layer:
-    """a·2^-positions[0] + b·2^-positions[1] at `position`: both brought to the finer position, then rounded once."""
-    finer = max(*positions, position)
+    """
+    a·2^-positions[0] + b·2^-positions[1] at `position`: both brought to the finer position, then rounded once.
+
+    At a position that is finer still the sum moves left. From 8 places on, a sum that is not 0 saturates; and from 8
+    places apart, an operand that is not 0 outweighs the other and saturates. So further makes no difference, and the
+    sum fits 32 bits.
+    """
+    finer = max(positions)
+    left, right = (finer - own for own in positions)
+    if position > finer:
+        moved = min(position - finer, _SATURATED)
+        left, right = min(left, _SATURATED) + moved, min(right, _SATURATED) + moved
     constants = (
-        (P.SHIFT_A, finer - positions[0]),
-        (P.SHIFT_B, finer - positions[1]),
-        (P.SHIFT, min(finer - position, _VANISHED)),
+        (P.SHIFT_A, left),
+        (P.SHIFT_B, right),
+        (P.SHIFT, min(max(finer - position, 0), _VANISHED)),
         *rounding_constants(rounding, clamp),
     )
     return Layer(name, Kernel.ADD, shape, shape, constants=constants)
@@ -111,6 +121,8 @@ def pool_layer(op: MaxPoolOp | AvgPoolOp, name: str) -> Layer:
     else:
         top, left, bottom, right = op.pads if op.count_include_pad else (0, 0, 0, 0)
         apart = position_of(op.result.type) - position_of(op.input.type)
+        # a sum that is not 0 is at least 1, and moved so far its mean saturates: further makes no difference
+        apart = min(apart, _SATURATED + (op.kernel[0] * op.kernel[1]).bit_length())
         kernel = Kernel.AVG_POOL
         largest = op.kernel[0] * op.kernel[1] << 7 + max(apart, 0)
         if largest >= 1 << 31:

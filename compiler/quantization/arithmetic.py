@@ -29,6 +29,9 @@ LARGEST_ACCUMULATOR = 2**31 - 2
 _WIDEST_SHIFT = 62
 """A 64-bit value shifted further is zero (right) or saturated (left)."""
 
+_WIDEST_MEAN_SHIFT = 32
+"""The mean of up to 2**23 int8 shifted further is zero (right), or saturated unless it is zero (left)."""
+
 
 def round_shift(accumulator: Integers, shift: int, rounding: Rounding = "half_even") -> npt.NDArray[np.int64]:
     """
@@ -91,8 +94,8 @@ def average(
 
     The quotient is floored; what is left over, doubled, against the divisor says on which side of the tie it lies.
     """
-    numerator = total.astype(np.int64) << max(-shift, 0)
-    divisor = np.asarray(count, dtype=np.int64) << max(shift, 0)
+    numerator = total.astype(np.int64) << min(max(-shift, 0), _WIDEST_MEAN_SHIFT)
+    divisor = np.asarray(count, dtype=np.int64) << min(max(shift, 0), _WIDEST_MEAN_SHIFT)
     quotient, remainder = np.divmod(numerator, divisor)
     doubled = 2 * remainder
     up = doubled >= divisor

@@ -17,10 +17,11 @@ import numpy as np
 
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
-from compiler.kernels.weight_chunk import chunk_words
+from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
 from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Arena, CoreWork, Fetch, Launch, arena_words
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
+from compiler.transfers.window import factors
 
 _ISSUE_CYCLES = 3
 """Cycles per block product assumed when comparing mappings: two loads of the block and the pixels, and the loop."""
@@ -35,9 +36,10 @@ def conv_fetch(layer: Layer) -> Fetch:
     if layer.kernel_size == (1, 1) and not any(layer.pads):
         return Fetch(0, layer.output.width, 0, stride, layer.strides[0])
     width = (layer.output.width - 1) * stride + (kernel - 1) * dilation + 1
-    left = layer.pads[1]
-    columns = min(layer.input.width, width - left)
-    return Fetch(left, columns, width - left - columns)
+    left = min(layer.pads[1], width)
+    # where all windows lie on the left border, one column is sent that nobody looks at: a descriptor moves something
+    columns = max(1, min(layer.input.width, width - left))
+    return Fetch(left, columns, max(width - left - columns, 0))
 
 
 def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], slices: Sequence[Range]) -> tuple[CoreWork, ...]:
@@ -64,6 +66,13 @@ def _chunk_entries(layer: Layer, slices: Sequence[Range], output_chunk: int, inp
     return fullest * layer.kernel_size[0] * layer.kernel_size[1]
 
 
+def _divisible(words: int, limit: int) -> int:
+    """The next size, in steps of one block, that a descriptor with an iteration counts in three dimensions."""
+    while factors(words, limit) is None:
+        words += BLOCK_WORDS
+    return words
+
+
 @dataclass(frozen=True)
 class _Shape:
     """What the choice of chunks costs and needs."""
@@ -73,15 +82,19 @@ class _Shape:
 
 
 def _shape(
-    layer: Layer, works: tuple[CoreWork, ...], slices: tuple[Range, ...], output_chunk: int, input_chunk: int, free: int
+    layer: Layer,
+    works: tuple[CoreWork, ...],
+    slices: tuple[Range, ...],
+    output_chunk: int,
+    input_chunk: int,
+    chip: Chip,
 ) -> _Shape | None:
     """The launch with these chunk sizes and as many slots as fit; None if core memory is too small."""
     fetch = conv_fetch(layer)
     input_slot = input_chunk * fetch.width * 2
     output_slot = output_chunk * layer.output.width * 2 + OUTPUT_SLACK_WORDS
-    weight_slot = chunk_words(
-        output_chunk, layer.kernel_size[0], _chunk_entries(layer, slices, output_chunk, input_chunk)
-    )
+    entries = _chunk_entries(layer, slices, output_chunk, input_chunk)
+    weight_slot = _divisible(chunk_words(output_chunk, layer.kernel_size[0], entries), chip.core_wrap_limit)
     input_chunks = layer.input.blocks // input_chunk
     widest = max(last - first for first, last in slices)
     passes = -(-widest // output_chunk) * input_chunks
@@ -91,7 +104,7 @@ def _shape(
     partial_row = -(-layer.output.width // 4) * 4 * output_chunk * 8 if input_chunks > 1 else 0
     stream = max(-(-(work.input_rows[1] - work.input_rows[0]) // fetch.row_step) for work in works)
     for weight_slots in (2, 1) if passes > 1 else (1,):
-        rest = free - weight_slot * weight_slots - output_slot * 2 - partial_row * rows
+        rest = arena_words(chip) - weight_slot * weight_slots - output_slot * 2 - partial_row * rows
         input_slots = min(rest // input_slot, window + 2 * stride, max(stream, window))
         if input_slots < window:
             continue
@@ -127,7 +140,7 @@ def _best_shape(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: 
         for input_chunk in _divisors(layer.input.blocks):
             fitting = False
             for output_chunk in sizes:
-                shape = _shape(layer, works, slices, output_chunk, input_chunk, arena_words(chip))
+                shape = _shape(layer, works, slices, output_chunk, input_chunk, chip)
                 if shape is None or launch_faults(shape.launch, chip):
                     continue
                 fitting = True

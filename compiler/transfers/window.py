@@ -12,6 +12,7 @@ after `wrap` runs. `word_indices` is the definition; everything else is arithmet
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -81,6 +82,25 @@ class Window:
         return replace(self, sizes=sizes, strides=strides, padding=padding)
 
 
+@lru_cache(maxsize=4096)
+def factors(words: int, limit: int) -> tuple[int, int, int] | None:
+    """
+    `words` as a product of three sizes within `limit`, outermost first; None if a prime factor is too large.
+
+    A descriptor that iterates has three dimensions left, and a run of words longer than one dimension counts fills them.
+    """
+    for inner in range(min(words, limit), 0, -1):
+        if words % inner:
+            continue
+        for middle in range(min(words // inner, limit), 0, -1):
+            outer, rest = divmod(words // inner, middle)
+            if rest == 0:
+                if outer <= limit:
+                    return outer, middle, inner
+                break
+    return None
+
+
 def window_faults(window: Window, chip: Chip) -> list[str]:
     """Why a MemTile descriptor cannot hold this window; empty if it can. The specification of every planner."""
     faults: list[str] = []
@@ -88,6 +108,8 @@ def window_faults(window: Window, chip: Chip) -> list[str]:
         faults.append(f"{len(window.sizes)} dimensions, a MemTile descriptor has 4")
     for dimension, (size, stride) in enumerate(zip(window.sizes, window.strides, strict=True)):
         outermost = dimension == 0 and len(window.sizes) > 1
+        if size < 1:
+            faults.append(f"size {size} in dimension {dimension}, a descriptor moves at least one")
         if size > chip.memtile_wrap_limit and not outermost and len(window.sizes) > 1:
             faults.append(f"size {size} in dimension {dimension}, the limit is {chip.memtile_wrap_limit}")
         if not 1 <= stride <= chip.memtile_step_limit:

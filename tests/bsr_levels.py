@@ -1,0 +1,65 @@
+"""
+Holding the levels below `bsr` against it, for a network given as data: what the properties assert.
+
+No ONNX and no host is involved, so a network costs some hundred milliseconds.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bsr_networks import Network
+from strategies_bsr import Place
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.parser import Parser
+from xdsl.utils.arg_spec import ArgSpec
+
+from compiler.blobs import attach_weights, blobs_of, save_weights
+from compiler.checking import execute
+from compiler.comparison import compare
+from compiler.interpret.bsr import interpret_bsr
+from compiler.pipelines import Pipeline, Stage, default_stages, step
+from compiler.registry import full_context
+
+
+def lowered(network: Network, place: Place) -> Iterator[tuple[str, ModuleOp]]:
+    """The modules of the levels below bsr. Raises what the compiler refuses with."""
+    legalise = tuple(spec for stage in default_stages() for spec in stage.passes if _legalises(spec.name))
+    stages = (
+        Stage("bsr", legalise),
+        Stage("mem", (ArgSpec("convert-bsr-to-mem", {"target": (place.target,), "overrides": place.overrides}),)),
+        Stage("aie", (step("convert-mem-to-aie"),)),
+    )
+    modules = Pipeline(stages).run(network.module())
+    yield from modules.items()
+
+
+def _legalises(name: str) -> bool:
+    return name.startswith("bsr-")
+
+
+def read_back(module: ModuleOp) -> ModuleOp:
+    """The module that the printed text of another one means."""
+    with tempfile.TemporaryDirectory() as directory:
+        weights = Path(directory) / "weights.npz"
+        save_weights(weights, [module])
+        parsed = Parser(full_context(), str(module)).parse_module()
+        parsed.verify()
+        attach_weights(parsed, weights)
+        for blob in blobs_of(parsed):
+            blob.array()
+    return parsed
+
+
+def assert_levels_are_equal(network: Network, place: Place, seeds: tuple[int, ...], *, text: bool = False) -> None:
+    """Each level on each seed; with `text`, what the printed modules mean."""
+    inputs = network.arrays()
+    expected = interpret_bsr(network.module(), inputs)
+    for level, module in lowered(network, place):
+        meant = read_back(module) if text else module
+        for seed in seeds if level == "aie" else seeds[:1]:
+            found = execute(level, meant, inputs, seed)
+            comparison = compare(level, found, expected, seed=seed, seconds=0.0)
+            assert comparison.holds, comparison

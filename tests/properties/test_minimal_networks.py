@@ -1,0 +1,24 @@
+"""Small networks that once went wrong, each with what was wrong; all must run, none may be refused."""
+
+from __future__ import annotations
+
+import pytest
+from bsr_levels import assert_levels_are_equal
+from bsr_networks import AvgPool, Conv, Input, Network
+from strategies_bsr import Place
+
+CASES = {
+    # a descriptor of -1 columns: every window lies on the left border
+    "left border only": (Network(1, (Input(3, 5, 1),), (Conv(0, 5, (1, 1), (1, 3), (0, 2, 0, 0)),)), Place("npu1")),
+    # refused, although a mean moved that far can only be 0 or saturate
+    "mean at a far finer position": (
+        Network(1, (Input(3, 4, 4, 0),), (AvgPool(0, (2, 2), position=30),)),
+        Place("npu1"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_runs_now(name: str) -> None:
+    network, place = CASES[name]
+    assert_levels_are_equal(network, place, (0, 1))
