@@ -17,7 +17,7 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW, SHIM_ROW
-from compiler.transfers.window import Window
+from compiler.transfers.window import Window, factors
 from dialects.aie import DMABDOp, DMAChannelDir, EndOp, LockAction, NextBDOp, UseLockOp
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
 from dialects.mem_attributes import integers_attr
@@ -79,19 +79,36 @@ class _Tile:
     )
 
 
-def descriptor_op(descriptor: Descriptor, handles: Handles, number: int) -> DMABDOp:
-    """`aie.dma_bd`; the iteration is the first of four dimensions where three are left for data, else a note."""
+def _task_dimensions(window: Window, limit: int) -> list[tuple[int, int]] | None:
+    """Sizes and strides of a window in at most three dimensions within `limit`; None if there are none."""
+    if len(window.sizes) == 1 and not window.padding:
+        sizes = factors(window.sizes[0], limit)
+        if sizes is None:
+            return None
+        _, middle, inner = sizes
+        return list(zip(sizes, (middle * inner, inner, 1), strict=True))
+    data = list(zip(window.sizes, window.strides, strict=True))
+    return data if len(data) <= TASK_DIMENSIONS else None
+
+
+def descriptor_op(descriptor: Descriptor, handles: Handles, number: int, limit: int) -> DMABDOp:
+    """
+    `aie.dma_bd`; the iteration is the first of four dimensions where three within `limit` do for the data, else a note.
+    """
     window = descriptor.window
     data = list(zip(window.sizes, window.strides, strict=True))
     pads = list(window.padding)
     note = None
     if window.wrap > 1:
-        if len(data) <= TASK_DIMENSIONS:
+        fitting = _task_dimensions(window, limit)
+        if fitting is not None:
+            data = fitting
             filler = TASK_DIMENSIONS - len(data)
             data = [(window.wrap, window.step), *[(1, 1)] * filler, *data]
             pads = [(0, 0)] * (filler + 1) + pads if pads else []
         else:
             note = (window.wrap, window.step)
+            data = [] if len(data) == 1 and not pads else data
     elif len(data) == 1 and not pads:
         data = []
     elif len(data) > TASK_DIMENSIONS:
@@ -174,12 +191,14 @@ class TaskWriter:
 
     def _configure(self, task: Task, numbers: tuple[int, ...]) -> SSAValue:
         blocks = [Block() for _ in task.chain]
+        core = task.place[1] > MEMTILE_ROW
+        limit = self.chip.core_wrap_limit if core else self.chip.memtile_wrap_limit
         for index, (descriptor, number) in enumerate(zip(task.chain, numbers, strict=True)):
             block = blocks[index]
             if descriptor.acquire is not None:
                 name, count = descriptor.acquire
                 block.add_op(UseLockOp(self.handles.locks[name], LockAction.AcquireGreaterEqual, count))
-            block.add_op(descriptor_op(descriptor, self.handles, number))
+            block.add_op(descriptor_op(descriptor, self.handles, number, limit))
             if descriptor.release is not None:
                 name, count = descriptor.release
                 block.add_op(UseLockOp(self.handles.locks[name], LockAction.Release, count))

@@ -41,6 +41,7 @@ class Chip:
     run_limit: int = 256  # AM025: 8-bit repeat count, plus one
     iteration_limit: int = 64  # AM025: 6-bit iteration wrap
     memtile_wrap_limit: int = 512  # upstream's verifier; AM025 has 10 bits, 1023
+    core_wrap_limit: int = 255  # AM025: 8 bits; 256 is stored as 0
     memtile_step_limit: int = 131072  # AM025: 17 bits, stored minus one
     memtile_length_limit: int = 131071  # AM025: 17 bits of words
     pad_limit: int = 31  # AM025: 5 bits on the second dimension

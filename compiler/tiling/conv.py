@@ -140,7 +140,7 @@ def _best_shape(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: 
         for input_chunk in _divisors(layer.input.blocks):
             fitting = False
             for output_chunk in sizes:
-                shape = _shape(layer, works, slices, output_chunk, input_chunk, chip)
+                shape = _shape(layer, chip, works, slices, output_chunk, input_chunk)
                 if shape is None or launch_faults(shape.launch, chip):
                     continue
                 fitting = True

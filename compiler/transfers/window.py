@@ -87,7 +87,7 @@ def factors(words: int, limit: int) -> tuple[int, int, int] | None:
     """
     `words` as a product of three sizes within `limit`, outermost first; None if a prime factor is too large.
 
-    A descriptor that iterates has three dimensions left, and a run of words longer than one dimension counts fills them.
+    A descriptor that iterates has three dimensions left; a run of words longer than one dimension counts fills them.
     """
     for inner in range(min(words, limit), 0, -1):
         if words % inner:
