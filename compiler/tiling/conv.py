@@ -83,11 +83,11 @@ class _Shape:
 
 def _shape(
     layer: Layer,
+    chip: Chip,
     works: tuple[CoreWork, ...],
     slices: tuple[Range, ...],
     output_chunk: int,
     input_chunk: int,
-    chip: Chip,
 ) -> _Shape | None:
     """The launch with these chunk sizes and as many slots as fit; None if core memory is too small."""
     fetch = conv_fetch(layer)
