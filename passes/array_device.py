@@ -10,7 +10,8 @@ from xdsl.ir import Block, SSAValue
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW, flows
 from compiler.kernels.bodies import kernel_functions
-from compiler.kernels.bodies.core_program import CoreResources, core_program
+from compiler.kernels.bodies.core_program import core_program
+from compiler.kernels.bodies.program_builder import CoreResources
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS, Kernel
 from compiler.tiling.launch import arena_words
 from dialects.aie import (

@@ -15,137 +15,21 @@ output, even with no rows to compute: that is how the controller knows that it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from xdsl.dialects import arith, func, memref, scf, vector
-from xdsl.dialects.builtin import BytesAttr, DenseIntOrFPElementsAttr, IndexType, IntegerAttr, VectorType, i8, i32
-from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.dialects import arith, func, memref, vector
+from xdsl.dialects.builtin import BytesAttr, DenseIntOrFPElementsAttr, IntegerAttr, VectorType, i8, i32
+from xdsl.ir import Region, SSAValue
 
+from compiler.kernels.bodies.program_builder import INDEX, CoreResources, ProgramBuilder
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
-from dialects.aie import EndOp, LockAction, UseLockOp
+from dialects.aie import EndOp, LockAction
 from dialects.aievec import ShiftRoundSaturateOp
 
-INDEX = IndexType()
 FOREVER = (1 << 63) - 1
 P = Parameter
-
-
-@dataclass(frozen=True)
-class CoreResources:
-    """What the device gives to a core's program: two buffers and four pairs of locks."""
-
-    params: SSAValue
-    arena: SSAValue
-    parameters_empty: SSAValue
-    parameters_full: SSAValue
-    input_empty: SSAValue
-    input_full: SSAValue
-    weights_empty: SSAValue
-    weights_full: SSAValue
-    output_empty: SSAValue
-    output_full: SSAValue
-
-
-class _Program:
-    """Appends operations to the current block; constants and parameters are read once."""
-
-    def __init__(self, resources: CoreResources):
-        self.r = resources
-        self.entry = Block()
-        self.block = self.entry
-        self.constants: dict[int, SSAValue] = {}
-        self.read: dict[Parameter, SSAValue] = {}
-
-    def emit(self, op: Operation) -> SSAValue:
-        """Append an operation with one result."""
-        self.block.add_op(op)
-        return op.results[0]
-
-    def index(self, value: int) -> SSAValue:
-        """A constant, at the head of the program."""
-        if value not in self.constants:
-            op = arith.ConstantOp(IntegerAttr(value, INDEX))
-            if self.entry.first_op is None:
-                self.entry.add_op(op)
-            else:
-                self.entry.insert_op_before(op, self.entry.first_op)
-            self.constants[value] = op.result
-        return self.constants[value]
-
-    def load_parameters(self) -> None:
-        """All parameters the program itself uses, at the start of a launch."""
-        for parameter in _USED:
-            word = self.emit(memref.LoadOp.get(self.r.params, [self.index(parameter)]))
-            self.read[parameter] = self.emit(arith.IndexCastOp(word, INDEX))
-
-    def add(self, left: SSAValue, right: SSAValue) -> SSAValue:
-        """left + right"""
-        return self.emit(arith.AddiOp(left, right))
-
-    def subtract(self, left: SSAValue, right: SSAValue) -> SSAValue:
-        """left − right"""
-        return self.emit(arith.SubiOp(left, right))
-
-    def multiply(self, left: SSAValue, right: SSAValue) -> SSAValue:
-        """left · right"""
-        return self.emit(arith.MuliOp(left, right))
-
-    def clamp(self, value: SSAValue, low: SSAValue, high: SSAValue) -> SSAValue:
-        """`value` within [low, high]."""
-        return self.emit(arith.MaxSIOp(self.emit(arith.MinSIOp(value, high)), low))
-
-    def compare(self, left: SSAValue, relation: str, right: SSAValue) -> SSAValue:
-        """An i1."""
-        return self.emit(arith.CmpiOp(left, right, relation))
-
-    def select(self, condition: SSAValue, chosen: SSAValue, otherwise: SSAValue) -> SSAValue:
-        """One of two."""
-        return self.emit(arith.SelectOp(condition, chosen, otherwise))
-
-    def slot(self, base: Parameter, number: SSAValue, slots: Parameter, size: Parameter) -> SSAValue:
-        """Word offset of slot `number` modulo the ring."""
-        turn = self.emit(arith.RemUIOp(number, self.read[slots]))
-        return self.add(self.read[base], self.multiply(turn, self.read[size]))
-
-    def lock(self, lock: SSAValue, action: LockAction) -> None:
-        """One unit of a lock."""
-        self.block.add_op(UseLockOp(lock, action, 1))
-
-    def loop(
-        self,
-        upper: SSAValue,
-        body: Callable[[SSAValue, tuple[SSAValue, ...]], tuple[SSAValue, ...]],
-        carried: tuple[SSAValue, ...] = (),
-    ) -> tuple[SSAValue, ...]:
-        """`for index in [0, upper)` with carried values."""
-        inner = Block(arg_types=[INDEX, *(value.type for value in carried)])
-        outer, self.block = self.block, inner
-        self.block.add_op(scf.YieldOp(*body(inner.args[0], tuple(inner.args[1:]))))
-        self.block = outer
-        op = scf.ForOp(self.index(0), upper, self.index(1), list(carried), inner)
-        self.block.add_op(op)
-        return tuple(op.results)
-
-    def when(self, condition: SSAValue, body: Callable[[], None]) -> None:
-        """`scf.if` without a result."""
-        inner = Block()
-        outer, self.block = self.block, inner
-        body()
-        self.block.add_op(scf.YieldOp())
-        self.block = outer
-        self.block.add_op(scf.IfOp(condition, [], Region(inner), Region(Block([scf.YieldOp()]))))
-
-    def repeat_lock(self, count: SSAValue, lock: SSAValue, action: LockAction) -> None:
-        """`count` units, one by one: the count is data, and upstream takes only constants."""
-
-        def once(_: SSAValue, __: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
-            self.lock(lock, action)
-            return ()
-
-        self.loop(count, once)
-
 
 _USED = (
     P.KERNEL,
@@ -189,7 +73,7 @@ class _Chunk:
     stream_start: SSAValue
 
 
-def _prologue(p: _Program) -> None:
+def _prologue(p: ProgramBuilder) -> None:
     """
     Set rounding and saturation. Upstream's core lowering does so if the core's own body holds an `aievec.srs`; the
     result goes to the start of the arena, which nothing uses yet.
@@ -203,7 +87,7 @@ def _prologue(p: _Program) -> None:
     p.block.add_op(vector.StoreOp(words, p.r.arena, [p.index(0)]))
 
 
-def _fill_table(p: _Program, top: SSAValue, chunk: _Chunk) -> None:
+def _fill_table(p: ProgramBuilder, top: SSAValue, chunk: _Chunk) -> None:
     """The row table: the slot of each tap's row, -1 where the row is a border."""
     rows = p.read[P.STREAM_ROWS]
 
@@ -219,7 +103,7 @@ def _fill_table(p: _Program, top: SSAValue, chunk: _Chunk) -> None:
     p.loop(p.read[P.TAPS], tap)
 
 
-def _call_kernel(p: _Program, kernels: Iterable[Kernel], chunk: _Chunk, row: SSAValue, out: SSAValue) -> None:
+def _call_kernel(p: ProgramBuilder, kernels: Iterable[Kernel], chunk: _Chunk, row: SSAValue, out: SSAValue) -> None:
     partial = p.add(p.read[P.PARTIAL_BASE], p.multiply(row, p.read[P.PARTIAL_ROW]))
     first = p.emit(arith.IndexCastOp(p.emit(arith.ExtUIOp(chunk.first_input, i32)), INDEX))
     last = p.emit(arith.IndexCastOp(p.emit(arith.ExtUIOp(chunk.last_input, i32)), INDEX))
@@ -230,7 +114,7 @@ def _call_kernel(p: _Program, kernels: Iterable[Kernel], chunk: _Chunk, row: SSA
 
 
 def _row(
-    p: _Program, kernels: Iterable[Kernel], chunk: _Chunk, y: SSAValue, have: SSAValue, freed: SSAValue
+    p: ProgramBuilder, kernels: Iterable[Kernel], chunk: _Chunk, y: SSAValue, have: SSAValue, freed: SSAValue
 ) -> tuple[SSAValue, ...]:
     """One output row. `have` rows of the stream have been taken, `freed` given back."""
     top = p.add(p.read[P.ROW_ORIGIN], p.multiply(y, p.read[P.ROW_STRIDE]))
@@ -249,7 +133,7 @@ def _row(
     return need, done
 
 
-def _pass(p: _Program, kernels: Iterable[Kernel], chunk: _Chunk) -> None:
+def _pass(p: ProgramBuilder, kernels: Iterable[Kernel], chunk: _Chunk) -> None:
     """One pass of the input stream over one chunk of weights."""
     has_weights = p.compare(p.read[P.WEIGHT_SLOTS], "ne", p.index(0))
     p.when(has_weights, lambda: p.lock(p.r.weights_full, ACQUIRE))
@@ -261,7 +145,7 @@ def _pass(p: _Program, kernels: Iterable[Kernel], chunk: _Chunk) -> None:
     p.when(has_weights, lambda: p.lock(p.r.weights_empty, RELEASE))
 
 
-def _output_chunk(p: _Program, kernels: Iterable[Kernel], number: SSAValue) -> None:
+def _output_chunk(p: ProgramBuilder, kernels: Iterable[Kernel], number: SSAValue) -> None:
     """One chunk of output channels. A smaller last chunk starts again at slot 0, once all slots have drained."""
     one = p.index(1)
     last = p.compare(p.add(number, one), "eq", p.read[P.OUTPUT_CHUNKS])
@@ -292,10 +176,10 @@ def _output_chunk(p: _Program, kernels: Iterable[Kernel], number: SSAValue) -> N
     p.loop(p.read[P.INPUT_CHUNKS], input_chunk)
 
 
-def _launch(p: _Program, kernels: Iterable[Kernel]) -> None:
+def _launch(p: ProgramBuilder, kernels: Iterable[Kernel]) -> None:
     r = p.r
     p.lock(r.parameters_full, ACQUIRE)
-    p.load_parameters()
+    p.load_parameters(_USED)
     inputs, weights, outputs = (p.read[slots] for slots in (P.INPUT_SLOTS, P.WEIGHT_SLOTS, P.OUTPUT_SLOTS))
     p.repeat_lock(inputs, r.input_empty, RELEASE)
     p.repeat_lock(weights, r.weights_empty, RELEASE)
@@ -317,7 +201,7 @@ def _launch(p: _Program, kernels: Iterable[Kernel]) -> None:
 
 def core_program(resources: CoreResources, kernels: Iterable[Kernel]) -> Region:
     """The body of `aie.core`: the endless loop over launches, with calls of `kernels`."""
-    p = _Program(resources)
+    p = ProgramBuilder(resources)
     used = sorted(set(kernels))
     _prologue(p)
 
