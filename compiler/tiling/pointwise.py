@@ -70,9 +70,10 @@ def plan_pointwise(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> li
             if len(found) == len(launches):
                 return found
             parts *= 2
-    need = layer.window_rows * layer.input.width * 8
+    window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
+    need = window * layer.input.width * 8 + 2 * (layer.output.width * 8 + 4 * OUTPUT_SLACK_WORDS)
     raise CapacityError(
-        f"layer '{layer.name}' does not fit a core: a window of {layer.window_rows} rows of {layer.input.width} pixels "
-        f"in one channel block takes {need} bytes of {4 * arena_words(chip)}, rows may have 512 pixels and windows "
-        "64 rows; a smaller window or a narrower map would fit"
+        f"layer '{layer.name}' does not fit a core: {window} input rows of {layer.input.width} pixels and two output "
+        f"rows of {layer.output.width} in one channel block take {need} bytes of {4 * arena_words(chip)}, rows may "
+        "have 512 pixels and windows 64 rows; a smaller window or a narrower map would fit"
     )
