@@ -183,9 +183,10 @@ def plan_conv(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> list[La
                 return found
     fetch = conv_fetch(layer)
     ring = layer.window_rows * fetch.width * 8
-    smallest = ring + 4 * chunk_words(1, layer.kernel_size[0], layer.kernel_size[1])
+    chunk = chunk_words(1, layer.kernel_size[0], layer.kernel_size[0] * layer.kernel_size[1])
+    smallest = ring + 4 * chunk + 2 * (8 * layer.output.width + 4 * OUTPUT_SLACK_WORDS)
     raise CapacityError(
         f"layer '{layer.name}' does not fit a core: {layer.window_rows} input rows of {fetch.width} pixels in one "
-        f"channel block with their weights need at least {smallest} bytes and must be sent in rows of at most 512 "
-        f"pixels, {4 * arena_words(chip)} bytes are free; a map narrower than {fetch.width} pixels would fit"
+        f"channel block, a block of weights and two output rows need {smallest} bytes and must be sent in rows of at "
+        f"most 512 pixels, {4 * arena_words(chip)} bytes are free; a map narrower than {fetch.width} pixels would fit"
     )
