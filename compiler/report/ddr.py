@@ -1,0 +1,66 @@
+"""Pictures of what passes between DDR and the array."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compiler.report.measured import Measured
+from compiler.report.picture import FAINT, INK, WAY_COLORS, WAY_LEGEND, Canvas, Picture, cycles_axis, text
+from compiler.report.recording import FILL, LOAD, SPILL, moved_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INTERVALS = 400
+
+
+def ddr_timeline(measured: Measured) -> Picture:
+    """Bytes per cycle over the whole run."""
+    canvas = Canvas(2.6)
+    (axes,) = canvas.axes()
+    begin, end = measured.bounds[0], measured.bounds[-1]
+    draw_ddr(axes, measured, begin, end)
+    limit = ddr_limit(measured)
+    for height, words in ((limit, "limit in"), (-limit, "limit out")):
+        axes.axhline(height, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        text(axes, end, height, f"{words}: {limit} B/cycle", ha="right", va="bottom")
+    axes.set_ylim(-1.22 * limit, 1.22 * limit)
+    cycles_axis(axes, begin, end)
+    canvas.legend(WAY_LEGEND)
+    ddr = measured.ddr
+    busy = 100 * (ddr[FILL] + ddr[LOAD]) / max(1, limit * (end - begin))
+    return canvas.picture(
+        "ddr",
+        "DDR bandwidth over time",
+        f"Bytes per cycle, averaged over {(end - begin) / INTERVALS:,.0f} cycles: into the array above the line, out "
+        f"of it below. The dashed limits are the chip's for all columns together. Look for plateaus at a limit (DDR "
+        f"decides) and for gaps (DDR could have fetched ahead). Over the whole run {busy:.0f} % of the way in is used, "
+        f"{100 * ddr[LOAD] / max(1, ddr[FILL] + ddr[LOAD]):.0f} % of that by weights and parameters.",
+    )
+
+
+def ddr_limit(measured: Measured) -> int:
+    """Bytes per cycle in one direction, over all columns."""
+    return measured.chip.columns * measured.chip.ddr_bytes_per_cycle
+
+
+def draw_ddr(axes: Axes, measured: Measured, begin: float, end: float) -> None:
+    """Areas of bytes per cycle: in from DDR above zero, out below it."""
+    edges = np.linspace(begin, max(end, begin + 1), INTERVALS + 1)
+    middles, lengths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+    rates = {
+        way: moved_bytes([t for t in measured.recording.transfers if t.ddr_way == way], edges) / lengths
+        for way in (FILL, LOAD, SPILL)
+    }
+    nothing = np.zeros(INTERVALS)
+    areas = (
+        (FILL, nothing, rates[FILL]),
+        (LOAD, rates[FILL], rates[FILL] + rates[LOAD]),
+        (SPILL, nothing, -rates[SPILL]),
+    )
+    for way, low, high in areas:
+        axes.fill_between(middles, low, high, color=WAY_COLORS[way], linewidth=0, step="mid")
+    axes.axhline(0, color=FAINT, linewidth=0.6)
+    axes.set_ylabel("DDR bytes per cycle")

@@ -1,0 +1,211 @@
+"""One row per segment: what it computes, how it is mapped, what it moves, how long it takes and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+
+from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import Kernel
+from compiler.kernels.weight_chunk import ChunkView
+from compiler.report.recording import FILL, LOAD, SPILL, Place, Recording, segment_bounds
+from compiler.simulate.activity import State
+from compiler.simulate.result import SegmentTime, Simulation, times_between
+from dialects.bsr import Conv2dOp, GemmOp, array_of
+from dialects.bsr_weights import WeightsOp, weights_of
+from dialects.mem import LaunchOp, SegmentOp, map_of
+from dialects.mem import WeightsOp as ChunksOp
+
+BLOCK_MACS = 64
+"""Multiplications of one 8x8 block at one output pixel and one tap."""
+
+Contraction = Conv2dOp | GemmOp
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a layer lies on the array."""
+
+    cores: int
+    slices: int
+    """Different streams of weights: groups of output channels that are computed at the same time."""
+    chunks: tuple[int, int]
+    """Groups of output and of input channels that a core takes one after the other."""
+    bands: int
+    """Groups of rows that the MemTiles hold one after the other."""
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One segment."""
+
+    time: SegmentTime
+    begin: int
+    """First cycle that counts as this segment's own."""
+    operation: str
+    input: str
+    output: str
+    blocks: tuple[int, int]
+    """Non-zero and all weight blocks; (0, 0) without weights."""
+    macs: int
+    """Of the non-zero blocks; channels count in eights, as the array computes them."""
+    mapping: Placement
+    ddr: dict[str, int]
+    """Bytes by way: fill, load, spill."""
+    block_imbalance: float | None
+    """Block products of the busiest core over the mean of all cores; None without weights."""
+    compute_imbalance: float
+    """Cycles of computing of the busiest core over the mean of all cores."""
+
+    @property
+    def name(self) -> str:
+        """The segment's."""
+        return self.time.name
+
+    @property
+    def zero_share(self) -> float | None:
+        """Share of weight blocks that are zero; None without weights."""
+        return 1 - self.blocks[0] / self.blocks[1] if self.blocks[1] else None
+
+    @property
+    def ddr_bytes(self) -> int:
+        """All bytes between DDR and the MemTiles."""
+        return sum(self.ddr.values())
+
+    @property
+    def macs_per_cycle(self) -> float:
+        """Of the whole array, over the segment's own cycles."""
+        return self.macs / max(1, self.time.cycles)
+
+
+def layer_rows(
+    modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulation, recording: Recording
+) -> tuple[LayerRow, ...]:
+    """The rows, in the order of the program."""
+    segments = {op.segment_name.data: op for op in modules["mem"].walk() if isinstance(op, SegmentOp)}
+    contractions = iter([op for op in modules["bsr"].walk() if isinstance(op, Conv2dOp | GemmOp)])
+    # a convolution is lowered to one segment with its kernel, in the order of the bsr level
+    computes = {name: next(contractions) for name, op in segments.items() if _launches(op)[0].kernel is Kernel.CONV}
+    imbalances = _compute_imbalances(simulation, recording)
+    ddr = _ddr_bytes(recording)
+    bounds = segment_bounds(simulation)
+    rows: list[LayerRow] = []
+    for index, time in enumerate(simulation.segments):
+        segment = segments[time.name]
+        launches = _launches(segment)
+        contraction = computes.get(time.name)
+        weights = None if contraction is None else weights_of(contraction.weights)
+        rows.append(
+            LayerRow(
+                time,
+                bounds[index],
+                _operation(launches, contraction),
+                _shape(map_of(launches[0].inputs[0]).shape, len(launches[0].inputs)),
+                _shape(map_of(segment.output).shape),
+                (0, 0) if weights is None else _blocks(weights),
+                0 if weights is None else _macs(weights, map_of(segment.output).shape),
+                _mapping(launches),
+                ddr.get(time.name, {}),
+                None if weights is None else _block_imbalance(launches, chip),
+                imbalances[index],
+            )
+        )
+    return tuple(rows)
+
+
+def _launches(segment: SegmentOp) -> list[LaunchOp]:
+    return [op for op in segment.body.block.ops if isinstance(op, LaunchOp)]
+
+
+def _shape(shape: tuple[int, int, int], operands: int = 1) -> str:
+    text = "×".join(str(size) for size in shape)
+    return text if operands == 1 else f"{operands} of {text}"
+
+
+def _operation(launches: list[LaunchOp], contraction: Contraction | None) -> str:
+    if isinstance(contraction, GemmOp):
+        return "gemm"
+    if isinstance(contraction, Conv2dOp):
+        _, _, height, width = weights_of(contraction.weights).shape
+        strides = contraction.strides
+        stride = "" if strides == (1, 1) else f" /{strides[0]}" if strides[0] == strides[1] else f" /{strides}"
+        return f"conv {height}×{width}{stride}"
+    kind = launches[0].kernel.symbol.replace("_", " ")
+    outputs = {launch.output for launch in launches}
+    return "concat" if kind == "requantise" and len(launches) > len(outputs) else kind
+
+
+def _blocks(weights: WeightsOp) -> tuple[int, int]:
+    return weights.non_zero_blocks, weights.gamma_mask().size
+
+
+def _macs(weights: WeightsOp, output: tuple[int, int, int]) -> int:
+    _, _, height, width = weights.shape
+    return weights.non_zero_blocks * height * width * BLOCK_MACS * output[1] * output[2]
+
+
+def _mapping(launches: list[LaunchOp]) -> Placement:
+    cores = {(core.column, core.row) for launch in launches for core in launch.cores if core.own_parameters["rows"]}
+    streams = {core.stream for launch in launches for core in launch.cores}
+    outputs = max((core.own_parameters["output_chunks"] for launch in launches for core in launch.cores), default=1)
+    inputs = max(launch.common_parameters["input_chunks"] for launch in launches)
+    return Placement(len(cores), len(streams), (outputs, inputs), len({launch.output for launch in launches}))
+
+
+def _ddr_bytes(recording: Recording) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for transfer in recording.transfers:
+        if transfer.ddr_way is not None:
+            ways = found.setdefault(transfer.segment, {FILL: 0, LOAD: 0, SPILL: 0})
+            ways[transfer.ddr_way] += transfer.bytes
+    return found
+
+
+def _over_mean(values: list[float]) -> float:
+    mean = sum(values) / max(1, len(values))
+    return max(values, default=0.0) / mean if mean else 1.0
+
+
+def _compute_imbalances(simulation: Simulation, recording: Recording) -> list[float]:
+    bounds = segment_bounds(simulation)
+    cores = [times_between(time, bounds) for time in recording.cores.values()]
+    return [
+        _over_mean([float(getattr(core[index], State.COMPUTE.name.lower())) for core in cores])
+        for index in range(len(simulation.segments))
+    ]
+
+
+def _block_imbalance(launches: list[LaunchOp], chip: Chip) -> float:
+    """Entries of the weight chunks that a core reads, times its rows; a core without work counts with none."""
+    work: dict[Place, float] = {(column, row): 0.0 for column in range(chip.columns) for row in range(chip.core_rows)}
+    for launch in launches:
+        entries = _entries(launch)
+        for core in launch.cores:
+            work[core.column, core.row] += entries[core.stream] * core.own_parameters["rows"]
+    return _over_mean(list(work.values()))
+
+
+def _entries(launch: LaunchOp) -> dict[int, int]:
+    """Non-zero blocks, one per tap, that each stream of weights lists."""
+    assert launch.weights is not None, "a convolution has weights"
+    chunks = launch.weights.owner
+    assert isinstance(chunks, ChunksOp), "the weights of a launch come from mem.weights"
+    words = array_of(chunks.values).reshape(-1).view(np.int32)
+    taps, inputs = launch.common_parameters["taps"], launch.common_parameters["input_chunks"]
+    found: dict[int, int] = {}
+    for core in launch.cores:
+        if core.stream in found:
+            continue
+        own = core.own_parameters
+        first, count = chunks.streams[core.stream]
+        total = 0
+        for index in range(count):
+            last = index // inputs == own["output_chunks"] - 1
+            blocks = own["last_blocks"] if last else own["blocks"]
+            # the last row pointer counts all entries of the chunk
+            total += int(words[first + index * chunks.chunk_words + ChunkView.of(blocks, taps).bias - 1])
+        found[core.stream] = total
+    return found

@@ -1,0 +1,88 @@
+"""One compiled network with everything the report says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ModuleOp
+
+from compiler.hardware.chip import Chip
+from compiler.report.layers import LayerRow, layer_rows
+from compiler.report.occupancy import Box, memtile_boxes
+from compiler.report.recording import FILL, LOAD, SPILL, Recording, record, segment_bounds
+from compiler.simulate import simulate
+from compiler.simulate.result import Simulation, Times
+from compiler.summaries import HostSegment, host_segments
+from dialects.chip import chip_of
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was compiled, and what its simulation says."""
+
+    model: str
+    sparsity: float
+    calibrated_on: str
+    chip: Chip
+    simulation: Simulation
+    recording: Recording
+    bounds: list[int]
+    """First cycle of each segment's own time, and the end of the last."""
+    layers: tuple[LayerRow, ...]
+    boxes: tuple[Box, ...]
+    host: tuple[HostSegment, ...]
+
+    @property
+    def cores(self) -> int:
+        """Cores of the array."""
+        return self.chip.columns * self.chip.core_rows
+
+    @property
+    def macs(self) -> int:
+        """Of all non-zero blocks."""
+        return sum(row.macs for row in self.layers)
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """Non-zero and all weight blocks."""
+        return sum(row.blocks[0] for row in self.layers), sum(row.blocks[1] for row in self.layers)
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the multiplications that the cores could have done in the array's cycles."""
+        return self.macs / max(1, self.cores * self.chip.mac_per_cycle * self.simulation.array_cycles)
+
+    @property
+    def times(self) -> Times:
+        """Of all cores together."""
+        return sum((core.times for core in self.simulation.cores), Times())
+
+    @property
+    def ddr(self) -> dict[str, int]:
+        """Bytes by way."""
+        return {way: self.recording.ddr_bytes(way) for way in (FILL, LOAD, SPILL)}
+
+    def milliseconds(self, cycles: int) -> float:
+        """At the chip's clock."""
+        return 1000 * cycles / self.chip.clock_hz
+
+
+def measure(model: str, sparsity: float, calibrated_on: str, modules: Mapping[str, ModuleOp]) -> Measured:
+    """Simulate the levels `bsr`, `mem` and `aie` of a compiled network, and collect what there is to say."""
+    chip = chip_of(modules["aie"])
+    simulation = simulate(modules["aie"])
+    recording = record(modules["aie"])
+    bounds = segment_bounds(simulation)
+    return Measured(
+        model,
+        sparsity,
+        calibrated_on,
+        chip,
+        simulation,
+        recording,
+        bounds,
+        layer_rows(modules, chip, simulation, recording),
+        memtile_boxes(modules["mem"], simulation.segments, bounds),
+        host_segments(modules["bsr"]),
+    )

@@ -1,0 +1,70 @@
+"""
+What lies in the MemTiles, where and when.
+
+A buffer lives for bands of the program, which the `mem` level counts one after the other, with one for work on the
+host between invocations. Cycles of a segment's bands are not simulated one by one, so a segment of several bands
+shares its own cycles among them evenly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ModuleOp
+
+from compiler.simulate.result import SegmentTime
+from dialects.mem import HostOp, LaunchOp, MapOp, RingOp, SegmentOp
+from dialects.mem_attributes import MEMTILE
+
+MAP, RING = "map", "weights"
+"""Kinds of buffers: a map, or the ring through which weights pass."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A buffer at the same address of every MemTile: bytes [address, address + size), cycles [first, last)."""
+
+    name: str
+    kind: str
+    address: int
+    size: int
+    first: float
+    last: float
+
+
+def memtile_boxes(module: ModuleOp, times: tuple[SegmentTime, ...], bounds: list[int]) -> tuple[Box, ...]:
+    """All buffers of the MemTiles, in the order of the module."""
+    edges = band_edges(module, times, bounds)
+    boxes: list[Box] = []
+    segment = ""
+    for op in module.walk():
+        match op:
+            case SegmentOp():
+                segment = op.segment_name.data
+            case MapOp() if op.result.type == MEMTILE:
+                live = (edges[op.live[0]], edges[op.live[1]])
+                boxes.append(Box(op.map_name.data, MAP, op.address, op.size, *live))
+            case RingOp():
+                size = 4 * op.slot_words * op.slots
+                boxes.append(Box(segment, RING, op.address, size, edges[op.live[0]], edges[op.live[1]]))
+            case _:
+                pass
+    return tuple(boxes)
+
+
+def band_edges(module: ModuleOp, times: tuple[SegmentTime, ...], bounds: list[int]) -> list[float]:
+    """The cycle in which each band begins, and behind them the end; work on the host takes no cycles."""
+    begins = {time.name: bounds[index] for index, time in enumerate(times)}
+    cycles = {time.name: time.cycles for time in times}
+    edges: list[float] = [bounds[0]]
+    for op in module.walk():
+        match op:
+            case HostOp():
+                edges.append(edges[-1])
+            case SegmentOp():
+                name = op.segment_name.data
+                bands = len({launch.output for launch in op.body.block.ops if isinstance(launch, LaunchOp)})
+                edges += [begins[name] + cycles[name] * (band + 1) / bands for band in range(bands)]
+            case _:
+                pass
+    return edges
