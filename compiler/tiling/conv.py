@@ -20,7 +20,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
 from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Arena, CoreWork, Fetch, Launch, arena_words
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
-from compiler.tiling.limits import launch_faults
+from compiler.tiling.limits import launch_faults, most_slots
 from compiler.transfers.window import factors
 
 _ISSUE_CYCLES = 3
@@ -105,7 +105,7 @@ def _shape(
     stream = max(-(-(work.input_rows[1] - work.input_rows[0]) // fetch.row_step) for work in works)
     for weight_slots in (2, 1) if passes > 1 else (1,):
         rest = arena_words(chip) - weight_slot * weight_slots - output_slot * 2 - partial_row * rows
-        input_slots = min(rest // input_slot, window + 2 * stride, max(stream, window))
+        input_slots = min(rest // input_slot, window + 2 * stride, max(stream, window), most_slots(chip))
         if input_slots < window:
             continue
         arena = Arena(input_slot, input_slots, weight_slot, weight_slots, output_slot, 2, partial_row, rows)
@@ -185,8 +185,11 @@ def plan_conv(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> list[La
     ring = layer.window_rows * fetch.width * 8
     chunk = chunk_words(1, layer.kernel_size[0], layer.kernel_size[0] * layer.kernel_size[1])
     smallest = ring + 4 * chunk + 2 * (8 * layer.output.width + 4 * OUTPUT_SLACK_WORDS)
+    parts = [size for size in reversed(_divisors(layer.input.blocks)) if size <= chip.iteration_limit]
     raise CapacityError(
         f"layer '{layer.name}' does not fit a core: {layer.window_rows} input rows of {fetch.width} pixels in one "
-        f"channel block, a block of weights and two output rows need {smallest} bytes and must be sent in rows of at "
-        f"most 512 pixels, {4 * arena_words(chip)} bytes are free; a map narrower than {fetch.width} pixels would fit"
+        f"channel block, a block of weights and two output rows need {smallest} bytes of {4 * arena_words(chip)}; rows "
+        f"must be sent in at most 512 pixels, and {layer.input.blocks} input blocks split evenly into at most "
+        f"{chip.iteration_limit} only as {', '.join(map(str, parts))} parts; a map narrower than {fetch.width} pixels "
+        "or another number of channels would fit"
     )

@@ -10,6 +10,11 @@ DATA_TASKS = 3
 """Queue entries a launch may use on a core channel beside its parameters: the queue holds four."""
 
 
+def most_slots(chip: Chip) -> int:
+    """Slots of a ring: a descriptor iterates over them, and a lock counts the free ones."""
+    return min(chip.iteration_limit, chip.lock_limit)
+
+
 def run_capacity(chip: Chip, slots: int) -> int:
     """Slot-sized transfers that DATA_TASKS tasks can make; each task but the last ends on a whole turn of the ring."""
     return DATA_TASKS * (chip.run_limit // slots * slots)
@@ -44,8 +49,8 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
     longest = max(arena.input_slot, arena.weight_slot, arena.output_slot)
     if longest > chip.core_length_limit:
         faults.append(f"a transfer of {longest} words, a core descriptor moves {chip.core_length_limit}")
-    if arena.input_slots > chip.iteration_limit:
-        faults.append(f"{arena.input_slots} input slots, a descriptor iterates {chip.iteration_limit} times")
+    if arena.input_slots > most_slots(chip):
+        faults.append(f"{arena.input_slots} input slots, a descriptor and its locks count {most_slots(chip)}")
     if max(launch.fetch.left, launch.fetch.right) > chip.pad_limit:
         faults.append(f"padding {launch.fetch.left}, {launch.fetch.right}, the limit is {chip.pad_limit}")
     if max(launch.fetch.columns, launch.layer.output.width) > 512:

@@ -14,7 +14,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Arena, CoreWork, Launch, arena_words, full_width
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
-from compiler.tiling.limits import launch_faults
+from compiler.tiling.limits import launch_faults, most_slots
 
 
 def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> tuple[CoreWork, ...]:
@@ -41,7 +41,7 @@ def _launch(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Rang
     output_slot = widest * layer.output.width * 2 + OUTPUT_SLACK_WORDS
     window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
     ahead = 2 if layer.kernel is Kernel.ADD else 2 * layer.strides[0]
-    slots = min((arena_words(chip) - 2 * output_slot) // input_slot, window + ahead)
+    slots = min((arena_words(chip) - 2 * output_slot) // input_slot, window + ahead, most_slots(chip))
     if slots < window:
         return None
     arena = Arena(input_slot, slots, 0, 0, output_slot, 2, 0, 0)
@@ -75,5 +75,5 @@ def plan_pointwise(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> li
     raise CapacityError(
         f"layer '{layer.name}' does not fit a core: {window} input rows of {layer.input.width} pixels and two output "
         f"rows of {layer.output.width} in one channel block take {need} bytes of {4 * arena_words(chip)}, rows may "
-        "have 512 pixels and windows 64 rows; a smaller window or a narrower map would fit"
+        f"have 512 pixels and windows {most_slots(chip)} rows; a smaller window or a narrower map would fit"
     )

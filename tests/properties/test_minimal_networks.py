@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bsr_levels import assert_levels_are_equal
-from bsr_networks import AvgPool, Conv, Input, Network
+from bsr_networks import AvgPool, Conv, Input, MaxPool, Network
 from strategies_bsr import Place
 
 CASES = {
@@ -15,6 +15,11 @@ CASES = {
         Network(1, (Input(3, 4, 4, 0),), (AvgPool(0, (2, 2), position=30),)),
         Place("npu1"),
     ),
+    # a ring of 64 slots, whose free ones a lock cannot count
+    "window of 62 rows": (Network(1, (Input(8, 70, 8),), (MaxPool(0, (62, 8)),)), Place("npu1")),
+    # refused: a row of prefetch beyond the 63 slots that the window itself takes
+    "window of 63 rows": (Network(1, (Input(8, 63, 8),), (AvgPool(0, (63, 8)),)), Place("npu1")),
+    "kernel of 63 rows": (Network(1, (Input(3, 70, 1),), (Conv(0, 5, (63, 1)),)), Place("mesh-2x1")),
 }
 
 
