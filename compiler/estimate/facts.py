@@ -1,0 +1,157 @@
+"""What decides the time of one launch, read from `mem.launch` once: numbers per core, no operations any more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.hardware.chip import Chip
+from compiler.kernels.cycles import Work, kernel_cycles
+from compiler.kernels.parameters import Kernel, Parameter, pack
+from compiler.kernels.semantics import Call
+from dialects import mem
+from dialects.bsr import array_of
+
+Numbers = npt.NDArray[np.int64]
+
+P = Parameter
+
+
+@dataclass(frozen=True)
+class CallCycles:
+    """A kernel call takes `fixed` cycles, `row` more per tap on the map, `entry` more per non-zero block in those."""
+
+    fixed: int
+    row: int
+    entry: int
+
+    @classmethod
+    def of(cls, chip: Chip, kernel: Kernel, parameters: Mapping[str, int], call: Call) -> CallCycles:
+        """Ask the kernel cycle model, which is a sum of these three."""
+        words = pack({P[name.upper()]: value for name, value in parameters.items()})
+        fixed, row, entry = (
+            kernel_cycles(chip, kernel, words, call, work) for work in (Work(0, 0), Work(1, 0), Work(0, 1))
+        )
+        return cls(fixed, row - fixed, entry - fixed)
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """The chunks of weights that some rows of cores hear: entries of each chunk by vertical tap."""
+
+    entries: Numbers
+    """[chunk][tap]"""
+    chunks: int
+
+
+@dataclass(frozen=True, eq=False)
+class LaunchFacts:
+    """One launch. Arrays run over all cores of the chip, column by column; idle cores take part with 0 rows."""
+
+    kernel: Kernel
+    parameters: Mapping[str, int]
+    """Common ones."""
+    column: Numbers
+    row: Numbers
+    rows: Numbers
+    stream_rows: Numbers
+    origin: Numbers
+    output_chunks: Numbers
+    blocks: Numbers
+    last_blocks: Numbers
+    input_words: Numbers
+    """Words of one input row."""
+    output_words: Numbers
+    """Words of one output row of a full chunk."""
+    last_words: Numbers
+    """Words of one output row of the last chunk."""
+    stream: Numbers
+    """Which of `streams` each core hears."""
+    streams: tuple[Stream, ...]
+    chunk_words: int
+    ring_slots: int
+
+    @property
+    def input_chunks(self) -> int:
+        """Passes per output chunk."""
+        return self.parameters["input_chunks"]
+
+    @property
+    def passes(self) -> Numbers:
+        """Passes of each core's input stream."""
+        return self.output_chunks * self.input_chunks
+
+
+def _streams(weights: mem.WeightsOp, op: mem.LaunchOp, blocks: Mapping[int, tuple[int, int]]) -> tuple[Stream, ...]:
+    """Count the entries of every chunk. `blocks` are those of a stream's chunks and of its last ones."""
+    words = array_of(weights.values).reshape(-1)
+    taps, inputs = op.common_parameters["taps"], op.common_parameters["input_chunks"]
+    streams: list[Stream] = []
+    for number, (first, count) in enumerate(weights.streams):
+        entries = np.zeros((count, taps), np.int64)
+        full, last = blocks.get(number, (0, 0))
+        for chunk in range(count):
+            size = (last if chunk // inputs == count // inputs - 1 else full) * taps
+            start = first + chunk * weights.chunk_words + 1
+            pointers = words[start : start + size + 1].astype(np.int64)
+            entries[chunk] = (pointers[1:] - pointers[:-1]).reshape(-1, taps).sum(axis=0)
+        streams.append(Stream(entries, count))
+    return tuple(streams)
+
+
+def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
+    """Read a launch."""
+    count = chip.columns * chip.core_rows
+    numbers = {
+        name: np.zeros(count, np.int64)
+        for name in ("rows", "stream_rows", "origin", "input_words", "output_words", "last_words")
+    }
+    chunks, blocks, last_blocks = (np.ones(count, np.int64) for _ in range(3))
+    column, row = np.divmod(np.arange(count), chip.core_rows)
+    common = op.common_parameters
+    streams: tuple[Stream, ...] = ()
+    stream = np.zeros(count, np.int64)
+    chunk_words = ring_slots = 0
+    if op.weights is not None:
+        assert op.ring is not None, "weights come through a ring"
+        weights, ring = op.weights.owner, op.ring.owner
+        assert isinstance(weights, mem.WeightsOp), "weights come from mem.weights"
+        assert isinstance(ring, mem.RingOp), "rings come from mem.ring"
+        sizes: dict[int, tuple[int, int]] = {}
+        for core in op.cores:
+            own = core.own_parameters
+            sizes[core.stream] = (own["blocks"], own["last_blocks"])
+        streams = _streams(weights, op, sizes)
+        stream = row % chip.domains % len(streams)
+        heard = np.array([each.chunks for each in streams], np.int64) // common["input_chunks"]
+        chunks = heard[stream]
+        chunk_words, ring_slots = weights.chunk_words, ring.slots
+    for core in op.cores:
+        index = core.column * chip.core_rows + core.row
+        own = core.own_parameters
+        chunks[index], blocks[index] = own["output_chunks"], own["blocks"]
+        last_blocks[index] = own["last_blocks"]
+        for name, value in (("rows", "rows"), ("stream_rows", "stream_rows"), ("origin", "row_origin")):
+            numbers[name][index] = own[value]
+        streamed = own["output_chunks"] * common["input_chunks"] * own["stream_rows"]
+        if streamed:
+            numbers["input_words"][index] = core.read_runs * sum(w.words for w in core.reads) // streamed
+        numbers["output_words"][index] = core.writes[0][0].words // own["rows"]
+        numbers["last_words"][index] = core.writes[-1][0].words // own["rows"]
+    return LaunchFacts(
+        op.kernel,
+        common,
+        column,
+        row,
+        output_chunks=chunks,
+        blocks=blocks,
+        last_blocks=last_blocks,
+        stream=stream,
+        streams=streams,
+        chunk_words=chunk_words,
+        ring_slots=ring_slots,
+        **numbers,
+    )

@@ -1,0 +1,145 @@
+"""A whole network: launches and copies one after the other, as the controller waits for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
+
+from compiler.errors import InputError
+from compiler.estimate.controller import Controller
+from compiler.estimate.facts import Numbers, launch_facts
+from compiler.estimate.launch import Starts, launch_times, loaded
+from compiler.estimate.program_cycles import program_cycles
+from compiler.estimate.result import COPY, CoreCycles, Estimate, SegmentEstimate
+from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import Kernel
+from dialects import mem
+from dialects.chip import chip_of
+
+FREE, CHARGED = 0, 1
+"""Timelines: in the first the controller takes no time."""
+
+
+@dataclass
+class _Clock:
+    """Where the two timelines are, and what is under way."""
+
+    chip: Chip
+    kernels: frozenset[Kernel]
+    controller: Controller
+    now: Numbers = field(default_factory=lambda: np.zeros(2, np.int64))
+    """When the controller can issue its next instruction."""
+    copies: dict[SSAValue, tuple[mem.CopyOp, Numbers]] = field(
+        default_factory=dict[SSAValue, tuple[mem.CopyOp, Numbers]]
+    )
+    """Copies under way and when they end."""
+    launched: dict[SSAValue, tuple[mem.LaunchOp, Numbers]] = field(
+        default_factory=dict[SSAValue, tuple[mem.LaunchOp, Numbers]]
+    )
+    """Launches under way and when each core's last output comes."""
+    channels: dict[tuple[int, bool], Numbers] = field(default_factory=dict[tuple[int, bool], Numbers])
+    """Until when the copies of a column and direction keep their channel busy."""
+    end: int = 0
+    """Of the last activity, in the timeline of a free controller."""
+    spent: CoreCycles = field(default_factory=CoreCycles)
+    """By cores, in the segment so far, but for idling."""
+
+    @property
+    def instruction(self) -> Numbers:
+        """Cycles of one."""
+        return np.array([0, self.chip.controller_cycles], np.int64)
+
+    def copy(self, op: mem.CopyOp) -> None:
+        """Start a copy. A column's queue holds four, so a fifth waits first."""
+        waiting = [token for token, (other, _) in self.copies.items() if other.column == op.column]
+        if len(waiting) == self.chip.queue_depth:
+            self.wait_copy(waiting[0])
+        before = self.controller.count
+        self.controller.copy(op)
+        self.now = self.now + self.instruction * (self.controller.count - before)
+        key = (op.column, op.fills)
+        begin = np.maximum(self.now, self.channels.get(key, self.now)) + self.chip.descriptor_cycles
+        end = begin + loaded(self.chip, op.target_window.data.words)
+        self.channels[key] = end
+        self.copies[op.token] = (op, end + 2 * self.chip.hop_cycles)
+
+    def wait_copy(self, token: SSAValue) -> None:
+        """Go on when a copy has ended."""
+        if token not in self.copies:
+            return
+        op, end = self.copies.pop(token)
+        self.controller.copied(op)
+        self._token(end)
+
+    def _token(self, time: Numbers) -> None:
+        self.controller.count += 1
+        self.now = np.maximum(self.now + self.instruction, time)
+        self.end = max(self.end, int(time[FREE]))
+
+    def launch(self, op: mem.LaunchOp) -> None:
+        """Start a launch and work out when its cores are done."""
+        facts = launch_facts(op, self.chip)
+        issued = self.controller.launch(op, facts)
+        each = self.instruction[:, None]
+        starts = Starts(self.now[:, None] + each * issued.parameters, self.now[:, None] + each * issued.weights)
+        times = launch_times(facts, self.chip, program_cycles(self.chip, self.kernels, facts.kernel), starts)
+        self.now = self.now + self.instruction * issued.all
+        self.launched[op.token] = (op, times.done)
+        waits = [int(values[FREE].sum()) for values in (times.input, times.weights, times.output)]
+        compute = int((times.finished - times.began)[FREE].sum()) - sum(waits)
+        self.spent += CoreCycles(compute, *waits)
+
+    def wait(self, op: mem.WaitOp) -> None:
+        """Go on when everything has ended that the op names."""
+        for token in op.tokens:
+            if token in self.launched:
+                launch, done = self.launched.pop(token)
+                self.controller.launched(launch)
+                for core in range(done.shape[1]):
+                    self._token(done[:, core])
+            else:
+                self.wait_copy(token)
+        if not self.copies and not self.launched:
+            self.controller.all_ended()
+
+    def segment(self, op: mem.SegmentOp) -> SegmentEstimate:
+        """The ops of a segment in order."""
+        begin, counted, self.spent = max(self.end, self.chip.descriptor_cycles), self.controller.count, CoreCycles()
+        kinds: set[str] = set()
+        for part in op.body.block.ops:
+            match part:
+                case mem.CopyOp():
+                    self.copy(part)
+                case mem.LaunchOp():
+                    kinds.add(part.kernel.symbol)
+                    self.launch(part)
+                case mem.WaitOp():
+                    self.wait(part)
+                case _:
+                    pass
+        cycles = self.end - begin
+        idle = cycles * self.chip.columns * self.chip.core_rows - self.spent.total
+        spent = self.spent + CoreCycles(idle=idle)
+        instructions = self.controller.count - counted
+        return SegmentEstimate(op.segment_name.data, "+".join(sorted(kinds)) or COPY, cycles, spent, instructions)
+
+
+def estimate(module: ModuleOp) -> Estimate:
+    """Cycles of a module of level `mem`. Raises InputError if it is of another level."""
+    chip = chip_of(module)
+    invocations = [op for op in module.walk() if isinstance(op, mem.InvokeOp)]
+    if not invocations and any(isinstance(op, mem.RunOp) for op in module.walk()):
+        raise InputError("an estimate needs the module of level 'mem'; this one has been converted to the array")
+    kernels = frozenset(op.kernel for op in module.walk() if isinstance(op, mem.LaunchOp))
+    segments: list[SegmentEstimate] = []
+    clock = _Clock(chip, kernels, Controller(chip))
+    for invocation in invocations:
+        # every invocation has its own descriptors, and is a launch of the host
+        clock.controller.pools.clear()
+        clock.now = clock.now + np.array([0, chip.launch_cycles])
+        segments += [clock.segment(segment) for segment in invocation.segments]
+    array_cycles = max(0, clock.end - chip.descriptor_cycles)
+    return Estimate(array_cycles, int(clock.now[CHARGED]), tuple(segments), clock.controller.count, len(invocations))

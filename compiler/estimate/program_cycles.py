@@ -1,0 +1,132 @@
+"""
+Cycles of the core program between its locks, counted in the program itself.
+
+Every core runs the same program around its kernels: it takes rows, fills the row table, asks for output space. A short
+row of a deep layer spends more time there than in the kernel, so an estimate has to know these cycles. They are not
+written down here: the program is built and its operations are counted, block by block, under the rules by which cores
+execute scalar code (one cycle each, a branch per iteration and per choice, a division where one is needed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+from xdsl.dialects import arith, func, scf
+from xdsl.dialects.builtin import MemRefType, i32
+from xdsl.ir import Block, Operation
+
+from compiler.hardware.chip import Chip
+from compiler.kernels.bodies.core_program import CoreResources, core_program
+from compiler.kernels.parameters import Kernel
+from dialects.aie import EndOp
+
+_FREE = (arith.ConstantOp, arith.IndexCastOp, arith.ExtUIOp, arith.ExtSIOp, arith.TruncIOp, func.CallOp, EndOp)
+_DIVISIONS = (arith.RemUIOp, arith.DivUIOp)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One block of the program: cycles before, between and after the loops and choices in it."""
+
+    gaps: tuple[int, ...]
+    inner: tuple[Piece, ...]
+
+    def cycles(self, first: int, last: int) -> int:
+        """Of gaps `first` to before `last`."""
+        return sum(self.gaps[first:last])
+
+
+@dataclass(frozen=True)
+class ProgramCycles:
+    """What the program spends outside kernels and waits. A `lock` step is one iteration of a loop over a lock."""
+
+    begin: int
+    """From the grant of the parameters to minting the slots."""
+    lock: int
+    chunk: int
+    """Head of an output chunk."""
+    drained: int
+    """After the slots of a smaller last chunk have drained."""
+    each_pass: int
+    """Head of a pass, to the request for weights."""
+    row: int
+    """Head of a row, to the first request for an input row."""
+    tap: int
+    """One entry of the row table."""
+    output: int
+    """From the row table to the request for output space."""
+    call: int
+    """From the grant of output space to the kernel."""
+    after: int
+    """From the end of the kernel to the release of the output slot."""
+    rows_end: int
+    rest: int
+    """Between the rows that no output needed and their release."""
+    weights_end: int
+    end: int
+    """From the last pass to taking the slots back."""
+
+
+def _count(block: Block, chip: Chip, head: int) -> Piece:
+    gaps, inner = [head], list[Piece]()
+    for op in block.ops:
+        match op:
+            case scf.ForOp():
+                inner.append(_count(op.body.block, chip, chip.branch_cycles))
+                gaps.append(0)
+            case scf.IfOp():
+                gaps[-1] += chip.branch_cycles
+                inner.append(_count(op.true_region.block, chip, 0))
+                gaps.append(0)
+            case scf.YieldOp():
+                pass
+            case _:
+                gaps[-1] += _cycles(op, chip)
+    return Piece(tuple(gaps), tuple(inner))
+
+
+def _cycles(op: Operation, chip: Chip) -> int:
+    if isinstance(op, _DIVISIONS):
+        return chip.division_cycles
+    return 0 if isinstance(op, _FREE) else 1
+
+
+@lru_cache(maxsize=64)
+def _program(chip: Chip, kernels: tuple[Kernel, ...]) -> Piece:
+    """The launch loop's body, of a program that serves `kernels`."""
+    memory = MemRefType(i32, (1,))
+    resources = Block(arg_types=[memory] * len(fields(CoreResources))).args
+    region = core_program(CoreResources(*resources), kernels)
+    (launch,) = _count(region.block, chip, 0).inner
+    return launch
+
+
+def program_cycles(chip: Chip, kernels: Iterable[Kernel], kernel: Kernel) -> ProgramCycles:
+    """The program's cycles around calls of `kernel`, in a device that has `kernels`."""
+    used = tuple(sorted(set(kernels)))
+    launch = _program(chip, used)
+    mint, _, _, chunk, *_ = launch.inner
+    _, _, each_pass = chunk.inner
+    _, rows, _, _, _ = each_pass.inner
+    _, taps, *_ = rows.inner
+    # in a row: rows taken, table, output space, one choice per kernel, output released, rows released
+    assert len(rows.inner) == 5 + len(used), "the program of a row has another shape than the estimate knows"
+    called = 4 + used.index(kernel)
+    return ProgramCycles(
+        begin=launch.gaps[0] - chip.branch_cycles - 1,
+        lock=mint.gaps[0],
+        chunk=chunk.gaps[0],
+        drained=chunk.cycles(1, 3),
+        each_pass=each_pass.gaps[0],
+        row=rows.gaps[0],
+        tap=sum(taps.gaps),
+        output=rows.cycles(1, 3),
+        call=rows.cycles(3, called),
+        after=rows.cycles(called, 4 + len(used)),
+        rows_end=rows.gaps[4 + len(used)],
+        rest=each_pass.gaps[2],
+        weights_end=each_pass.gaps[4],
+        end=launch.gaps[4],
+    )
