@@ -31,6 +31,7 @@ from compiler.summaries import HostSegment, array_arguments, host_segments
 
 if TYPE_CHECKING:
     from compiler.comparison import Comparison
+    from compiler.estimate.result import Estimate
     from compiler.interpret.execution import Execution
     from compiler.simulate.result import Simulation
 
@@ -104,6 +105,12 @@ class Compilation:
         from compiler.simulate import simulate
 
         return simulate(self.module("aie"))
+
+    def estimate(self) -> Estimate:
+        """Work out the cycles of every segment from the mem level, without running anything."""
+        from compiler.estimate import estimate
+
+        return estimate(self.module("mem"))
 
     def as_json(self) -> dict[str, Any]:
         """What every `--json` answer begins with."""

@@ -24,6 +24,7 @@ a first tour:
   blockloom check zoo:squeezenet@64                     the same numbers at every level
   blockloom compile zoo:resnet50 --sparsity 0.5 -o out  read out/bsr.mlir, out/mem.mlir, out/aie.mlir
   blockloom simulate out                                cycles of every layer
+  blockloom estimate zoo:resnet50 --sparsity 0.5        the same table in a second, from the plan
   blockloom-opt --help                                  one pass at a time
 
 A mistake in the input is one message and exit code 2; BLOCKLOOM_DEBUG=1 shows the traceback behind it.
@@ -73,6 +74,14 @@ def build_parser() -> argparse.ArgumentParser:
     simulate = commands.add_parser("simulate", help="count the cycles of every segment in an event simulation")
     _add_model(simulate, directory=True)
     _add_compilation(simulate)
+
+    estimate = commands.add_parser(
+        "estimate",
+        help="work out the cycles of every segment from the plan: the same table as simulate, at once",
+        description="Cycles from the mem level, by a recurrence instead of a simulation. Array code is not generated.",
+    )
+    _add_model(estimate, directory=True)
+    _add_compilation(estimate, fixed_level="mem")
     return parser
 
 
@@ -81,7 +90,13 @@ def _add_model(parser: argparse.ArgumentParser, *, directory: bool) -> None:
     parser.add_argument("model", metavar="MODEL", help=f"an .onnx file or zoo:NAME[@SIZE]{also}")
 
 
-def _add_compilation(parser: argparse.ArgumentParser, level_option: str | None = None, meaning: str = "") -> None:
+def _add_compilation(
+    parser: argparse.ArgumentParser,
+    level_option: str | None = None,
+    meaning: str = "",
+    *,
+    fixed_level: str = LEVELS[-1],
+) -> None:
     options = parser.add_argument_group("compilation")
     options.add_argument("--target", metavar="NAME", help=f"the array: {TARGETS} (default: npu1)")
     options.add_argument(
@@ -105,7 +120,7 @@ def _add_compilation(parser: argparse.ArgumentParser, level_option: str | None =
     )
     options.add_argument("--seed", type=int, help="seed of everything that is drawn (default: 0)")
     if level_option is None:
-        parser.set_defaults(level=LEVELS[-1])
+        parser.set_defaults(level=fixed_level)
     else:
         meaning = f"{meaning}: {', '.join(LEVELS)} (default: aie)"
         options.add_argument(level_option, dest="level", metavar="LEVEL", help=meaning)

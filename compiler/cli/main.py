@@ -1,5 +1,5 @@
 """
-`blockloom compile | run | check | simulate`: each a few lines around `compiler.api`.
+`blockloom compile | run | check | simulate | estimate`: each a few lines around `compiler.api`.
 
 Results go to standard output, everything else to standard error. With `--json` standard output is one object.
 """
@@ -29,7 +29,7 @@ FOUND_DIFFERENCES = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
     options = build_parser().parse_args(arguments)
-    command = {"compile": _compile, "run": _run, "check": _check, "simulate": _simulate}[options.command]
+    command = {"compile": _compile, "run": _run, "check": _check, "simulate": _simulate, "estimate": _estimate}[options.command]
     return run_tool("blockloom", lambda: command(options))
 
 
@@ -83,6 +83,16 @@ def _simulate(options: argparse.Namespace) -> int:
         _print_json({**compilation.as_json(), **simulation.as_json()})
         return 0
     print_segments(compilation, simulation)
+    return 0
+
+
+def _estimate(options: argparse.Namespace) -> int:
+    compilation = _compiled(options)
+    estimate = compilation.estimate()
+    if options.json:
+        _print_json({**compilation.as_json(), **estimate.as_json()})
+        return 0
+    print_segments(compilation, estimate)
     return 0
 
 

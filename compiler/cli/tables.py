@@ -15,6 +15,7 @@ from compiler.hardware.chip import chip_named
 
 if TYPE_CHECKING:
     from compiler.api import Compilation
+    from compiler.estimate.result import Estimate
     from compiler.simulate.result import Simulation
 
 LARGEST_SHOWN = 5
@@ -25,7 +26,7 @@ DOING = {
     "output": "wait for output space",
     "idle": "have nothing to do",
 }
-"""What `SegmentTime.bound` says, in words."""
+"""What the `bound` of a segment says, in words."""
 
 
 def print_outputs(outputs: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -37,7 +38,7 @@ def print_outputs(outputs: Mapping[str, npt.NDArray[Any]]) -> None:
         print("  largest: " + ", ".join(f"[{index}] {flat[index]:g}" for index in order))
 
 
-def print_segments(compilation: Compilation, simulation: Simulation) -> None:
+def print_segments(compilation: Compilation, simulation: Simulation | Estimate) -> None:
     """Cycles of every segment with its share and what bounds it, then the two totals and what they mean."""
     request = compilation.request
     table = Table("segment", "kind", "cycles", "share", "cores mostly", title=f"{request.model} on {request.target}")

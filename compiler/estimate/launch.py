@@ -209,8 +209,9 @@ class _Kernels:
         fixed, row, entry = (np.array([getattr(c, name) for c in calls]) for name in ("fixed", "row", "entry"))
         total = fixed[:, None] + row[:, None] * self.taps_on_map
         if facts.kernel is Kernel.CONV:
-            # a stream that is over goes on with what it had last; nobody hears it
-            heard = [stream.entries[min(number, stream.chunks - 1)] for stream in facts.streams]
+            # nobody hears a stream that is over
+            silence = np.zeros(facts.parameters["taps"], np.int64)
+            heard = [s.entries[number] if number < s.chunks else silence for s in facts.streams]
             entries = np.stack(heard)[facts.stream]
             total = total + entry[:, None] * (self.on_map @ entries[:, :, None])[:, :, 0]
         return total
