@@ -77,7 +77,7 @@ class _Machine:
                     name = op.sym_name.data if op.sym_name is not None else "lock"
                     initial = int_value(op.init) if op.init is not None else 0
                     clock = np.zeros(self.agents, np.int64)
-                    self.locks.locks[op.result] = Lock(name, initial, self.chip.lock_limit, clock)
+                    self.locks.locks[op.result] = Lock(name, initial, self.chip.lock_limit, clock, initial)
                 case RuntimeSequenceOp():
                     self.sequences[op.sym_name.data] = op
                 case _:
@@ -180,6 +180,20 @@ class _Machine:
         self.scheduler.add(agent)
         self.scheduler.run(agent)
         self.scheduler.agents.remove(agent)
+        self.scheduler.settle()
+        self._left_as_found(op.sequence.string_value())
+
+    def _left_as_found(self, sequence: str) -> None:
+        """An invocation must leave nothing to the next one. Raises BlockloomError."""
+        for channel in self.channels.values():
+            if channel.tokens:
+                raise BlockloomError(f"{len(channel.tokens)} tokens of {channel.actor.name} were never waited for")
+            if channel.queue or channel.active is not None:
+                unfinished = len(channel.queue) + (channel.active is not None)
+                raise BlockloomError(f"@{sequence} ends, and {channel.actor.name} has {unfinished} unfinished tasks")
+        for lock in self.locks.locks.values():
+            if lock.value != lock.initial:
+                raise BlockloomError(f"@{sequence} ends with lock {lock.name} at {lock.value}, not {lock.initial}")
 
     def map_values(self, op: mem.MapOp) -> npt.NDArray[np.int8]:
         """A map as it lies in memory now; the host's reads of DDR must be ordered, a look at MemTiles need not."""

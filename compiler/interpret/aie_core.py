@@ -6,6 +6,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from xdsl.ir import SSAValue
 
 from compiler.errors import BlockloomError
@@ -13,10 +15,27 @@ from compiler.interpret.aie_machine import Agent, LockTable
 from compiler.interpret.aie_memory import Actor, Memory
 from compiler.interpret.core_program import Program
 from compiler.kernels.footprint import footprint
-from compiler.kernels.parameters import CORE_PARAMETER_WORDS, PARAMETER_WORDS, Kernel
+from compiler.kernels.parameters import CORE_PARAMETER_WORDS, PARAMETER_WORDS, TABLE_WORDS, Kernel, Parameter
 from compiler.kernels.semantics import KERNELS, Call
+from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
 
 KERNEL_NAMES = {kernel.symbol: kernel for kernel in Kernel}
+
+
+def _sensible(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[np.int32], call: Call) -> bool:
+    """Whether parameters, and the head of a chunk of weights, can be what they are taken for."""
+    taps = int(params[Parameter.TAPS])
+    offsets = (call.weights, call.out, call.partial)
+    if call.blocks < 1 or not 0 < taps <= TABLE_WORDS or not all(0 <= offset < arena.size for offset in offsets):
+        return False
+    if kernel is not Kernel.CONV:
+        return True
+    view = ChunkView.of(call.blocks, taps)
+    head = arena[call.weights : call.weights + view.bias]
+    pointers = head[view.pointers :]
+    if head.size < view.bias or pointers[0] != 0 or (np.diff(pointers) < 0).any():
+        return False
+    return call.weights + int(head[0]) + int(pointers[-1]) * BLOCK_WORDS <= arena.size
 
 
 @dataclass(eq=False)
@@ -36,12 +55,16 @@ class CoreHost:
         return first + index
 
     def load(self, buffer: SSAValue, index: int) -> int:
-        """A word of the core's memory."""
-        return int(self.memory.words[self._word(buffer, index)])
+        """A word of the core's memory; it must have arrived."""
+        word = self._word(buffer, index)
+        self.memory.note_read(self.actor, slice(word, word + 1))
+        return int(self.memory.words[word])
 
     def store(self, buffer: SSAValue, index: int, value: int) -> None:
         """Write a word of the core's memory."""
-        self.memory.words[self._word(buffer, index)] = value
+        word = self._word(buffer, index)
+        self.memory.note_write(self.actor, slice(word, word + 1))
+        self.memory.words[word] = value
 
     def release(self, lock: SSAValue, value: int) -> None:
         """Release a lock, which tells others what this core has done."""
@@ -58,6 +81,8 @@ class CoreHost:
         start, size = self.buffers[arguments[1]]
         arena = self.memory.words[start : start + size]
         call = Call(*arguments[2:])
+        if not _sensible(kernel, params, arena, call):
+            raise BlockloomError(f"{self.actor.name} calls @{name} with {call} on words that are no parameters for it")
         touched = footprint(kernel, params, arena, call)
         for low, high in touched.reads:
             self.memory.note_read(self.actor, slice(start + low, start + high))

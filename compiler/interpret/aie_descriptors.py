@@ -8,8 +8,8 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from xdsl.dialects.builtin import DenseArrayBase, IntegerType
-from xdsl.ir import Block, SSAValue
+from xdsl.dialects.builtin import DenseArrayBase, IntegerType, MemRefType
+from xdsl.ir import Attribute, Block, SSAValue
 
 from compiler.errors import BlockloomError
 from compiler.interpret.aie_memory import Memory, Where
@@ -116,6 +116,13 @@ def load_chain(entry: Block, place: Callable[[DMABDOp], tuple[Memory, int]]) -> 
         if (acquire is None) != (release is None):
             raise BlockloomError(f"descriptor {int_value(found.bd_id)} has one lock operation; it needs none or two")
         memory, base = place(found)
-        chain.append(LoadedDescriptor(int_value(found.bd_id), memory, base, decode_window(found), acquire, release))
+        window = decode_window(found)
+        size = cast("MemRefType[Attribute]", found.buffer.type).get_shape()[0]
+        if window.offset < 0 or window.highest_word() >= size:
+            raise BlockloomError(
+                f"descriptor {int_value(found.bd_id)} visits words {window.offset} to {window.highest_word()} of a "
+                f"buffer of {size} words: {found}"
+            )
+        chain.append(LoadedDescriptor(int_value(found.bd_id), memory, base, window, acquire, release))
         block = following
     return chain

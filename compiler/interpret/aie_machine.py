@@ -38,6 +38,7 @@ class Lock:
     value: int
     limit: int
     clock: Clock
+    initial: int = 0
     waiting: list[Agent] = field(default_factory=list["Agent"])
 
 
@@ -123,12 +124,22 @@ class Scheduler:
                 stuck = [f"{a.actor.name} waits for {a.blocked_on}" for a in self.agents if a.blocked_on]
                 busy = [line for line in stuck if not line.endswith("waits for a task")]
                 raise DeadlockError("nothing can go on: " + "; ".join(busy))
-            agent.scheduled = False
-            try:
-                agent.blocked_on = str(next(agent.steps))
-            except StopIteration:
-                if agent is until:
-                    return
+            if self._step(agent) and agent is until:
+                return
+
+    def settle(self) -> None:
+        """Go on until nothing can: what is still under way then will never end."""
+        while (agent := self._next()) is not None:
+            self._step(agent)
+
+    def _step(self, agent: Agent) -> bool:
+        """Let an agent go on to where it waits next; whether it has ended."""
+        agent.scheduled = False
+        try:
+            agent.blocked_on = str(next(agent.steps))
+        except StopIteration:
+            return True
+        return False
 
 
 class LockTable:

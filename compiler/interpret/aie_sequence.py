@@ -106,6 +106,3 @@ class Controller:
                     raise BlockloomError(f"the controller does not know {op.name}")
         if segment:
             self.ended(segment)
-        for channel in self.channels.values():
-            if channel.tokens:
-                raise BlockloomError(f"{len(channel.tokens)} tokens of {channel.actor.name} were never waited for")

@@ -15,11 +15,15 @@ from xdsl.dialects.builtin import IndexType, IntegerAttr
 from xdsl.ir import Block, Operation, SSAValue
 
 from compiler.errors import BlockloomError
+from compiler.kernels.bodies.core_program import FOREVER
 from dialects.aie import EndOp, LockAction, UseLockOp, int_value
 from dialects.aievec import ShiftRoundSaturateOp
 
 Request = tuple[SSAValue, int]
 """A lock, and how much of it."""
+
+LONGEST_LOOP = 1 << 20
+"""Turns of a loop that no launch has: a core that does more reads its trip count from words that are no parameters."""
 
 
 class Host(Protocol):
@@ -167,10 +171,17 @@ class _Translator:
         carried = [self.define(value) for value in op.body.block.args[1:]]
         for target, value in zip(carried, op.iter_args, strict=True):
             self.emit(depth, f"{target} = {self.name(value)}")
-        self.emit(depth, f"for {self.define(op.body.block.args[0])} in range({bounds}):")
+        self.emit(depth, f"for {self.define(op.body.block.args[0])} in trips({bounds}):")
         self.block(op.body.block, depth + 1, carried)
         for target, value in zip(op.results, carried, strict=True):
             self.emit(depth, f"{self.define(target)} = {value}")
+
+
+def trips(low: int, high: int, step: int) -> range:
+    """The turns of a loop. Raises BlockloomError for a loop that would hardly end."""
+    if LONGEST_LOOP < high - low < FOREVER:
+        raise BlockloomError(f"a core program goes into a loop from {low} to {high}; it has taken data for parameters")
+    return range(low, high, step)
 
 
 Program = Callable[[Host], Generator[Request, None, None]]
@@ -181,7 +192,7 @@ def translate(body: Block) -> Program:
     translator = _Translator()
     translator.block(body, 1)
     source = "\n".join(["def program(host, outside):", *translator.lines])
-    scope: dict[str, Any] = {}
+    scope: dict[str, Any] = {"trips": trips}
     exec(compile(source, "<core program>", "exec"), scope)
     outside = translator.outside
 
