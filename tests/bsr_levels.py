@@ -24,20 +24,17 @@ from compiler.pipelines import Pipeline, Stage, default_stages, step
 from compiler.registry import full_context
 
 
-def lowered(network: Network, place: Place) -> Iterator[tuple[str, ModuleOp]]:
-    """The modules of the levels below bsr. Raises what the compiler refuses with."""
-    legalise = tuple(spec for stage in default_stages() for spec in stage.passes if _legalises(spec.name))
-    stages = (
-        Stage("bsr", legalise),
-        Stage("mem", (ArgSpec("convert-bsr-to-mem", {"target": (place.target,), "overrides": place.overrides}),)),
-        Stage("aie", (step("convert-mem-to-aie"),)),
-    )
-    modules = Pipeline(stages).run(network.module())
-    yield from modules.items()
+def mapped(place: Place, *, verify: bool = False) -> tuple[Stage, ...]:
+    """The stages below bsr for a chip."""
+    options = {"target": (place.target,), "overrides": place.overrides, "verify": (verify,)}
+    return (Stage("mem", (ArgSpec("convert-bsr-to-mem", options),)), Stage("aie", (step("convert-mem-to-aie"),)))
 
 
-def _legalises(name: str) -> bool:
-    return name.startswith("bsr-")
+def lowered(network: Network, place: Place, *, verify: bool = False) -> Iterator[tuple[str, ModuleOp]]:
+    """The modules from legal bsr down, perhaps with a checked plan. Raises what the compiler refuses with."""
+    legalise = tuple(spec for stage in default_stages() for spec in stage.passes if spec.name.startswith("bsr-"))
+    stages = (Stage("bsr", legalise), *mapped(place, verify=verify))
+    yield from Pipeline(stages).run(network.module()).items()
 
 
 def read_back(module: ModuleOp) -> ModuleOp:
@@ -53,12 +50,12 @@ def read_back(module: ModuleOp) -> ModuleOp:
     return parsed
 
 
-def assert_levels_are_equal(network: Network, place: Place, seeds: tuple[int, ...], *, text: bool = False) -> None:
-    """Each level on each seed; with `text`, what the printed modules mean."""
+def assert_levels_are_equal(network: Network, place: Place, seeds: tuple[int, ...], *, thorough: bool = False) -> None:
+    """Each level on each seed; with `thorough`, a plan that its checker has seen, and what the printed modules mean."""
     inputs = network.arrays()
     expected = interpret_bsr(network.module(), inputs)
-    for level, module in lowered(network, place):
-        meant = read_back(module) if text else module
+    for level, module in lowered(network, place, verify=thorough):
+        meant = read_back(module) if thorough else module
         for seed in seeds if level == "aie" else seeds[:1]:
             found = execute(level, meant, inputs, seed)
             comparison = compare(level, found, expected, seed=seed, seconds=0.0)

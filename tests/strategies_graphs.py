@@ -174,6 +174,10 @@ class GraphBuilder:
         channels = sum(part.shape[1] for part in parts)
         return self.quantise(name, (1, channels, *parts[0].shape[2:]), position)
 
+    def sigmoid(self, x: Tensor) -> Tensor:
+        """An operator that only the host has."""
+        return self.quantise(self.node("Sigmoid", [x.name]), x.shape, 7)
+
     def model(self, *outputs: Tensor) -> onnx.ModelProto:
         """The checked model that returns the dequantised `outputs`."""
         results = [helper.make_tensor_value_info(x.name, TensorProto.FLOAT, list(x.shape)) for x in outputs]
@@ -208,9 +212,10 @@ def quantised_graphs(draw: st.DrawFn, maximum_layers: int = 5) -> Graph:
     for _ in range(draw(st.integers(1, maximum_layers))):
         live.append(draw(_layer(builder, live)))
     last = live[-1]
+    others = draw(st.lists(st.sampled_from(live), max_size=1))
     if draw(st.booleans()):
         last = builder.gemm(last, draw(st.integers(1, 20)), transposed=draw(st.booleans()), relu=draw(st.booleans()))
-    return Graph(builder.model(last), builder.feed())
+    return Graph(builder.model(last, *(other for other in others if other is not last)), builder.feed())
 
 
 @st.composite
@@ -219,9 +224,10 @@ def _layer(draw: st.DrawFn, builder: GraphBuilder, live: list[Tensor]) -> Tensor
     twins = [other for other in live if other.shape == x.shape]
     neighbours = [other for other in live if other.shape[2:] == x.shape[2:]]
     small = min(x.shape[2:]) < 3
-    kind = draw(
-        st.sampled_from(("conv", "residual", "concat") if small else ("conv", "residual", "add", "pool", "concat"))
-    )
+    kinds = ("conv", "residual", "concat", "host") if small else ("conv", "residual", "add", "pool", "concat", "host")
+    kind = draw(st.sampled_from(kinds))
+    if kind == "host":
+        return builder.sigmoid(x)
     if kind == "residual":
         inner = builder.conv(x, x.shape[1], density=draw(st.sampled_from((0.5, 1.0))), relu=draw(st.booleans()))
         return builder.add(inner, x, x.position - draw(st.integers(-1, 2)), relu=draw(st.booleans()))

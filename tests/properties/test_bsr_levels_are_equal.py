@@ -16,10 +16,10 @@ from compiler.errors import CapacityError, InputError
 
 
 @given(networks(), places(), st.integers(0, 2**16), st.sampled_from((False, False, False, True)))
-def test_every_level_computes_what_bsr_does(network: Network, place: Place, seed: int, text: bool) -> None:
+def test_every_level_computes_what_bsr_does(network: Network, place: Place, seed: int, thorough: bool) -> None:
     reason = "none"
     try:
-        assert_levels_are_equal(network, place, (seed, seed + 1), text=text)
+        assert_levels_are_equal(network, place, (seed, seed + 1), thorough=thorough)
     except (InputError, CapacityError) as refusal:
         reason = str(refusal)
     event("ran" if reason == "none" else "refused")
