@@ -31,6 +31,8 @@ class Chip:
     core_stack_bytes: int = 2048  # ours; upstream's default is 1024, the shipped skip kernels need 2560
     program_memory_bytes: int = 16384  # AM025
     memtile_bytes: int = 524288  # TM: 512 KiB
+    memtile_banks: int = 16  # AM020
+    memtile_bank_bytes_per_cycle: int = 16  # AM020: 128 bits wide, one access per cycle
     core_locks: int = 16  # TM
     memtile_locks: int = 64  # TM
     lock_limit: int = 63  # TM: 6-bit counting locks
@@ -52,6 +54,7 @@ class Chip:
     stream_bytes_per_cycle: int = 4  # AM020; measured: 2 KiB in 512 cycles
     hop_cycles: int = 4  # AM020: one switch
     ddr_bytes_per_cycle: int = 8  # assumed: per column and direction, both shim channels together
+    ddr_total_bytes_per_cycle: int = 0  # of all columns, both directions; 0: no such limit (assumed)
     descriptor_cycles: int = 8  # assumed: from the end of one descriptor to the first word of the next
     lock_cycles: int = 4  # assumed: acquire or release seen by the other side
     kernel_call_cycles: int = 40  # assumed: call, saved registers, arguments and return
@@ -61,6 +64,7 @@ class Chip:
     division_cycles: int = 40  # assumed: no divide instruction, one step per bit
     controller_cycles: int = 400  # upper bound 0.4 us per instruction at 1 GHz (derived from a published total)
     launch_cycles: int = 80000  # measured: 80 us on npu2
+    reconfiguration_cycles: int = 353000  # measured: 353 us per load_pdi on npu2 (mlir-air #1334)
     clock_hz: int = 1_000_000_000  # Phoenix nominal
 
     def __post_init__(self) -> None:

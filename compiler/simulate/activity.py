@@ -24,16 +24,31 @@ class CoreTime:
 
     ends: list[int] = field(default_factory=list[int])
     states: list[State] = field(default_factory=list[State])
+    segments: list[str] = field(default_factory=list[str])
+    """Whose parameter block the core had, or waited for."""
 
-    def spend(self, state: State, until: int) -> None:
+    def spend(self, state: State, until: int, segment: str = "") -> None:
         """The core was in `state` from the last end until `until`."""
         if until <= (self.ends[-1] if self.ends else 0):
             return
-        if self.states and self.states[-1] is state:
+        if self.states and self.states[-1] is state and self.segments[-1] == segment:
             self.ends[-1] = until
         else:
             self.ends.append(until)
             self.states.append(state)
+            self.segments.append(segment)
+
+
+@dataclass
+class CoreWork:
+    """What the kernels of one core did for one segment."""
+
+    first: int
+    """First cycle of a kernel call."""
+    last: int
+    """End of the last one."""
+    macs: int = 0
+    """Products of the non-zero 8x8 blocks with pixels that are wanted; the padding of channels counts."""
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,16 +11,17 @@ from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from compiler.errors import InputError
 from compiler.hardware.chip import Chip
-from compiler.hardware.routes import FIRST_CORE_ROW, SHIM_ROW
+from compiler.hardware.routes import FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW
 from compiler.simulate.activity import Activity
 from compiler.simulate.channels import Channel
 from compiler.simulate.controller import ChannelKey, Controller, ControllerCost
 from compiler.simulate.core_code import END, translate
 from compiler.simulate.cores import Core
 from compiler.simulate.events import EventQueue, SimulationError
+from compiler.simulate.links import Link, LinkKind
 from compiler.simulate.locks import Lock
 from compiler.simulate.memory import Memory, Words
-from compiler.simulate.streams import DdrPort, Stream
+from compiler.simulate.streams import DdrPort, Stream, check_banks
 from dialects.aie import (
     BufferOp,
     CoreOp,
@@ -79,13 +81,18 @@ class Array:
     locks: dict[SSAValue, Lock] = field(default_factory=dict[SSAValue, Lock])
     channels: dict[ChannelKey, Channel] = field(default_factory=dict[ChannelKey, Channel])
     ports: dict[tuple[int, DMAChannelDir], DdrPort] = field(default_factory=dict[tuple[int, DMAChannelDir], DdrPort])
+    total_port: DdrPort | None = None
+    """Of DDR as a whole, if the chip limits it."""
     streams: dict[ChannelKey, Stream] = field(default_factory=dict[ChannelKey, Stream])
+    controller: Controller | None = None
     cores: list[Core] = field(default_factory=list[Core])
 
     @classmethod
     def of(cls, device: DeviceOp, chip: Chip) -> Array:
         """Build the static parts."""
         array = cls(chip)
+        if chip.ddr_total_bytes_per_cycle:
+            array.total_port = DdrPort("DDR, all columns", chip.ddr_total_bytes_per_cycle)
         for op in device.body.ops:
             match op:
                 case TileOp():
@@ -103,6 +110,8 @@ class Array:
                     pass
         for stream in array.streams.values():
             stream.connect()
+        memtiles = Counter(tile for tile, _, _ in array.channels if array.tiles[tile][1] == MEMTILE_ROW)
+        check_banks(chip, max(memtiles.values(), default=0))
         return array
 
     def _lock(self, op: LockOp) -> Lock:
@@ -138,28 +147,48 @@ class Array:
             return
         source = (op.source, DMAChannelDir.MM2S, int_value(op.source_channel))
         first, last = self.tiles[op.source], self.tiles[op.dest]
-        port = self._port(first, DMAChannelDir.MM2S) or self._port(last, DMAChannelDir.S2MM)
         if source not in self.streams:
+            ports = self._ports(first, last)
             self.streams[source] = Stream(
-                self._channel(*source), [], self.chip.stream_bytes_per_cycle, self.events, port
+                self._channel(*source), [], self.chip.stream_bytes_per_cycle, self.events, ports
             )
-            if port is not None:
+            for port in ports:
                 port.channels += 1
         switches = abs(first[0] - last[0]) + abs(first[1] - last[1]) + 1
         sink = self._channel(op.dest, DMAChannelDir.S2MM, int_value(op.dest_channel))
         self.streams[source].sinks.append((sink, switches * self.chip.hop_cycles))
 
-    def _port(self, place: tuple[int, int], direction: DMAChannelDir) -> DdrPort | None:
-        if place[1] != SHIM_ROW:
-            return None
-        key = (place[0], direction)
+    def _ports(self, source: tuple[int, int], sink: tuple[int, int]) -> tuple[DdrPort, ...]:
+        """What a stream passes if it comes from DDR or goes there."""
+        if source[1] == SHIM_ROW:
+            key, name = (source[0], DMAChannelDir.MM2S), f"DDR read, column {source[0]}"
+        elif sink[1] == SHIM_ROW:
+            key, name = (sink[0], DMAChannelDir.S2MM), f"DDR write, column {sink[0]}"
+        else:
+            return ()
         if key not in self.ports:
-            self.ports[key] = DdrPort(self.chip.ddr_bytes_per_cycle)
-        return self.ports[key]
+            self.ports[key] = DdrPort(name, self.chip.ddr_bytes_per_cycle)
+        return (self.ports[key],) if self.total_port is None else (self.ports[key], self.total_port)
+
+    @property
+    def links(self) -> list[Link]:
+        """Every link with what it did: DDR, then streams, then channels."""
+        ports = [*self.ports.values()] if self.total_port is None else [*self.ports.values(), self.total_port]
+        found = [Link(port.name, LinkKind.DDR, port.pieces, bytes_per_cycle=port.bytes_per_cycle) for port in ports]
+        streams = self.streams.values()
+        found += [Link(stream.name, LinkKind.STREAM, stream.pieces) for stream in streams]
+        for stream in streams:
+            for channel, late in ((stream.source, 0), *stream.sinks):
+                found.append(Link(channel.name, LinkKind.CHANNEL, stream.pieces, channel.setups, late))
+        return found
+
+    def ddr_ports(self, direction: DMAChannelDir) -> list[DdrPort]:
+        """The ways from (MM2S) or to (S2MM) DDR, by column."""
+        return [port for (_, way), port in sorted(self.ports.items()) if way is direction]
 
     def run(self, runs: list[Run], cost: ControllerCost) -> int:
         """Run the sequences to their end; the cycle in which the array has come to rest and the controller knows."""
-        controller = Controller(
+        controller = self.controller = Controller(
             self._operations(runs), cost, self.channels, self.memories, self.locks, self.events, self.activity
         )
         controller.begin()

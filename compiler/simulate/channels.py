@@ -18,6 +18,7 @@ import numpy as np
 from compiler.simulate.activity import Activity
 from compiler.simulate.descriptors import Descriptor, Task
 from compiler.simulate.events import EventQueue, SimulationError
+from compiler.simulate.links import Pieces
 from compiler.simulate.memory import Words
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class Channel:
     start: int = 0
     payload: Words | None = None
     arrived: list[Words | None] = field(default_factory=list[Words | None])
+    setups: Pieces = field(default_factory=Pieces)
+    waits: Pieces = field(default_factory=Pieces)
+    """For locks, after the set-up."""
 
     def push(self, task: Task, segment: str) -> None:
         """Queue a task."""
@@ -81,7 +85,9 @@ class Channel:
         return self.task.chain[self.link]
 
     def _open(self) -> None:
-        self.ready = self.events.now + self.setup
+        now = self.events.now
+        self.ready = now + self.setup
+        self.setups.add(now, self.ready, 0, self.segment)
         acquire = self.descriptor.acquire
         if acquire is None or acquire[0].acquire(acquire[1], self._granted):
             self._granted()
@@ -89,7 +95,9 @@ class Channel:
     def _granted(self) -> None:
         assert self.task is not None, f"{self.name} is idle"
         descriptor = self.descriptor
-        self.ready = max(self.ready, self.events.now)
+        if self.events.now > self.ready:
+            self.waits.add(self.ready, self.events.now, 0, self.segment)
+            self.ready = self.events.now
         self.start = descriptor.offset + self.task.counters[self.link] % descriptor.wrap * descriptor.step
         self.remaining = descriptor.words
         if self.sends and self.carries and not descriptor.padded:

@@ -19,6 +19,7 @@ from compiler.simulate.activity import Activity
 from compiler.simulate.channels import Channel
 from compiler.simulate.descriptors import Task, read_task
 from compiler.simulate.events import EventQueue, Priority, SimulationError
+from compiler.simulate.links import Pieces
 from compiler.simulate.locks import Lock
 from compiler.simulate.memory import Memory
 from dialects.aie import DMABDOp, DMAChannelDir, RuntimeSequenceOp, int_value
@@ -68,6 +69,8 @@ class Controller:
     """Instructions for tasks that were configured and not yet started; their segment is that of the start."""
     awaits: str | None = None
     """What it waits for at the moment."""
+    waits: Pieces = field(default_factory=Pieces)
+    """For tokens."""
     finished: int | None = None
     """The cycle in which it came to the end."""
 
@@ -147,9 +150,11 @@ class Controller:
             task.tokens -= 1
             return True
         self.awaits = f"the token of segment '{segment}' from {channel.name}"
-        task.awaiting = lambda: self._resume(task)
+        began = self.events.now
+        task.awaiting = lambda: self._resume(task, segment, began)
         return False
 
-    def _resume(self, task: Task) -> None:
+    def _resume(self, task: Task, segment: str, began: int) -> None:
         task.tokens -= 1
+        self.waits.add(began, self.events.now, 0, segment)
         self.events.at(self.events.now, Priority.CONTROLLER, self._continue)

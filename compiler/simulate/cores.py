@@ -18,13 +18,15 @@ from compiler.kernels.cycles import Work, kernel_cycles
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
 from compiler.kernels.semantics import Call
 from compiler.kernels.weight_chunk import ChunkView
-from compiler.simulate.activity import Activity, CoreTime, State
+from compiler.simulate.activity import Activity, CoreTime, CoreWork, State
 from compiler.simulate.core_code import END, CoreCode, Program
 from compiler.simulate.events import EventQueue, Priority, SimulationError
 from compiler.simulate.locks import Lock
 from compiler.simulate.memory import Memory, Words
 
 _STATES = {"input": State.INPUT, "weights": State.WEIGHTS, "output": State.OUTPUT, "parameters": State.IDLE}
+BLOCK_MACS = 8 * 8
+"""Of one non-zero block and one pixel."""
 _KERNELS = {kernel.symbol: kernel for kernel in Kernel}
 
 
@@ -59,9 +61,17 @@ class Core:
     found: dict[tuple[int, int, bytes], int] = field(default_factory=dict[tuple[int, int, bytes], int])
     """Entries of weight chunks, by place, output blocks and taps on the map; valid for one version of the arena."""
     found_version: int = -1
+    durations: dict[tuple[str, bytes, Call, Work], int] = field(
+        default_factory=dict[tuple[str, bytes, Call, Work], int]
+    )
+    """Cycles of kernel calls, by all that they depend on."""
+    work: dict[str, CoreWork] = field(default_factory=dict[str, CoreWork])
+    """By segment."""
 
     def __post_init__(self) -> None:
         self.states = [waiting_state(lock.name) for lock in self.locks]
+        named = (memory for memory in self.code.memories if memory.name.startswith("parameters"))
+        self.parameters = next(named, Memory("no parameters", None))
         self.request = (0, 0)
         self.program = self.code.start(self._release, self._call)
         self.events.at(0, Priority.CORE, self._continue)
@@ -75,7 +85,7 @@ class Core:
 
     def _ask(self) -> None:
         now = self.asked = self.events.now
-        self.time.spend(State.COMPUTE, now)
+        self.time.spend(State.COMPUTE, now, self.parameters.segment)
         number, amount = self.request
         if number == END:
             self.waits_for = State.IDLE
@@ -86,14 +96,14 @@ class Core:
 
     def _granted(self) -> None:
         assert self.waits_for is not None, "only a waiting core is granted a lock"
-        self.time.spend(self.waits_for, self.events.now)
+        self.time.spend(self.waits_for, self.events.now, self.parameters.segment)
         self.waits_for = None
         self.events.at(self.events.now, Priority.CORE, self._continue)
 
     def end(self, cycle: int) -> None:
         """The array has come to rest: until then the core waited, if only because its program was over."""
         if self.waits_for is not None:
-            self.time.spend(self.waits_for, cycle)
+            self.time.spend(self.waits_for, cycle, self.parameters.segment)
 
     def _release(self, number: int, amount: int, cycles: int) -> None:
         self.locks[number].release(amount, self.resumed + cycles)
@@ -117,9 +127,16 @@ class Core:
         taps = words[PARAMETER_WORDS : PARAMETER_WORDS + words.item(Parameter.TAPS)] >= 0
         entries = self._entries(self.code.memories[arena], call, taps) if symbol == Kernel.CONV.symbol else 0
         work = Work(int(np.count_nonzero(taps)), entries)
-        duration = kernel_cycles(self.chip, _KERNELS[symbol], words, call, work)
+        # rows differ in where their data lies, which takes no time
+        key = (symbol, words[:PARAMETER_WORDS].tobytes(), Call(0, 0, 0, call.blocks, call.first, call.last, 0), work)
+        if key not in self.durations:
+            self.durations[key] = kernel_cycles(self.chip, _KERNELS[symbol], words, key[2], work)
+        duration = self.durations[key]
         begin = self.resumed + cycles
         self.activity.computed(parameters.segment, symbol, begin, begin + duration)
+        done = self.work.setdefault(parameters.segment, CoreWork(begin, begin))
+        done.last = begin + duration
+        done.macs += entries * BLOCK_MACS * words.item(Parameter.WIDTH)
         return duration
 
     def _entries(self, arena: Memory, call: Call, taps: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:

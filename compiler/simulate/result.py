@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from compiler.simulate.activity import Activity, CoreTime, SegmentActivity, State
+from compiler.simulate.activity import CoreTime, State
+from compiler.simulate.links import LinkUse
+from compiler.simulate.timeline import Timeline
 
 COPY = "copy"
 """Kind of a segment in which no kernel runs."""
@@ -44,6 +46,23 @@ class Times:
 
 
 @dataclass(frozen=True)
+class Binding:
+    """What a segment's time is bound by, and for how many of its cycles."""
+
+    resource: str
+    """`compute`, the name of a link, or what agents waited at for each other: `barrier` or `locks`."""
+    busy_cycles: int
+
+
+@dataclass(frozen=True)
+class ControllerTotal:
+    """The whole time under one assumption about the controller."""
+
+    instruction_cycles: int
+    total_cycles: int
+
+
+@dataclass(frozen=True)
 class SegmentTime:
     """One segment, in the order of the program."""
 
@@ -58,6 +77,17 @@ class SegmentTime:
     """Of all cores together."""
     instructions: int
     """Of the controller."""
+    barrier_cycles: int
+    """Before its first kernel call and after its last: what the layer's barrier takes of a controller without cost."""
+    exposed_cycles: int
+    """How much longer the segment is with the chip's controller; negative where waiting for it hid something else."""
+    macs: int
+    """Products with the weight blocks that exist, channels padded to multiples of 8."""
+    ddr_read_bytes: int
+    ddr_written_bytes: int
+    binding: Binding
+    links: tuple[LinkUse, ...]
+    """Every link, in the order of `Simulation.links`."""
 
     @property
     def bound(self) -> str:
@@ -86,6 +116,17 @@ class Simulation:
     cores: tuple[CoreResult, ...]
     controller_instructions: int
     launches: int
+    clock_hz: int
+    controller_totals: tuple[ControllerTotal, ...]
+    """For 0.05, 0.1 and 0.4 us per instruction and for the chip's own number, the quickest first."""
+    links: tuple[LinkUse, ...]
+    """Ways to DDR, streams, channels."""
+    timeline: Timeline | None = None
+    """What everything did when, if it was asked for."""
+
+    def milliseconds(self, cycles: int) -> float:
+        """At the chip's clock."""
+        return 1000 * cycles / self.clock_hz
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -94,6 +135,8 @@ class Simulation:
             "total_cycles": self.total_cycles,
             "controller_instructions": self.controller_instructions,
             "launches": self.launches,
+            "clock_hz": self.clock_hz,
+            "controller_totals": [asdict(total) for total in self.controller_totals],
             "segments": [
                 {
                     "name": segment.name,
@@ -102,12 +145,19 @@ class Simulation:
                     "start": segment.start,
                     "end": segment.end,
                     "bound": segment.bound,
+                    "binding": asdict(segment.binding),
                     "core_cycles": asdict(segment.times),
                     "controller_instructions": segment.instructions,
+                    "barrier_cycles": segment.barrier_cycles,
+                    "exposed_cycles": segment.exposed_cycles,
+                    "macs": segment.macs,
+                    "ddr_read_bytes": segment.ddr_read_bytes,
+                    "ddr_written_bytes": segment.ddr_written_bytes,
                 }
                 for segment in self.segments
             ],
             "cores": [{"column": core.column, "row": core.row, **asdict(core.times)} for core in self.cores],
+            "links": [asdict(link) for link in self.links],
         }
 
 
@@ -125,25 +175,3 @@ def times_between(core: CoreTime, bounds: list[int]) -> list[Times]:
         grows = np.append(states == state, False)[before]
         columns.append(np.diff(spent[before] + within * grows).tolist())
     return [Times(*values) for values in zip(*columns, strict=True)]
-
-
-def summarise(activity: Activity, total_cycles: int, launches: int) -> Simulation:
-    """Put what happened into the shape of a result."""
-    names = list(activity.instructions)
-    begin = min((segment.first for segment in activity.segments.values()), default=0)
-    ends = [begin]
-    for name in names:
-        last = activity.segments[name].last if name in activity.segments else 0
-        ends.append(max(ends[-1], last))
-    cores = {place: times_between(time, ends) for place, time in sorted(activity.cores.items())}
-    segments: list[SegmentTime] = []
-    for index, name in enumerate(names):
-        seen = activity.segments.get(name, SegmentActivity(ends[index], ends[index]))
-        times = sum((core[index] for core in cores.values()), Times())
-        kind = "+".join(sorted(seen.kernels)) or COPY
-        cycles = ends[index + 1] - ends[index]
-        count = activity.instructions[name]
-        segments.append(SegmentTime(name, kind, cycles, seen.first, seen.last, times, count))
-    instructions = sum(activity.instructions.values())
-    results = (CoreResult(column, row, sum(times, Times())) for (column, row), times in cores.items())
-    return Simulation(ends[-1] - begin, total_cycles, tuple(segments), tuple(results), instructions, launches)

@@ -6,37 +6,62 @@ not words but pieces: as many words as the shortest of those descriptors still h
 `hop_cycles` per switch; while a sink is not ready, words wait in the switches on the way, so a sink that becomes
 ready finds them there and does not pay for the way again.
 
-The shim's channels share the column's way to DDR, one in each direction. Where that is narrower than its streams, a
-piece is cut into bursts, and bursts pass one after the other.
+The shim's channels share the column's way to DDR, one in each direction, and all columns share what DDR gives in
+total, if the chip has such a limit. Where one of these is narrower than its streams, a piece is cut into bursts, and
+bursts pass one after the other.
+
+A MemTile has no such port. Each of its channels has one of its own, and its banks together give many times what all
+channels can move (`check_banks`). Several channels in one bank can still hinder each other: a bank makes one access
+of 16 bytes per cycle and a channel needs one every fourth cycle, so it takes five channels within the same 32 KB at
+once. That is not modelled.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from compiler.errors import InputError
+from compiler.hardware.chip import Chip
 from compiler.simulate.channels import Channel
 from compiler.simulate.events import EventQueue, Priority
+from compiler.simulate.links import WORD_BYTES, Pieces
 
 BURST_WORDS = 64
 """assumed: 256 bytes, the largest burst that shim descriptors ask for"""
 
 
+def check_banks(chip: Chip, channels: int) -> None:
+    """Refuse a chip on which a MemTile's channels, both directions together, ask for more than its banks have."""
+    wanted = channels * chip.stream_bytes_per_cycle
+    given = chip.memtile_banks * chip.memtile_bank_bytes_per_cycle
+    if wanted > given:
+        raise InputError(
+            f"a MemTile's {channels} channels move up to {wanted} bytes per cycle, its {chip.memtile_banks} banks "
+            f"{given}; banks that limit the channels are not simulated. Lower stream_bytes_per_cycle or raise "
+            "memtile_banks"
+        )
+
+
 @dataclass(eq=False)
 class DdrPort:
-    """One column's way to or from DDR."""
+    """A way to or from DDR: of one column in one direction, or of all together."""
 
+    name: str
     bytes_per_cycle: int
     channels: int = 0
     """Streams that begin or end here."""
     free: int = 0
+    pieces: Pieces = field(default_factory=Pieces)
 
     def is_narrow(self, stream_bytes: int) -> bool:
         """Whether its streams can ask for more than it has."""
         return self.channels * stream_bytes > self.bytes_per_cycle
 
-    def pass_burst(self, start: int, words: int) -> int:
+    def pass_burst(self, start: int, words: int, segment: str) -> int:
         """When a burst that comes at `start` has passed."""
-        self.free = max(self.free, start) + -(-4 * words // self.bytes_per_cycle)
+        cycles = -(-WORD_BYTES * words // self.bytes_per_cycle)
+        self.free = max(self.free, start) + cycles
+        self.pieces.add(self.free - cycles, self.free, words, segment)
         return self.free
 
 
@@ -48,15 +73,21 @@ class Stream:
     sinks: list[tuple[Channel, int]]
     bytes_per_cycle: int
     events: EventQueue
-    port: DdrPort | None = None
-    """Set when the source or the sink is in DDR."""
+    ports: tuple[DdrPort, ...] = ()
+    """On its way, when the source or the sink is in DDR."""
     free: int = 0
     """When the source's last word so far has left."""
-    bursts: bool = field(init=False, default=False)
+    narrow: list[DdrPort] = field(init=False, default_factory=list[DdrPort])
+    pieces: Pieces = field(default_factory=Pieces)
+
+    @property
+    def name(self) -> str:
+        """From the source to all sinks."""
+        return f"{self.source.name} to {', '.join(sink.name for sink, _ in self.sinks)}"
 
     def connect(self) -> None:
         """Tell the channels; all streams of the ports have been counted by now."""
-        self.bursts = self.port is not None and self.port.is_narrow(self.bytes_per_cycle)
+        self.narrow = [port for port in self.ports if port.is_narrow(self.bytes_per_cycle)]
         self.source.stream = self
         for sink, _ in self.sinks:
             sink.stream = self
@@ -73,11 +104,17 @@ class Stream:
                 return
             words = min(words, sink.remaining)
             start = max(start, sink.ready - latency)
-        if self.bursts:
+        if self.narrow:
             words = min(words, BURST_WORDS)
-        end = start + -(-4 * words // self.bytes_per_cycle)
-        if self.bursts and self.port is not None:
-            end = max(end, self.port.pass_burst(start, words))
+        cycles = -(-WORD_BYTES * words // self.bytes_per_cycle)
+        end = start + cycles
+        for port in self.ports:
+            if port in self.narrow:
+                end = max(end, port.pass_burst(start, words, source.segment))
+            else:
+                port.pieces.add(start, start + cycles, words, source.segment)
+        # behind a narrow port words come as late as they can
+        self.pieces.add(end - cycles, end, words, source.segment)
         self.free = end
         piece = source.take(words, start)
         now, open_ends = self.events.now, source.remaining > 0
