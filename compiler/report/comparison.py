@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from compiler.errors import InputError
 from compiler.report.layers import LayerRow
 from compiler.report.measured import Measured
-from compiler.report.picture import FAINT, INK, STATE_COLORS, STATE_LEGEND, Canvas, Picture, seen, text
+from compiler.report.picture import FAINT, INK, STATE_COLORS, STATE_LEGEND, Canvas, Picture, cycles_axis, seen, text
 from compiler.simulate.activity import State
 
-LABELLED = 10
+LABEL_SHARE = 0.03
+"""Of the width: a narrower layer gets no name."""
 
 
 @dataclass(frozen=True)
@@ -44,46 +45,33 @@ def pairs(here: Measured, there: Measured) -> list[Pair]:
 
 
 def sparsity_picture(here: Measured, there: Measured) -> Picture:
-    """Cycles saved against blocks saved."""
-    canvas = Canvas(4.2)
+    """Cycles kept against blocks kept, each layer as wide as its time in the other compilation."""
+    canvas = Canvas(3.4)
     axes = seen(canvas.axes()[0])
     found = pairs(here, there)
-    longest = max(pair.there.time.cycles for pair in found)
-    limit = 100 * max(1.1, *(1.08 * value for pair in found for value in (pair.kept, pair.cycles)))
-    axes.axline((0, 0), slope=1, color=INK, linewidth=1)
-    axes.axhline(100, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
+    start, whole = 0, sum(pair.there.time.cycles for pair in found)
     for pair in found:
-        axes.scatter(
-            [100 * pair.kept],
-            [100 * pair.cycles],
-            s=12 + 220 * pair.there.time.cycles / longest,
-            color=STATE_COLORS[State[pair.here.time.bound.upper()]],
-            edgecolor="white",
-            linewidth=0.7,
-            alpha=0.85,
-        )
-    for pair in sorted(found, key=lambda pair: -abs(pair.cycles - pair.kept) * pair.there.time.cycles)[:LABELLED]:
-        axes.annotate(
-            pair.here.name,
-            (100 * pair.kept, 100 * pair.cycles),
-            (6, 5),
-            textcoords="offset points",
-            fontsize=7,
-            color=INK,
-        )
-    axes.set_xlim(0, limit)
-    axes.set_ylim(0, limit)
-    text(axes, limit * 0.985, limit * 0.955, "time falls with the blocks", ha="right", va="bottom", rotation=0)
-    axes.set_xlabel("non-zero blocks, % of the other compilation")
-    axes.set_ylabel("cycles, % of the other compilation")
-    canvas.legend(STATE_LEGEND)
+        width, height = pair.there.time.cycles, 100 * pair.cycles
+        color = STATE_COLORS[State[pair.here.time.bound.upper()]]
+        axes.bar(start, height, width, align="edge", color=color, edgecolor="white", linewidth=0.3)
+        axes.plot([start, start + width], [100 * pair.kept] * 2, color=INK, linewidth=1.6, solid_capstyle="butt")
+        if width > LABEL_SHARE * whole:
+            text(axes, start + width / 2, height + 2, pair.here.name, ha="center", va="bottom")
+        start += width
+    axes.axhline(100, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.set_ylim(0, 112 * max(1.0, *(max(pair.kept, pair.cycles) for pair in found)))
+    axes.set_ylabel(f"% of sparsity {there.sparsity:g}")
+    cycles_axis(axes, 0, whole)
+    axes.set_xlabel(f"{axes.get_xlabel()}, layers with weights at sparsity {there.sparsity:g}")
+    canvas.legend((*STATE_LEGEND, (INK, "line: blocks that remain")), 6)
     faster = there.simulation.array_cycles / max(1, here.simulation.array_cycles)
     fewer = 100 * sum(pair.here.blocks[0] for pair in found) / sum(pair.there.blocks[0] for pair in found)
     return canvas.picture(
         "sparsity",
         f"Sparsity {here.sparsity:g} against {there.sparsity:g}",
-        f"One point per layer, as large as its time in the other compilation. On the line, time falls as the blocks "
-        f"do; above it a layer keeps waiting for something that zeros do not shorten; at 100 % it gained nothing. "
-        f"{fewer:.0f} % of the blocks remain, and the array is {faster:.2f} times as fast: "
-        f"{here.simulation.array_cycles:,} instead of {there.simulation.array_cycles:,} cycles.",
+        f"Each layer is as wide as its time at sparsity {there.sparsity:g}, its bar as high as the part of that time "
+        f"which it takes here, the black line at the part of its non-zero blocks that remain. A bar down to the line "
+        f"saves all that its zeros allow; the gap above the line is time that zeros do not shorten, and its colour "
+        f"what the cores mostly do in it. {fewer:.0f} % of the blocks remain, and the array is {faster:.2f} times as "
+        f"fast: {here.simulation.array_cycles:,} instead of {there.simulation.array_cycles:,} cycles.",
     )

@@ -23,10 +23,12 @@ def ddr_timeline(measured: Measured) -> Picture:
     begin, end = measured.bounds[0], measured.bounds[-1]
     draw_ddr(axes, measured, begin, end)
     limit = ddr_limit(measured)
-    for height, words in ((limit, "limit in"), (-limit, "limit out")):
-        axes.axhline(height, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-        text(axes, end, height, f"{words}: {limit} B/cycle", ha="right", va="bottom")
-    axes.set_ylim(-1.22 * limit, 1.22 * limit)
+    _line(axes, end, limit, f"DDR to the array: {limit} B/cycle")
+    low = min(0.0, *axes.dataLim.get_points()[:, 1])
+    if low < -limit / 4:
+        _line(axes, end, -limit, f"array to DDR: {limit} B/cycle")
+        low = -limit
+    axes.set_ylim(1.22 * min(low, -limit / 10), 1.22 * limit)
     cycles_axis(axes, begin, end)
     canvas.legend(WAY_LEGEND)
     ddr = measured.ddr
@@ -35,8 +37,9 @@ def ddr_timeline(measured: Measured) -> Picture:
         "ddr",
         "DDR bandwidth over time",
         f"Bytes per cycle, averaged over {(end - begin) / INTERVALS:,.0f} cycles: into the array above the line, out "
-        f"of it below. The dashed limits are the chip's for all columns together. Look for plateaus at a limit (DDR "
-        f"decides) and for gaps (DDR could have fetched ahead). Over the whole run {busy:.0f} % of the way in is used, "
+        f"of it below. The dashed limits are for all columns together: what DDR gives, and what the one stream of each "
+        f"column that carries weights gives. Look for plateaus at a limit (it "
+        f"decides) and for gaps (weights could have come earlier). Over the whole run {busy:.0f} % of the way in is used, "
         f"{100 * ddr[LOAD] / max(1, ddr[FILL] + ddr[LOAD]):.0f} % of that by weights and parameters.",
     )
 
@@ -44,6 +47,16 @@ def ddr_timeline(measured: Measured) -> Picture:
 def ddr_limit(measured: Measured) -> int:
     """Bytes per cycle in one direction, over all columns."""
     return measured.chip.columns * measured.chip.ddr_bytes_per_cycle
+
+
+def load_limit(measured: Measured) -> int:
+    """Bytes per cycle of weights, over all columns: one stream each."""
+    return measured.chip.columns * measured.chip.stream_bytes_per_cycle
+
+
+def _line(axes: Axes, end: float, height: float, words: str) -> None:
+    axes.axhline(height, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    text(axes, end, height, words, ha="right", va="bottom")
 
 
 def draw_ddr(axes: Axes, measured: Measured, begin: float, end: float) -> None:
@@ -63,4 +76,5 @@ def draw_ddr(axes: Axes, measured: Measured, begin: float, end: float) -> None:
     for way, low, high in areas:
         axes.fill_between(middles, low, high, color=WAY_COLORS[way], linewidth=0, step="mid")
     axes.axhline(0, color=FAINT, linewidth=0.6)
+    _line(axes, end, load_limit(measured), f"weights, one stream per column: {load_limit(measured)} B/cycle")
     axes.set_ylabel("DDR bytes per cycle")

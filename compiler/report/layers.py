@@ -52,7 +52,7 @@ class LayerRow:
     """Non-zero and all weight blocks; (0, 0) without weights."""
     macs: int
     """Of the non-zero blocks; channels count in eights, as the array computes them."""
-    mapping: Placement
+    placement: Placement
     ddr: dict[str, int]
     """Bytes by way: fill, load, spill."""
     block_imbalance: float | None
@@ -107,7 +107,7 @@ def layer_rows(
                 _shape(map_of(segment.output).shape),
                 (0, 0) if weights is None else _blocks(weights),
                 0 if weights is None else _macs(weights, map_of(segment.output).shape),
-                _mapping(launches),
+                _placement(launches),
                 ddr.get(time.name, {}),
                 None if weights is None else _block_imbalance(launches, chip),
                 imbalances[index],
@@ -147,7 +147,7 @@ def _macs(weights: WeightsOp, output: tuple[int, int, int]) -> int:
     return weights.non_zero_blocks * height * width * BLOCK_MACS * output[1] * output[2]
 
 
-def _mapping(launches: list[LaunchOp]) -> Placement:
+def _placement(launches: list[LaunchOp]) -> Placement:
     cores = {(core.column, core.row) for launch in launches for core in launch.cores if core.own_parameters["rows"]}
     streams = {core.stream for launch in launches for core in launch.cores}
     outputs = max((core.own_parameters["output_chunks"] for launch in launches for core in launch.cores), default=1)

@@ -28,7 +28,8 @@ def memory_map(measured: Measured) -> Picture:
         place, width, height = (box.first, box.address / KIB), box.last - box.first, box.size / KIB
         axes.add_patch(Rectangle(place, width, height, facecolor=color, edgecolor="white", linewidth=0.5))
         if width > LABEL_SHARE[0] * (end - begin) and box.size > LABEL_SHARE[1] * top:
-            text(axes, place[0] + width / 2, place[1] + height / 2, box.name.split(".")[0], ha="center", va="center")
+            ink = "white" if box.kind == RING else INK
+            text(axes, place[0] + width / 2, place[1] + height / 2, box.label, ha="center", va="center", color=ink)
     axes.set_ylim(0, top / KIB * (1.06 if top == capacity else 1))
     if top == capacity:
         axes.axhline(capacity / KIB, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -41,7 +42,7 @@ def memory_map(measured: Measured) -> Picture:
         "memory",
         "MemTile occupancy over time",
         f"A rectangle is a buffer: its height the bytes it takes in each MemTile, its width its life. All MemTiles "
-        f"are laid out alike, each holding its own rows of a map. Rectangles never overlap; white above them is room "
+        f"are laid out alike, each holding its own rows of a map. Rectangles never overlap (a sum is written over one of its operands, in its rectangle); white above them is room "
         f"to keep maps longer or to fetch weights earlier. The fullest moment is cycle {cycle:,.0f} with "
         f"{bytes_ / KIB:.0f} of {capacity // KIB} KiB ({100 * bytes_ / capacity:.0f} %); the highest address in use "
         f"is {used / KIB:.0f} KiB. Parameter blocks are not drawn. Bands of one segment share its cycles evenly here.",

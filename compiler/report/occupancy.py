@@ -8,6 +8,7 @@ shares its own cycles among them evenly.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
@@ -15,6 +16,9 @@ from xdsl.dialects.builtin import ModuleOp
 from compiler.simulate.result import SegmentTime
 from dialects.mem import HostOp, LaunchOp, MapOp, RingOp, SegmentOp
 from dialects.mem_attributes import MEMTILE
+
+PART = re.compile(r"(?P<kind>fill\d+\.\d+\.\d+|band\d+\.\d+)\.(?P<segment>.*)")
+"""How the `mem` level names a map of which only some rows are in the MemTiles."""
 
 MAP, RING = "map", "weights"
 """Kinds of buffers: a map, or the ring through which weights pass."""
@@ -31,9 +35,17 @@ class Box:
     first: float
     last: float
 
+    @property
+    def label(self) -> str:
+        """A name for people: a map that was filled from DDR is the input of its segment, a band part of its output."""
+        parts = PART.fullmatch(self.name)
+        if parts is None:
+            return self.name
+        return f"input of {parts['segment']}" if parts["kind"].startswith("fill") else parts["segment"]
+
 
 def memtile_boxes(module: ModuleOp, times: tuple[SegmentTime, ...], bounds: list[int]) -> tuple[Box, ...]:
-    """All buffers of the MemTiles, in the order of the module."""
+    """All buffers of the MemTiles in the order of the module; a map written over another one is the same box."""
     edges = band_edges(module, times, bounds)
     boxes: list[Box] = []
     segment = ""
@@ -49,7 +61,7 @@ def memtile_boxes(module: ModuleOp, times: tuple[SegmentTime, ...], bounds: list
                 boxes.append(Box(segment, RING, op.address, size, edges[op.live[0]], edges[op.live[1]]))
             case _:
                 pass
-    return tuple(boxes)
+    return tuple({(box.address, box.size, box.first, box.last): box for box in reversed(boxes)}.values())[::-1]
 
 
 def band_edges(module: ModuleOp, times: tuple[SegmentTime, ...], bounds: list[int]) -> list[float]:

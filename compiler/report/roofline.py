@@ -10,8 +10,10 @@ from compiler.report.measured import Measured
 from compiler.report.picture import FAINT, INK, STATE_COLORS, STATE_LEGEND, Canvas, Picture, seen, text
 from compiler.simulate.activity import State
 
-LABELLED = 8
-"""The longest layers get their names."""
+LABELLED = 12
+"""The longest layers get their names, unless they lie within APART of one that has its name."""
+APART = (1.35, 1.12)
+"""Ratios of MACs per byte, of MACs per cycle."""
 
 
 def roofline(measured: Measured) -> Picture:
@@ -36,17 +38,16 @@ def roofline(measured: Measured) -> Picture:
             linewidth=0.7,
             alpha=0.9,
         )
+    named: list[tuple[float, float]] = []
     for row in sorted(rows, key=lambda row: -row.time.cycles)[:LABELLED]:
-        axes.annotate(
-            row.name,
-            (row.macs / row.ddr_bytes, row.macs_per_cycle),
-            (6, 5),
-            textcoords="offset points",
-            fontsize=7,
-            color=INK,
-        )
+        point = (row.macs / row.ddr_bytes, row.macs_per_cycle)
+        if not any(_near(point, other) for other in named):
+            axes.annotate(row.name, point, (7, 5), textcoords="offset points", fontsize=7, color=INK)
+            named.append(point)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.set_xlim(low, high)
     bottom = min((row.macs_per_cycle for row in rows), default=1.0) / 2
     axes.set_ylim(bottom, peak * 2)
@@ -65,6 +66,10 @@ def roofline(measured: Measured) -> Picture:
         f"Far below the flat part and blue: the kernel, or cores without a share, costs the time. {_closest(rows, peak)}"
         f" A layer whose weights came during an earlier one may lie above the slope. {_left_out(measured)}",
     )
+
+
+def _near(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(max(a / b, b / a) < apart for a, b, apart in zip(one, other, APART, strict=True))
 
 
 def _closest(rows: list[LayerRow], peak: int) -> str:

@@ -110,8 +110,10 @@ def zoomed_timeline(measured: Measured) -> Picture:
         "zoom",
         f"Closer: {rows[worst].name}, which loses most, and its neighbours",
         f"In {rows[worst].name} cores spend more cycles not computing than in any other segment. Above, the rows of the "
-        f"last picture for {names}; below, what passes between DDR and the MemTiles in the same cycles. Weights that arrive while an earlier segment still computes are prefetched; where cores wait for "
-        f"weights and the red area is at the dashed limit, DDR is what limits; where it is low, weights wait for room, not for DDR. One pixel column is "
+        f"last picture for {names}; below, what passes between DDR and the MemTiles in the same cycles. Cores that wait "
+        f"for weights while the red area is at the dashed limit wait for the stream that brings them; below the limit, "
+        f"one column has more to bring than the others. Red before a segment begins is prefetch. "
+        f"One pixel column is "
         f"{(end - begin) / INTERVALS:,.0f} cycles.",
     )
 
