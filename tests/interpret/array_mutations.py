@@ -2,7 +2,8 @@
 Ways to make a program of the array level wrong.
 
 A mutation changes one task (or one start or await) of a runtime sequence in place and says whether it applied. Each is
-a mistake that a code generator can make: a lock forgotten, a count off by one, a wrong address, a wait left out.
+a mistake that a code generator can make: a lock forgotten, a count off by one, a wrong address, a wait left out. A
+mutation that does not apply leaves its task as it was.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def run_once_more(task: DMAConfigureTaskOp) -> bool:
 def run_once_less(task: DMAConfigureTaskOp) -> bool:
     """The repeat count is one too small."""
     runs = int_value(task.repeat_count)
-    task.properties["repeat_count"] = i32_attr(max(runs - 1, 0))
+    if runs:
+        task.properties["repeat_count"] = i32_attr(runs - 1)
     return runs > 0
 
 
@@ -97,22 +99,23 @@ def shorten(task: DMAConfigureTaskOp) -> bool:
     assert first.len is not None, "our descriptors have lengths"
     length = int_value(first.len)
     if first.dimensions is None:
-        first.properties["len"] = i32_attr(length - 1)
+        if length > 1:
+            first.properties["len"] = i32_attr(length - 1)
         return length > 1
-    sizes = list(first.dimensions.data)
-    padded = first.pad_dimensions is not None
-    size, stride = sizes[-1]
-    sizes[-1] = (size - 1, stride)
-    first.properties["dimensions"] = BDDimLayoutArrayAttr(tuple(sizes))
+    *outer, (size, stride) = first.dimensions.data
+    if size == 1 or first.pad_dimensions is not None:
+        return False
+    first.properties["dimensions"] = BDDimLayoutArrayAttr((*outer, (size - 1, stride)))
     first.properties["len"] = i32_attr(length // size * (size - 1))
-    return size > 1 and not padded
+    return True
 
 
 def lie_about_length(task: DMAConfigureTaskOp) -> bool:
     """The length is not what the dimensions move."""
     first = descriptors(task)[0]
     assert first.len is not None, "our descriptors have lengths"
-    first.properties["len"] = i32_attr(int_value(first.len) - 1)
+    if first.dimensions is not None:
+        first.properties["len"] = i32_attr(int_value(first.len) - 1)
     return first.dimensions is not None
 
 
@@ -120,14 +123,16 @@ def stand_still(task: DMAConfigureTaskOp) -> bool:
     """A ring never moves on to its next slot."""
     first = descriptors(task)[0]
     note = first.attributes.get(ITERATION)
-    if note is not None and note != integers_attr((1, 1)):
+    if note is not None and note != integers_attr((1, 1)) and int_value(task.repeat_count) > 0:
         first.attributes[ITERATION] = integers_attr((1, 1))
         return True
     if first.dimensions is None or len(first.dimensions.data) != 4:
         return False
     (wrap, _), *rest = first.dimensions.data
+    if wrap == 1 or int_value(task.repeat_count) == 0:
+        return False
     first.properties["dimensions"] = BDDimLayoutArrayAttr(((1, 1), *rest))
-    return wrap > 1 and int_value(task.repeat_count) > 0
+    return True
 
 
 def swap_windows(task: DMAConfigureTaskOp) -> bool:
@@ -169,7 +174,8 @@ def never_wait(task: DMAConfigureTaskOp) -> bool:
     waits = users(task, DMAAwaitTaskOp)
     for op in waits:
         op.detach()
-    task.properties["issue_token"] = BoolAttr.from_bool(False)
+    if waits:
+        task.properties["issue_token"] = BoolAttr.from_bool(False)
     return bool(waits)
 
 
