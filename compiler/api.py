@@ -100,11 +100,11 @@ class Compilation:
         seed = self.request.seed if seed is None else seed
         return check_levels({level: self.modules[level] for level in levels}, self.inputs(seed), seed)
 
-    def simulate(self) -> Simulation:
-        """Count the cycles of every segment of the aie level."""
+    def simulate(self, *, overrides: Mapping[str, int] | None = None, timeline: bool = False) -> Simulation:
+        """Count the cycles of every segment of the aie level; the options are those of `compiler.simulate`."""
         from compiler.simulate import simulate
 
-        return simulate(self.module("aie"))
+        return simulate(self.module("aie"), overrides=overrides, timeline=timeline)
 
     def estimate(self) -> Estimate:
         """Work out the cycles of every segment from the mem level, without running anything."""

@@ -74,6 +74,16 @@ def build_parser() -> argparse.ArgumentParser:
     simulate = commands.add_parser("simulate", help="count the cycles of every segment in an event simulation")
     _add_model(simulate, directory=True)
     _add_compilation(simulate)
+    simulate.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="replace a number of the chip that only time depends on, like descriptor_cycles=16 (repeat for several)",
+    )
+    simulate.add_argument(
+        "--trace", type=Path, metavar="FILE.json", help="write what everything did when, for ui.perfetto.dev"
+    )
 
     estimate = commands.add_parser(
         "estimate",

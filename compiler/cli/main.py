@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compiler.api import Compilation, compile_model
 from compiler.artifact import is_artifact, require_replaceable
@@ -19,9 +19,14 @@ from compiler.blobs import write_arrays
 from compiler.cli.arguments import build_parser, parse_files, parse_shapes
 from compiler.cli.boundary import run_tool
 from compiler.cli.observer import Observer
-from compiler.cli.tables import print_outputs, print_segments
+from compiler.cli.segment_table import print_estimate, print_simulation
+from compiler.cli.tables import print_outputs
 from compiler.comparison import Comparison
 from compiler.errors import InputError
+from compiler.hardware.chip import parse_overrides
+
+if TYPE_CHECKING:
+    from compiler.simulate.result import Simulation
 
 FOUND_DIFFERENCES = 1
 
@@ -29,7 +34,9 @@ FOUND_DIFFERENCES = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
     options = build_parser().parse_args(arguments)
-    command = {"compile": _compile, "run": _run, "check": _check, "simulate": _simulate, "estimate": _estimate}[options.command]
+    command = {"compile": _compile, "run": _run, "check": _check, "simulate": _simulate, "estimate": _estimate}[
+        options.command
+    ]
     return run_tool("blockloom", lambda: command(options))
 
 
@@ -77,12 +84,15 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
+    overrides = parse_overrides(options.set)
     compilation = _compiled(options)
-    simulation = compilation.simulate()
+    simulation = compilation.simulate(overrides=overrides, timeline=options.trace is not None)
+    if options.trace is not None:
+        _write_trace(options.trace, simulation)
     if options.json:
         _print_json({**compilation.as_json(), **simulation.as_json()})
         return 0
-    print_segments(compilation, simulation)
+    print_simulation(compilation, simulation)
     return 0
 
 
@@ -92,8 +102,16 @@ def _estimate(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({**compilation.as_json(), **estimate.as_json()})
         return 0
-    print_segments(compilation, estimate)
+    print_estimate(compilation, estimate)
     return 0
+
+
+def _write_trace(path: Path, simulation: Simulation) -> None:
+    from compiler.simulate.trace import chrome_trace
+
+    with path.open("w") as file:
+        json.dump(chrome_trace(simulation), file, separators=(",", ":"))
+    print(f"{path}: open it at ui.perfetto.dev", file=sys.stderr)
 
 
 def _compiled(options: argparse.Namespace) -> Compilation:
