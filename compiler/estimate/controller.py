@@ -28,7 +28,8 @@ class _Pool:
     """Descriptors of one tile (of one parity in a MemTile): tasks it holds, oldest use first, and how many are free."""
 
     free: int
-    held: OrderedDict[Hashable, int] = field(default_factory=OrderedDict[Hashable, int])
+    held: OrderedDict[int, int] = field(default_factory=OrderedDict[int, int])
+    """Descriptors by the number of the task."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,9 @@ class Controller:
 
     chip: Chip
     pools: dict[Place, _Pool] = field(default_factory=dict[Place, _Pool])
-    busy: set[Hashable] = field(default_factory=set[Hashable])
+    numbers: dict[tuple[Place, Hashable], int] = field(default_factory=dict[tuple[Place, Hashable], int])
+    """Every task has a number, because what tells it from others is long."""
+    busy: set[int] = field(default_factory=set[int])
     count: int = 0
 
     def _pool(self, place: Place) -> _Pool:
@@ -62,7 +65,7 @@ class Controller:
 
     def start(self, place: Place, what: Hashable, descriptors: int = 1, *, turns: bool = True) -> None:
         """One task: write its descriptors if need be (an address patch each, in DDR), push it."""
-        pool, key = self._pool(place), (place, what)
+        pool, key = self._pool(place), self.numbers.setdefault((place, what), len(self.numbers))
         known = key in pool.held
         if not known:
             for old in list(pool.held):
@@ -80,9 +83,9 @@ class Controller:
 
     def awaited(self, place: Place, what: Hashable) -> None:
         """A token came: these descriptors are free."""
-        pool = self._pool(place)
-        pool.free += pool.held.pop((place, what))
-        self.busy.discard((place, what))
+        pool, key = self._pool(place), self.numbers[place, what]
+        pool.free += pool.held.pop(key)
+        self.busy.discard(key)
 
     def all_ended(self) -> None:
         """Nothing is under way."""

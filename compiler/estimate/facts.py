@@ -109,7 +109,8 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
         name: np.zeros(count, np.int64)
         for name in ("rows", "stream_rows", "origin", "input_words", "output_words", "last_words")
     }
-    chunks, blocks, last_blocks = (np.ones(count, np.int64) for _ in range(3))
+    chunks = np.zeros(count, np.int64)
+    blocks, last_blocks = np.ones(count, np.int64), np.ones(count, np.int64)
     column, row = np.divmod(np.arange(count), chip.core_rows)
     common = op.common_parameters
     streams: tuple[Stream, ...] = ()

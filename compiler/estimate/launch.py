@@ -242,17 +242,20 @@ def launch_times(facts: LaunchFacts, chip: Chip, program: ProgramCycles, starts:
             slot = number % len(cores.weights_free)
             cores.weights_free[slot] = np.where(active, cores.time + cores.seen, cores.weights_free[slot])
     everyone, slots = cores.everyone, facts.parameters
+    cores.spend(facts.rows == 0, 1)
     cores.spend(everyone, program.end + program.lock * (slots["input_slots"] + slots["weight_slots"]) + 1)
     cores.send(everyone, everyone)
-    finished = cores.time
-    cores.waited["output"] += np.maximum(cores.output_end + cores.seen - finished, 0)
+    cores.spend(everyone, program.lock * slots["output_slots"])
+    cores.wait("output", everyone, cores.output_end + cores.seen)
+    # the parameters are given back, and the next ones are asked for
+    cores.spend(everyone, program.lock + 1)
     return LaunchTimes(
         cores.output_end + cores.to_core,
         cores.began,
         cores.waited["input"],
         cores.waited["weights"],
         cores.waited["output"],
-        np.maximum(finished, cores.output_end + cores.seen),
+        cores.time,
     )
 
 
