@@ -18,9 +18,9 @@ from pathlib import Path
 from compiler.errors import InputError
 from compiler.report.measured import Measured, measure
 from compiler.report.page import page
-from compiler.report.trace import trace
+from compiler.simulate.trace import chrome_trace
 
-__all__ = ["Measured", "measure", "trace_path", "write_report"]
+__all__ = ["Measured", "measure", "require_page_name", "trace_path", "write_report"]
 
 PAGE_SUFFIXES = (".html", ".htm")
 
@@ -42,7 +42,7 @@ def write_report(measured: Measured, path: Path, other: Measured | None = None) 
     text = page(measured, other)
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, text)
-    _write(trace_path(path), json.dumps(trace(measured), ensure_ascii=False, separators=(",", ":")))
+    _write(trace_path(path), json.dumps(chrome_trace(measured.simulation), ensure_ascii=False, separators=(",", ":")))
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,9 +8,9 @@ from html import escape
 from math import sqrt
 
 from compiler.hardware.routes import FIRST_CORE_ROW, MEMTILE_ROW, SHIM_FILL, SHIM_LOAD, SHIM_ROW, channels, listeners
+from compiler.report.flows import Place, Port, port_bytes
 from compiler.report.measured import Measured
 from compiler.report.picture import INK, STATE_COLORS, WAY_COLORS, Picture
-from compiler.report.recording import Place
 from compiler.report.words import bytes_text
 from compiler.simulate.activity import State
 from compiler.simulate.result import Times
@@ -20,8 +20,8 @@ WIDTH = 1000.0
 CELL_HEIGHT, ROW_PITCH = 46.0, 72.0
 MARGIN_TOP = 22.0
 
-Ports = dict[tuple[Place, bool, int], int]
-"""Bytes by tile, direction and channel."""
+Ports = dict[Port, int]
+"""Bytes through each channel."""
 
 
 def array_map(measured: Measured) -> Picture:
@@ -38,8 +38,8 @@ def array_map(measured: Measured) -> Picture:
         title,
         f"Cores above, the MemTile and the shim of each column below. The bar in a core splits its time, with the "
         f"share that it computes; a row or a column of cores that differ have different work. Lines are streams, "
-        f"thicker where more bytes pass ({bytes_text(drawing.largest)} at most): inputs (amber) go up from a column's own "
-        f"MemTile, weights (red) from one MemTile along a row of cores, outputs (violet) down. Numbers in MemTiles "
+        f"thicker where more bytes pass ({bytes_text(drawing.largest)} at most): inputs (amber) go up from a column's "
+        f"own MemTile, weights (red) from one MemTile along a row of cores, outputs (violet) down. Numbers in MemTiles "
         f"(red: weights) and shims are bytes over the whole run of {measured.simulation.array_cycles:,} cycles.",
         svg,
     )
@@ -55,11 +55,8 @@ class _Drawing:
 
     @classmethod
     def of(cls, measured: Measured) -> _Drawing:
-        """Add up the bytes of every port."""
-        ports: Ports = {}
-        for transfer in measured.recording.transfers:
-            key = (transfer.place, transfer.sends, transfer.channel)
-            ports[key] = ports.get(key, 0) + transfer.bytes
+        """With the bytes of every port."""
+        ports = port_bytes(measured.simulation.links)
         return cls(measured, ports, max(ports.values(), default=1))
 
     @property
@@ -88,7 +85,7 @@ class _Drawing:
 
     def stroke(self, place: Place, sends: bool, channel: int) -> float:
         """Width of a line, so that its thickness grows with the bytes; 0 if none pass."""
-        count = self.ports.get((place, sends, channel), 0)
+        count = self.ports.get(Port(place, sends, channel), 0)
         return 0.9 + 5 * sqrt(count / self.largest) if count else 0.0
 
     def parts(self) -> Iterator[str]:
@@ -155,9 +152,9 @@ class _Drawing:
         """A cell with the bytes that go up and come down."""
         place = (column, MEMTILE_ROW)
         broadcast = channels(self.measured.chip).broadcast
-        up = sum(self.ports.get((place, True, row), 0) for row in range(self.rows))
-        down = sum(self.ports.get((place, False, row), 0) for row in range(self.rows))
-        weights = self.ports.get((place, True, broadcast), 0)
+        up = sum(self.ports.get(Port(place, True, row), 0) for row in range(self.rows))
+        down = sum(self.ports.get(Port(place, False, row), 0) for row in range(self.rows))
+        weights = self.ports.get(Port(place, True, broadcast), 0)
         yield from self.cell(
             column, MEMTILE_ROW, "#e3edf4", f"MemTile {column}", f"{bytes_text(up)} up, {bytes_text(down)} down"
         )
@@ -168,8 +165,8 @@ class _Drawing:
     def shim(self, column: int) -> Iterator[str]:
         """A cell with the bytes from and to DDR."""
         place = (column, SHIM_ROW)
-        into = sum(self.ports.get((place, True, channel), 0) for channel in (SHIM_FILL, SHIM_LOAD))
-        out = sum(count for (at, sends, _), count in self.ports.items() if at == place and not sends)
+        into = sum(self.ports.get(Port(place, True, channel), 0) for channel in (SHIM_FILL, SHIM_LOAD))
+        out = sum(count for port, count in self.ports.items() if port.place == place and not port.sends)
         yield from self.cell(
             column, SHIM_ROW, "#eceff2", f"DDR, shim {column}", f"{bytes_text(into)} in, {bytes_text(out)} out"
         )

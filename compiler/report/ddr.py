@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from compiler.report.flows import FILL, LOAD, SPILL, ddr_rates
 from compiler.report.measured import Measured
-from compiler.report.picture import FAINT, INK, WAY_COLORS, WAY_LEGEND, Canvas, Picture, cycles_axis, text
-from compiler.report.recording import FILL, LOAD, SPILL, moved_bytes
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from compiler.report.picture import FAINT, INK, WAY_COLORS, WAY_LEGEND, Axes, Canvas, Picture, cycles_axis, text
 
 INTERVALS = 400
 
@@ -38,8 +33,8 @@ def ddr_timeline(measured: Measured) -> Picture:
         "DDR bandwidth over time",
         f"Bytes per cycle, averaged over {(end - begin) / INTERVALS:,.0f} cycles: into the array above the line, out "
         f"of it below. The dashed limits are for all columns together: what DDR gives, and what the one stream of each "
-        f"column that carries weights gives. Look for plateaus at a limit (it "
-        f"decides) and for gaps (weights could have come earlier). Over the whole run {busy:.0f} % of the way in is used, "
+        f"column that carries weights gives. Look for plateaus at a limit (it decides) and for gaps (weights could "
+        f"have come earlier). Over the whole run {busy:.0f} % of the way in is used, "
         f"{100 * ddr[LOAD] / max(1, ddr[FILL] + ddr[LOAD]):.0f} % of that by weights and parameters.",
     )
 
@@ -62,11 +57,8 @@ def _line(axes: Axes, end: float, height: float, words: str) -> None:
 def draw_ddr(axes: Axes, measured: Measured, begin: float, end: float) -> None:
     """Areas of bytes per cycle: in from DDR above zero, out below it."""
     edges = np.linspace(begin, max(end, begin + 1), INTERVALS + 1)
-    middles, lengths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
-    rates = {
-        way: moved_bytes([t for t in measured.recording.transfers if t.ddr_way == way], edges) / lengths
-        for way in (FILL, LOAD, SPILL)
-    }
+    middles = (edges[1:] + edges[:-1]) / 2
+    rates = ddr_rates(measured.simulation, edges)
     nothing = np.zeros(INTERVALS)
     areas = (
         (FILL, nothing, rates[FILL]),

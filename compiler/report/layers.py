@@ -11,16 +11,12 @@ from xdsl.dialects.builtin import ModuleOp
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.kernels.weight_chunk import ChunkView
-from compiler.report.recording import FILL, LOAD, SPILL, Place, Recording, segment_bounds
-from compiler.simulate.activity import State
-from compiler.simulate.result import SegmentTime, Simulation, times_between
+from compiler.report.flows import Place, cycles_until, ddr_bytes, timeline_of
+from compiler.simulate.result import SegmentTime, Simulation
 from dialects.bsr import Conv2dOp, GemmOp, array_of
 from dialects.bsr_weights import WeightsOp, weights_of
 from dialects.mem import LaunchOp, SegmentOp, map_of
 from dialects.mem import WeightsOp as ChunksOp
-
-BLOCK_MACS = 64
-"""Multiplications of one 8x8 block at one output pixel and one tap."""
 
 Contraction = Conv2dOp | GemmOp
 
@@ -43,15 +39,11 @@ class LayerRow:
     """One segment."""
 
     time: SegmentTime
-    begin: int
-    """First cycle that counts as this segment's own."""
     operation: str
     input: str
     output: str
     blocks: tuple[int, int]
     """Non-zero and all weight blocks; (0, 0) without weights."""
-    macs: int
-    """Of the non-zero blocks; channels count in eights, as the array computes them."""
     placement: Placement
     ddr: dict[str, int]
     """Bytes by way: fill, load, spill."""
@@ -78,20 +70,16 @@ class LayerRow:
     @property
     def macs_per_cycle(self) -> float:
         """Of the whole array, over the segment's own cycles."""
-        return self.macs / max(1, self.time.cycles)
+        return self.time.macs / max(1, self.time.cycles)
 
 
-def layer_rows(
-    modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulation, recording: Recording
-) -> tuple[LayerRow, ...]:
+def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulation) -> tuple[LayerRow, ...]:
     """The rows, in the order of the program."""
     segments = {op.segment_name.data: op for op in modules["mem"].walk() if isinstance(op, SegmentOp)}
     contractions = iter([op for op in modules["bsr"].walk() if isinstance(op, Conv2dOp | GemmOp)])
     # a convolution is lowered to one segment with its kernel, in the order of the bsr level
     computes = {name: next(contractions) for name, op in segments.items() if _launches(op)[0].kernel is Kernel.CONV}
-    imbalances = _compute_imbalances(simulation, recording)
-    ddr = _ddr_bytes(recording)
-    bounds = segment_bounds(simulation)
+    imbalances = _compute_imbalances(simulation)
     rows: list[LayerRow] = []
     for index, time in enumerate(simulation.segments):
         segment = segments[time.name]
@@ -101,14 +89,12 @@ def layer_rows(
         rows.append(
             LayerRow(
                 time,
-                bounds[index],
                 _operation(launches, contraction),
                 _shape(map_of(launches[0].inputs[0]).shape, len(launches[0].inputs)),
                 _shape(map_of(segment.output).shape),
                 (0, 0) if weights is None else _blocks(weights),
-                0 if weights is None else _macs(weights, map_of(segment.output).shape),
                 _placement(launches),
-                ddr.get(time.name, {}),
+                ddr_bytes(time.links),
                 None if weights is None else _block_imbalance(launches, chip),
                 imbalances[index],
             )
@@ -142,11 +128,6 @@ def _blocks(weights: WeightsOp) -> tuple[int, int]:
     return weights.non_zero_blocks, weights.gamma_mask().size
 
 
-def _macs(weights: WeightsOp, output: tuple[int, int, int]) -> int:
-    _, _, height, width = weights.shape
-    return weights.non_zero_blocks * height * width * BLOCK_MACS * output[1] * output[2]
-
-
 def _placement(launches: list[LaunchOp]) -> Placement:
     cores = {(core.column, core.row) for launch in launches for core in launch.cores if core.own_parameters["rows"]}
     streams = {core.stream for launch in launches for core in launch.cores}
@@ -155,27 +136,19 @@ def _placement(launches: list[LaunchOp]) -> Placement:
     return Placement(len(cores), len(streams), (outputs, inputs), len({launch.output for launch in launches}))
 
 
-def _ddr_bytes(recording: Recording) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for transfer in recording.transfers:
-        if transfer.ddr_way is not None:
-            ways = found.setdefault(transfer.segment, {FILL: 0, LOAD: 0, SPILL: 0})
-            ways[transfer.ddr_way] += transfer.bytes
-    return found
-
-
 def _over_mean(values: list[float]) -> float:
     mean = sum(values) / max(1, len(values))
     return max(values, default=0.0) / mean if mean else 1.0
 
 
-def _compute_imbalances(simulation: Simulation, recording: Recording) -> list[float]:
-    bounds = segment_bounds(simulation)
-    cores = [times_between(time, bounds) for time in recording.cores.values()]
-    return [
-        _over_mean([float(getattr(core[index], State.COMPUTE.name.lower())) for core in cores])
-        for index in range(len(simulation.segments))
+def _compute_imbalances(simulation: Simulation) -> list[float]:
+    timeline = timeline_of(simulation)
+    edges = np.array([timeline.begin, *(segment.end for segment in timeline.segments)], np.float64)
+    cores = [
+        np.diff(cycles_until([one for one in intervals if one.state == "compute"], edges))
+        for intervals in timeline.cores.values()
     ]
+    return [_over_mean([float(core[index]) for core in cores]) for index in range(len(timeline.segments))]
 
 
 def _block_imbalance(launches: list[LaunchOp], chip: Chip) -> float:

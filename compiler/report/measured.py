@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler.hardware.chip import Chip
+from compiler.report.flows import Place, ddr_bytes, timeline_of
 from compiler.report.layers import LayerRow, layer_rows
 from compiler.report.occupancy import Box, memtile_boxes
-from compiler.report.recording import FILL, LOAD, SPILL, Recording, record, segment_bounds
 from compiler.simulate import simulate
 from compiler.simulate.result import Simulation, Times
+from compiler.simulate.timeline import Interval
 from compiler.summaries import HostSegment, host_segments
 from dialects.chip import chip_of
 
@@ -26,7 +27,6 @@ class Measured:
     calibrated_on: str
     chip: Chip
     simulation: Simulation
-    recording: Recording
     bounds: list[int]
     """First cycle of each segment's own time, and the end of the last."""
     layers: tuple[LayerRow, ...]
@@ -41,7 +41,7 @@ class Measured:
     @property
     def macs(self) -> int:
         """Of all non-zero blocks."""
-        return sum(row.macs for row in self.layers)
+        return sum(row.time.macs for row in self.layers)
 
     @property
     def blocks(self) -> tuple[int, int]:
@@ -61,28 +61,28 @@ class Measured:
     @property
     def ddr(self) -> dict[str, int]:
         """Bytes by way."""
-        return {way: self.recording.ddr_bytes(way) for way in (FILL, LOAD, SPILL)}
+        return ddr_bytes(self.simulation.links)
 
-    def milliseconds(self, cycles: int) -> float:
-        """At the chip's clock."""
-        return 1000 * cycles / self.chip.clock_hz
+    @property
+    def cores_by_place(self) -> Mapping[Place, Sequence[Interval]]:
+        """What each core did when, by column and array row."""
+        return timeline_of(self.simulation).cores
 
 
 def measure(model: str, sparsity: float, calibrated_on: str, modules: Mapping[str, ModuleOp]) -> Measured:
     """Simulate the levels `bsr`, `mem` and `aie` of a compiled network, and collect what there is to say."""
     chip = chip_of(modules["aie"])
-    simulation = simulate(modules["aie"])
-    recording = record(modules["aie"])
-    bounds = segment_bounds(simulation)
+    simulation = simulate(modules["aie"], timeline=True)
+    timeline = timeline_of(simulation)
+    bounds = [timeline.begin, *(segment.end for segment in timeline.segments)]
     return Measured(
         model,
         sparsity,
         calibrated_on,
         chip,
         simulation,
-        recording,
         bounds,
-        layer_rows(modules, chip, simulation, recording),
+        layer_rows(modules, chip, simulation),
         memtile_boxes(modules["mem"], simulation.segments, bounds),
         host_segments(modules["bsr"]),
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -20,9 +20,9 @@ from matplotlib.patches import Patch
 
 from compiler.simulate.activity import State
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
+Axes = Any
+"""Axes of matplotlib, whose methods take keywords of unknown types: what is drawn on them is not checked."""
+_style: Any = matplotlib.rc_context
 WIDTH_INCHES = 10.0
 INK, FAINT, PAPER = "#22282f", "#8b929b", "#ffffff"
 
@@ -80,18 +80,18 @@ class Canvas:
     """A figure in the report's style; the axes come from `axes`, the picture from `picture`."""
 
     def __init__(self, height_inches: float):
-        with matplotlib.rc_context(_STYLE):
-            self.figure = Figure((WIDTH_INCHES, height_inches), layout="constrained")
+        with _style(_STYLE):
+            self.figure: Any = Figure((WIDTH_INCHES, height_inches), layout="constrained")
 
     def axes(self, rows: int = 1, heights: tuple[float, ...] | None = None) -> list[Axes]:
         """Axes one above the other, with a common horizontal axis."""
-        with matplotlib.rc_context(_STYLE):
+        with _style(_STYLE):
             grid: Any = self.figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=heights)
         return list(grid[:, 0])
 
     def legend(self, entries: Iterable[tuple[str, str]], columns: int = 5) -> None:
         """Colours with what they mean, below the axes."""
-        with matplotlib.rc_context(_STYLE):
+        with _style(_STYLE):
             patches = [Patch(color=color, label=label) for color, label in entries]
             self.figure.legend(
                 handles=patches, loc="outside lower left", ncols=columns, handlelength=1, handleheight=1, borderpad=0
@@ -100,7 +100,7 @@ class Canvas:
     def picture(self, name: str, title: str, caption: str) -> Picture:
         """Draw it."""
         stream = StringIO()
-        with matplotlib.rc_context(_STYLE):
+        with _style(_STYLE):
             self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Type": None})
         return Picture(name, title, caption, inline(stream.getvalue(), name, title))
 

@@ -20,10 +20,10 @@ def roofline(measured: Measured) -> Picture:
     """One point per layer with multiplications."""
     canvas = Canvas(4.4)
     axes = seen(canvas.axes()[0])
-    rows = [row for row in measured.layers if row.macs and row.ddr_bytes]
+    rows = [row for row in measured.layers if row.time.macs and row.ddr_bytes]
     peak = measured.cores * measured.chip.mac_per_cycle
     limit = ddr_limit(measured)
-    intensities = [row.macs / row.ddr_bytes for row in rows] or [1.0]
+    intensities = [row.time.macs / row.ddr_bytes for row in rows] or [1.0]
     low, high = min(*intensities, peak / limit, 1e9) / 2, max(*intensities, peak / limit) * 2
     roof = Line2D([low, peak / limit, high], [low * limit, peak, peak], color=INK, linewidth=1.2)
     axes.add_line(roof)
@@ -40,7 +40,7 @@ def roofline(measured: Measured) -> Picture:
         )
     named: list[tuple[float, float]] = []
     for row in sorted(rows, key=lambda row: -row.time.cycles)[:LABELLED]:
-        point = (row.macs / row.ddr_bytes, row.macs_per_cycle)
+        point = (row.time.macs / row.ddr_bytes, row.macs_per_cycle)
         if not any(_near(point, other) for other in named):
             axes.annotate(row.name, point, (7, 5), textcoords="offset points", fontsize=7, color=INK)
             named.append(point)
@@ -63,8 +63,9 @@ def roofline(measured: Measured) -> Picture:
         f"Where a point lies, left to right, says how much a layer computes per byte from or to DDR; how high, what "
         f"it achieves. The line is what the chip allows: the slope is DDR, the flat part all {measured.cores} cores at "
         f"{measured.chip.mac_per_cycle} MACs. Large points take most time; the colour is what their cores mostly do. "
-        f"Far below the flat part and blue: the kernel, or cores without a share, costs the time. {_closest(rows, peak)}"
-        f" A layer whose weights came during an earlier one may lie above the slope. {_left_out(measured)}",
+        f"Far below the flat part and blue: the kernel, or cores without a share, costs the time. "
+        f"{_closest(rows, peak)} A layer whose weights came during an earlier one may lie above the slope. "
+        f"{_left_out(measured)}",
     )
 
 
@@ -80,5 +81,5 @@ def _closest(rows: list[LayerRow], peak: int) -> str:
 
 
 def _left_out(measured: Measured) -> str:
-    count = sum(1 for row in measured.layers if not (row.macs and row.ddr_bytes))
+    count = sum(1 for row in measured.layers if not (row.time.macs and row.ddr_bytes))
     return f"{count} segments without weights have no point." if count else ""

@@ -8,14 +8,16 @@ from html import escape
 
 from compiler.hardware.chip import Chip
 from compiler.report.comparison import pairs
+from compiler.report.flows import FILL, LOAD, SPILL
 from compiler.report.layers import LayerRow
 from compiler.report.measured import Measured
 from compiler.report.picture import STATE_COLORS, STATE_WORDS
-from compiler.report.recording import FILL, LOAD, SPILL
-from compiler.report.words import bytes_text, share_text
+from compiler.report.words import bytes_text, resource_text, share_text
 from compiler.simulate.activity import State
 from compiler.simulate.result import Times
 
+CYCLES = 9
+"""Column of the layer table."""
 WORST = 6
 """Segments named among those that lose most."""
 
@@ -23,13 +25,14 @@ WORST = 6
 def headline(measured: Measured) -> str:
     """Five numbers with what they mean."""
     simulation, chip = measured.simulation, measured.chip
-    array, total = measured.milliseconds(simulation.array_cycles), measured.milliseconds(simulation.total_cycles)
+    array, total = simulation.milliseconds(simulation.array_cycles), simulation.milliseconds(simulation.total_cycles)
     ddr, (kept, blocks) = measured.ddr, measured.blocks
     entries = (
         (
             "On the array",
             f"{array:.3f} <small>ms</small>",
-            f"{simulation.array_cycles:,} cycles at {chip.clock_hz / 1e9:g} GHz; {1000 / max(array, 1e-9):,.0f} images/s",
+            f"{simulation.array_cycles:,} cycles at {chip.clock_hz / 1e9:g} GHz; "
+            f"{1000 / max(array, 1e-9):,.0f} images/s",
         ),
         (
             "With controller and launches",
@@ -105,19 +108,17 @@ def layer_table(measured: Measured, other: Measured | None) -> str:
     whole = measured.simulation.array_cycles
     peak = measured.cores * measured.chip.mac_per_cycle
     others = {} if other is None else {pair.here.name: pair.there.time.cycles for pair in pairs(measured, other)}
-    head = [
-        "segment", "kind", "input → output", "#zero blocks", "#cores", "#slices", "#chunks out×in", "#bands",
-        "#DDR", "#cycles", "#share", "#of peak", "cores’ time", "bound by", "#blocks, max/mean", "#compute, max/mean",
-    ]  # fmt: skip
+    head = ["segment", "kind", "input → output", "#zero blocks", "#cores", "#slices", "#chunks", "#bands", "#DDR"]
+    head += ["#cycles", "#share", "#of peak", "cores’ time", "bound by", "#blocks", "#compute"]
     if other is not None:
-        head.insert(10, f"#at {other.sparsity:g}")
+        head.insert(CYCLES + 1, f"#at {other.sparsity:g}")
     body: list[list[str]] = []
     for row in measured.layers:
         place, weights = row.placement, row.blocks[1] > 0
         cells = [
             _name(row.name),
-            escape(row.operation),
-            f"<td class='quiet'>{row.input} → {row.output}</td>",
+            _short(row.operation),
+            f"<td class='quiet short'>{row.input} → {row.output}</td>",
             _number(f"{100 * row.zero_share:.0f} %" if row.zero_share is not None else "–"),
             _number(str(place.cores)),
             _number(str(place.slices) if weights else "–"),
@@ -128,12 +129,12 @@ def layer_table(measured: Measured, other: Measured | None) -> str:
             _number(share_text(row.time.cycles, whole)),
             _number(f"{100 * row.macs_per_cycle / peak:.1f} %" if weights else "–"),
             f"<td>{_split(row.time.times)}</td>",
-            STATE_WORDS[State[row.time.bound.upper()]],
+            _short(resource_text(row.time.binding.resource, measured.chip)),
             _number(f"{row.block_imbalance:.2f}" if row.block_imbalance is not None else "–"),
             _number(f"{row.compute_imbalance:.2f}"),
         ]
         if other is not None:
-            cells.insert(10, _number(f"{others[row.name]:,}" if row.name in others else "–"))
+            cells.insert(CYCLES + 1, _number(f"{others[row.name]:,}" if row.name in others else "–"))
         body.append(cells)
     return f'<div class="wide">{table(head, body)}</div>'
 
@@ -171,6 +172,10 @@ def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
 
 def _name(text: str) -> str:
     return f'<td class="name">{escape(text)}</td>'
+
+
+def _short(text: str) -> str:
+    return f'<td class="short">{escape(text)}</td>'
 
 
 def _number(text: str) -> str:

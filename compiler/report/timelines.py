@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import to_rgb
 
 from compiler.hardware.routes import FIRST_CORE_ROW
 from compiler.report.ddr import draw_ddr
+from compiler.report.flows import state_shares
 from compiler.report.layers import LayerRow
 from compiler.report.measured import Measured
 from compiler.report.picture import (
@@ -18,15 +17,12 @@ from compiler.report.picture import (
     STATE_LEGEND,
     STATE_WORDS,
     WAY_LEGEND,
+    Axes,
     Canvas,
     Picture,
     cycles_axis,
 )
-from compiler.report.recording import core_shares
 from compiler.simulate.activity import State
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 INTERVALS = 1600
 """Columns of pixels across a timeline."""
@@ -69,14 +65,14 @@ def segment_timeline(measured: Measured) -> Picture:
 
 def core_timeline(measured: Measured) -> Picture:
     """Every core over the whole run."""
-    canvas = Canvas(1.1 + ROW_INCHES * len(measured.recording.cores))
+    canvas = Canvas(1.1 + ROW_INCHES * len(measured.cores_by_place))
     (axes,) = canvas.axes()
     begin, end = measured.bounds[0], measured.bounds[-1]
     _core_rows(axes, measured, begin, end)
     _name_segments(axes, measured, begin, end, -0.25)
     cycles_axis(axes, begin, end)
     canvas.legend(STATE_LEGEND)
-    shares = {place: _compute_share(measured, place) for place in measured.recording.cores}
+    shares = {place: _compute_share(measured, place) for place in measured.cores_by_place}
     most, least = max(shares.values()), min(shares.values())
     return canvas.picture(
         "cores",
@@ -94,7 +90,7 @@ def zoomed_timeline(measured: Measured) -> Picture:
     worst = max(range(len(rows)), key=lambda index: _lost(rows[index]))
     low, high = max(0, worst - 1), min(len(rows), worst + 2)
     begin, end = measured.bounds[low], measured.bounds[high]
-    places = len(measured.recording.cores)
+    places = len(measured.cores_by_place)
     canvas = Canvas(2.0 + ROW_INCHES * (places + 3))
     upper, lower = canvas.axes(2, (float(places), 5.0))
     _core_rows(upper, measured, begin, end)
@@ -109,12 +105,11 @@ def zoomed_timeline(measured: Measured) -> Picture:
     return canvas.picture(
         "zoom",
         f"Closer: {rows[worst].name}, which loses most, and its neighbours",
-        f"In {rows[worst].name} cores spend more cycles not computing than in any other segment. Above, the rows of the "
-        f"last picture for {names}; below, what passes between DDR and the MemTiles in the same cycles. Cores that wait "
-        f"for weights while the red area is at the dashed limit wait for the stream that brings them; below the limit, "
-        f"one column has more to bring than the others. Red before a segment begins is prefetch. "
-        f"One pixel column is "
-        f"{(end - begin) / INTERVALS:,.0f} cycles.",
+        f"In {rows[worst].name} cores spend more cycles not computing than in any other segment. Above, the rows of "
+        f"the last picture for {names}; below, what passes between DDR and the MemTiles in the same cycles. Cores that "
+        f"wait for weights while the red area is at the dashed limit wait for the stream that brings them; below "
+        f"the limit, one column has more to bring than the others. Red before a segment begins is prefetch. One pixel "
+        f"column is {(end - begin) / INTERVALS:,.0f} cycles.",
     )
 
 
@@ -129,14 +124,14 @@ def _doing(bound: str) -> str:
 
 def _compute_share(measured: Measured, place: tuple[int, int]) -> float:
     edges = np.array([measured.bounds[0], max(measured.bounds[-1], measured.bounds[0] + 1)], float)
-    return 100 * float(core_shares(measured.recording.cores[place], edges)[State.COMPUTE, 0])
+    return 100 * float(state_shares(measured.cores_by_place[place], edges)[State.COMPUTE, 0])
 
 
 def _core_rows(axes: Axes, measured: Measured, begin: float, end: float) -> None:
     """One band of pixels per core, in every column of pixels the shares of the states one above the other."""
-    cores = measured.recording.cores
+    cores = measured.cores_by_place
     edges = np.linspace(begin, max(end, begin + 1), INTERVALS + 1)
-    image = np.concatenate([_band(core_shares(time, edges)) for time in cores.values()])
+    image = np.concatenate([_band(state_shares(time, edges)) for time in cores.values()])
     axes.imshow(
         image, extent=(begin, max(end, begin + 1), len(cores), 0), aspect="auto", interpolation="none", origin="upper"
     )

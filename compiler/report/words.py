@@ -1,6 +1,10 @@
-"""Numbers as people read them."""
+"""Numbers, and what links are for, as people read them."""
 
 from __future__ import annotations
+
+from compiler.hardware.chip import Chip
+from compiler.hardware.routes import FIRST_CORE_ROW, MEMTILE_ROW, channels
+from compiler.report.flows import Port
 
 
 def bytes_text(count: int) -> str:
@@ -13,3 +17,21 @@ def bytes_text(count: int) -> str:
 def share_text(part: int, whole: int) -> str:
     """Percent with one decimal place."""
     return f"{100 * part / max(1, whole):.1f} %"
+
+
+def resource_text(resource: str, chip: Chip) -> str:
+    """What binds a segment: a link by what it carries, anything else as the simulation calls it."""
+    if " of tile (" not in resource:
+        return resource
+    port = Port.named(resource.split(" to ")[0])
+    column, row = port.place
+    if port.ddr_way is not None:
+        return f"{port.ddr_way}, column {column}"
+    if row == MEMTILE_ROW:
+        if port.channel < chip.core_rows:
+            return f"{'inputs' if port.sends else 'outputs'} of core ({column}, {port.channel})"
+        if not port.sends:
+            return f"{'fill' if port.channel == channels(chip).fill else 'load'}, column {column}"
+        return f"{'weights' if port.channel == channels(chip).broadcast else 'spill'}, column {column}"
+    kind = "outputs" if port.sends else "weights" if port.channel else "inputs"
+    return f"{kind} of core ({column}, {row - FIRST_CORE_ROW})"
