@@ -1,0 +1,110 @@
+"""
+What no schedule of a plan can beat: a proof in three sums, independent of the recurrence.
+
+    compute   products of a core's non-zero blocks, all of its multipliers busy in every cycle
+    stream    words of the busiest channel between a MemTile and a core, one word per cycle on it
+    ddr       bytes of the busiest column, as fast as its way to DDR is
+
+A launch or a group of copies takes at least the largest of the three, and those that the controller waits for follow
+each other, so the bound of a network is the sum over its waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
+
+from compiler.estimate.facts import LaunchFacts, launch_facts
+from compiler.hardware.chip import Chip
+from compiler.hardware.routes import listeners
+from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
+from dialects import mem
+from dialects.chip import chip_of
+
+BLOCK_PRODUCTS = 64
+"""Products of one 8x8 block at one pixel."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Cycles that are needed at least, by what needs them."""
+
+    compute: int = 0
+    stream: int = 0
+    ddr: int = 0
+
+    @property
+    def cycles(self) -> int:
+        """All three go on at the same time."""
+        return max(self.compute, self.stream, self.ddr)
+
+
+def launch_bound(op: mem.LaunchOp, chip: Chip) -> Bound:
+    """Of one launch."""
+    facts = launch_facts(op, chip)
+    sent = facts.passes * facts.stream_rows * facts.input_words + PARAMETER_WORDS
+    full = (facts.output_chunks - 1) * facts.output_words + facts.last_words
+    received = np.maximum(facts.rows * full, 1)
+    words = max(int(sent.max()), int(received.max()))
+    shim = [chip.core_rows * PARAMETER_WORDS + chunks * facts.chunk_words for chunks in _chunks(facts, chip)]
+    stream = max(words, *shim)
+    return Bound(
+        _products(facts) // chip.mac_per_cycle,
+        4 * stream // chip.stream_bytes_per_cycle,
+        4 * max(shim) // chip.ddr_bytes_per_cycle,
+    )
+
+
+def _chunks(facts: LaunchFacts, chip: Chip) -> list[int]:
+    """Chunks of weights that every column's shim loads."""
+    if not facts.streams:
+        return [0] * chip.columns
+    heard = [listeners(chip, column)[0][1] for column in range(chip.columns)]
+    return [facts.streams[chip.domain(row) % len(facts.streams)].chunks for row in heard]
+
+
+def _products(facts: LaunchFacts) -> int:
+    """Products of the busiest core, of blocks whose input row is on the map."""
+    if facts.kernel is not Kernel.CONV:
+        return 0
+    common = facts.parameters
+    most = 0
+    for index in range(len(facts.rows)):
+        tops = int(facts.origin[index]) + common["row_stride"] * np.arange(int(facts.rows[index]))
+        rows = tops[:, None] + common["row_step"] * np.arange(common["taps"])
+        on_map = ((rows >= 0) & (rows < int(facts.stream_rows[index]))).sum(axis=0)
+        entries = facts.streams[int(facts.stream[index])].entries.sum(axis=0)
+        most = max(most, int(on_map @ entries) * common["width"] * BLOCK_PRODUCTS)
+    return most
+
+
+def _copies_bound(copies: list[mem.CopyOp], chip: Chip) -> Bound:
+    """Of copies that run at the same time: each direction of each column is one channel."""
+    words: dict[tuple[int, bool], int] = {}
+    for op in copies:
+        key = (op.column, op.fills)
+        words[key] = words.get(key, 0) + op.target_window.data.words
+    most = 4 * max(words.values(), default=0)
+    return Bound(0, most // chip.stream_bytes_per_cycle, most // chip.ddr_bytes_per_cycle)
+
+
+def lower_bound(module: ModuleOp) -> int:
+    """Array cycles that a module of level `mem` needs at least."""
+    chip = chip_of(module)
+    total = 0
+    made: dict[SSAValue, mem.CopyOp | mem.LaunchOp] = {}
+    for op in module.walk():
+        match op:
+            case mem.CopyOp() | mem.LaunchOp():
+                made[op.token] = op
+            case mem.WaitOp():
+                waited = [made[token] for token in op.tokens]
+                copies = [part for part in waited if isinstance(part, mem.CopyOp)]
+                launches = [launch_bound(part, chip).cycles for part in waited if isinstance(part, mem.LaunchOp)]
+                total += max(_copies_bound(copies, chip).cycles, *launches, 0)
+            case _:
+                pass
+    return total
