@@ -107,11 +107,17 @@ def module(device: str, sequence: str, host: str = "") -> ModuleOp:
     return parsed
 
 
-def run(device: str, sequence: str, host: str = "", **numbers: int) -> Simulation:
+def fill(name: str, start: int, words: int, segment: str) -> str:
+    """Words from DDR into the MemTile; `name` is the task to wait for."""
+    sending = task(f"{name}_out", "%shim, MM2S, 0", f"%activations, {start}, {words}", segment=segment)
+    return sending + task(name, "%memtile, S2MM, 4", f"%m, {start}, {words}", token=True, segment=segment)
+
+
+def run(device: str, sequence: str, host: str = "", *, timeline: bool = False, **numbers: int) -> Simulation:
     """Simulate on `CHIP` with some numbers replaced."""
     parsed = module(device, sequence, host)
     parsed.attributes[CHIP_ATTRIBUTE] = chip_attr(CHIP.with_overrides(numbers))
-    return simulate(parsed)
+    return simulate(parsed, timeline=timeline)
 
 
 def host(words: npt.NDArray[np.int32]) -> str:
@@ -123,6 +129,27 @@ def host(words: npt.NDArray[np.int32]) -> str:
       mem.run @sequence_0(%w) {{segments = [], tensors = []}} -> () : !mem.buffer<ddr> -> ()
       func.return
     }}"""
+
+
+MEMTILE_LOCKS = """
+%full = aie.lock(%memtile, 0) {init = 0 : i32, sym_name = "full"}
+%empty = aie.lock(%memtile, 1) {init = 1 : i32, sym_name = "empty"}
+"""
+
+
+def through_the_memtile(slots: int, runs: int) -> str:
+    """DDR to the core, through slots of 100 words in the MemTile."""
+    one = "<size = 1, stride = 1>"
+    ring = f"100, [<size = {slots}, stride = 100>, {one}, {one}, <size = 100, stride = 1>]"
+    filling = f"acquire %empty | %m, 0, {ring} | release %full"
+    emptying = f"acquire %full | %m, 0, {ring} | release %empty"
+    return (
+        task("a", "%shim, MM2S, 0", f"%activations, 0, {100 * runs}")
+        + task("b", "%memtile, S2MM, 4", filling, runs=runs)
+        + task("c", "%memtile, MM2S, 0", emptying, runs=runs)
+        + task("d", "%core, S2MM, 0", f"%arena, 0, {100 * runs}", token=True)
+        + wait("d")
+    )
 
 
 CORE_LOCKS = "\n".join(

@@ -1,6 +1,8 @@
-"""The two channels of a shim share the column's way from DDR, burst by burst."""
+"""The two channels of a shim share the column's way from DDR, all columns share DDR, burst by burst."""
 
-from simulate.tiny import run, task, wait
+from simulate.tiny import fill, run, task, wait
+
+from compiler.simulate import Binding, LinkKind
 
 BOTH = (
     task("a", "%shim, MM2S, 0", "%activations, 0, 128")
@@ -35,3 +37,20 @@ def test_both_directions_are_apart() -> None:
     fill += task("b", "%memtile, S2MM, 4", "%m, 0, 128", token=True)
     both = fill + spill + wait("b") + wait("d")
     assert run("", both, ddr_bytes_per_cycle=4).array_cycles == 128 + 8
+
+
+def test_all_that_goes_to_and_from_ddr_shares_the_total() -> None:
+    spill = task("c", "%memtile, MM2S, 5", "%m, 0, 128")
+    spill += task("d", "%shim, S2MM, 0", "%activations, 0, 128", token=True)
+    both = fill("b", 0, 128, "s") + spill + wait("b") + wait("d")
+    assert run("", both).array_cycles == 128 + 8
+    # two bursts of 64 words each way, all four one after the other
+    simulation = run("", both, ddr_total_bytes_per_cycle=4)
+    assert simulation.array_cycles == 256 + 8
+    busy = {link.name: link.busy_cycles for link in simulation.links if link.kind is LinkKind.DDR}
+    assert busy == {"DDR read, column 0": 64, "DDR write, column 0": 64, "DDR, all columns": 256}
+    assert simulation.segments[0].binding == Binding("DDR, all columns", 256)
+
+
+def test_a_total_that_is_wide_enough_changes_nothing() -> None:
+    assert run("", BOTH, ddr_total_bytes_per_cycle=12).array_cycles == 128 + 8

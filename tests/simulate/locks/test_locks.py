@@ -1,31 +1,12 @@
 """Locks make a descriptor wait; a release is seen some cycles later."""
 
 import pytest
-from simulate.tiny import run, task, wait
+from simulate.tiny import MEMTILE_LOCKS as LOCKS
+from simulate.tiny import run, task, through_the_memtile, wait
 
 from compiler.simulate import SimulationError
 from compiler.simulate.events import EventQueue, Priority
 from compiler.simulate.locks import Lock
-
-LOCKS = """
-%full = aie.lock(%memtile, 0) {init = 0 : i32, sym_name = "full"}
-%empty = aie.lock(%memtile, 1) {init = 1 : i32, sym_name = "empty"}
-"""
-
-
-def through_the_memtile(slots: int, runs: int) -> str:
-    """DDR to the core, through slots of 100 words in the MemTile."""
-    one = "<size = 1, stride = 1>"
-    ring = f"100, [<size = {slots}, stride = 100>, {one}, {one}, <size = 100, stride = 1>]"
-    filling = f"acquire %empty | %m, 0, {ring} | release %full"
-    emptying = f"acquire %full | %m, 0, {ring} | release %empty"
-    return (
-        task("a", "%shim, MM2S, 0", f"%activations, 0, {100 * runs}")
-        + task("b", "%memtile, S2MM, 4", filling, runs=runs)
-        + task("c", "%memtile, MM2S, 0", emptying, runs=runs)
-        + task("d", "%core, S2MM, 0", f"%arena, 0, {100 * runs}", token=True)
-        + wait("d")
-    )
 
 
 def test_one_slot_is_filled_and_emptied_in_turn() -> None:

@@ -3,16 +3,11 @@
 from itertools import pairwise
 
 import numpy as np
-from simulate.tiny import run, task, wait
+from simulate.tiny import fill, run, task, wait
 
 from compiler.simulate import Times
 from compiler.simulate.activity import CoreTime, State
 from compiler.simulate.result import times_between
-
-
-def fill(name: str, start: int, words: int, segment: str) -> str:
-    sending = task(f"{name}_out", "%shim, MM2S, 0", f"%activations, {start}, {words}", segment=segment)
-    return sending + task(name, "%memtile, S2MM, 4", f"%m, {start}, {words}", token=True, segment=segment)
 
 
 def test_cycles_of_segments_add_up_to_those_of_the_array() -> None:
@@ -68,3 +63,7 @@ def test_the_result_as_json_has_the_agreed_keys() -> None:
     assert answer["segments"][0]["name"] == "first"
     assert answer["segments"][0]["kind"] == "copy"
     assert answer["segments"][0]["cycles"] == 108
+    assert {"binding", "macs", "ddr_read_bytes", "ddr_written_bytes", "barrier_cycles", "exposed_cycles"} <= set(
+        answer["segments"][0]
+    )
+    assert {"controller_totals", "links", "cores", "clock_hz"} <= set(answer)

@@ -72,6 +72,10 @@ def test_a_convolution_takes_as_long_as_its_lists(entries: int) -> None:
     (only,) = simulation.cores
     assert only.times.compute == expected + others
     assert simulation.segments[0].kind == "conv"
+    # 8 pixels, 8x8 products per block of the two lists that count
+    assert simulation.segments[0].macs == 8 * 64 * 2 * entries
+    # all but the one call is getting words to the core and out of it
+    assert simulation.segments[0].barrier_cycles == simulation.array_cycles - expected
 
 
 def test_unknown_parameters_are_refused() -> None:
