@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from bsr_modules import arrays_of, module_of
 from bsr_networks import Network
 from strategies_bsr import Place
 from xdsl.dialects.builtin import ModuleOp
@@ -34,7 +35,7 @@ def lowered(network: Network, place: Place, *, verify: bool = False) -> Iterator
     """The modules from legal bsr down, perhaps with a checked plan. Raises what the compiler refuses with."""
     legalise = tuple(spec for stage in default_stages() for spec in stage.passes if spec.name.startswith("bsr-"))
     stages = (Stage("bsr", legalise), *mapped(place, verify=verify))
-    yield from Pipeline(stages).run(network.module()).items()
+    yield from Pipeline(stages).run(module_of(network)).items()
 
 
 def read_back(module: ModuleOp) -> ModuleOp:
@@ -52,8 +53,8 @@ def read_back(module: ModuleOp) -> ModuleOp:
 
 def assert_levels_are_equal(network: Network, place: Place, seeds: tuple[int, ...], *, thorough: bool = False) -> None:
     """Each level on each seed; with `thorough`, a plan that its checker has seen, and what the printed modules mean."""
-    inputs = network.arrays()
-    expected = interpret_bsr(network.module(), inputs)
+    inputs = arrays_of(network)
+    expected = interpret_bsr(module_of(network), inputs)
     for level, module in lowered(network, place, verify=thorough):
         meant = read_back(module) if thorough else module
         for seed in seeds if level == "aie" else seeds[:1]:

@@ -7,6 +7,7 @@ from math import floor
 
 import numpy as np
 import numpy.typing as npt
+from bsr_modules import module_of
 from bsr_networks import AvgPool, Input, Network
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +58,7 @@ def test_a_mean_at_any_position_is_exact(height: int, width: int, apart: int, ro
         (Input(8, height, width, source),),
         (AvgPool(0, (height, width), position=source + apart, rounding=rounding),),
     )
-    op = next(op for op in network.module().walk() if isinstance(op, AvgPoolOp))
+    op = next(op for op in module_of(network).walk() if isinstance(op, AvgPoolOp))
     layer = pool_layer(op, "mean")
     cells = height * width
     near = np.arange(-300, 300)

@@ -1,0 +1,285 @@
+"""
+Networks of the `bsr` level at random.
+
+Shapes are drawn such that every layer fits its operands; nothing is filtered. Sizes stay small in total, not in every
+dimension: a map may be one pixel with 200 channels, a row of 600 pixels, or a column of 300.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from random import Random
+
+from bsr_networks import (
+    FULL,
+    Add,
+    AvgPool,
+    Clamp,
+    Concat,
+    Conv,
+    Gemm,
+    Input,
+    Layer,
+    Mask,
+    MaxPool,
+    Network,
+    Numbers,
+    Pad,
+    Pads,
+    Pair,
+    Requantise,
+    Reshape,
+    Rounding,
+)
+
+MOST_CELLS = 12_000
+"""Cells of one map: what keeps an example at a few hundred milliseconds."""
+MOST_TERMS = 400_000
+"""Weights of one layer."""
+SELDOM = 0.06
+"""
+How often a number is drawn from everything that is allowed. Values that vanish or saturate are worth an example, but a
+network of nothing else compares constants with constants: most numbers are drawn so that a map stays alive.
+"""
+MASKS: tuple[Mask, ...] = (
+    *("full", "full", "half", "half", "half", "first_row", "first_column", "last_row", "last_column", "diagonal"),
+    "empty",
+)
+NUMBERS: tuple[Numbers, ...] = ("any", "any", "any", "any", "any", "small", "ends", "low", "high")
+ROUNDINGS: tuple[Rounding, ...] = ("half_even", "half_up")
+USUAL_CLAMPS: tuple[Pair, ...] = (FULL, FULL, FULL, (0, 127), (0, 48), (-100, 90))
+
+
+@dataclass(frozen=True)
+class Value:
+    """Shape and position of a value under construction."""
+
+    shape: tuple[int, ...]
+    position: int
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it has height and width."""
+        return len(self.shape) == 4
+
+
+def _seldom(random: Random) -> bool:
+    return random.random() < SELDOM
+
+
+def _near(random: Random, position: int) -> int:
+    """A position that keeps most of what lies at `position`."""
+    if _seldom(random):
+        return random.randint(-8, 12)
+    return max(-20, min(position + random.choice((0, 0, -1, 1, -2)), 20))
+
+
+def _clamp(random: Random) -> Pair:
+    if not _seldom(random):
+        return random.choice(USUAL_CLAMPS)
+    ends = random.randint(-128, 127), random.randint(-128, 127)
+    return random.choice(((5, 5), (-128, -1), (127, 127), (min(ends), max(ends))))
+
+
+def _channels(random: Random) -> int:
+    few = random.choice((1, 3, 8, 16, 17))
+    return random.choice((few, random.randint(1, 40), random.randint(1, 200)))
+
+
+def _shift(random: Random, terms: int, source: int, position: int) -> int:
+    """A shift that leaves a sum of `terms` random products within int8, and the weights' position within its type."""
+    usual = 7 + terms.bit_length() // 2 + random.choice((0, 0, 1, -1, -2))
+    shift = random.randint(0, 31) if _seldom(random) else usual
+    return max(0, min(shift, 31, 32 - position + source))
+
+
+def _sides(random: Random) -> Pair:
+    """Height and width: ordinary, prime, one pixel, wide, or tall."""
+    primes = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
+    match random.choice(("ordinary", "ordinary", "prime", "pixel", "wide", "tall")):
+        case "ordinary":
+            return random.randint(1, 16), random.randint(1, 16)
+        case "prime":
+            return random.choice(primes), random.choice(primes)
+        case "pixel":
+            return (1, 1)
+        case "wide":
+            return random.randint(1, 4), random.randint(17, 512 if random.random() < 0.9 else 620)
+        case _:
+            return random.randint(17, 420), random.randint(1, 4)
+
+
+def _input(random: Random) -> Input:
+    height, width = _sides(random)
+    channels = min(_channels(random), max(1, MOST_CELLS // (height * width)))
+    return Input(channels, height, width, random.randint(0, 8), random.choice(NUMBERS))
+
+
+def _window(random: Random, side: Pair, *, pool: bool) -> tuple[Pair, Pair, Pads, Pair]:
+    """Kernel, strides, pads and dilations that fit a map of `side`. A pool's pads are smaller than its window."""
+    largest = random.choice((1, 3, 3, 5, 7))
+    kernel, strides, dilations, before, after = [1, 1], [1, 1], [1, 1], [0, 0], [0, 0]
+    for axis in range(2):
+        size = random.randint(1, largest)
+        dilation = 1 if pool else random.choice((1, 1, 1, 2, 3))
+        most_pads = size + 1 if not pool and random.random() < 0.2 else size - 1
+        low, high = (random.choice((0, random.randint(0, most_pads))) for _ in range(2))
+        size = min(size, (side[axis] + low + high - 1) // dilation + 1)
+        if pool:
+            size = min(size, side[axis])
+            low, high = min(low, size - 1), min(high, size - 1)
+        kernel[axis], dilations[axis], before[axis], after[axis] = size, dilation, low, high
+        strides[axis] = random.choice((1, 1, 2, 3))
+    return (
+        (kernel[0], kernel[1]),
+        (strides[0], strides[1]),
+        (before[0], before[1], after[0], after[1]),
+        (dilations[0], dilations[1]),
+    )
+
+
+def _output_side(side: Pair, kernel: Pair, strides: Pair, pads: Pads, dilations: Pair = (1, 1)) -> Pair:
+    height, width = (
+        (side[axis] + pads[axis] + pads[axis + 2] - dilations[axis] * (kernel[axis] - 1) - 1) // strides[axis] + 1
+        for axis in range(2)
+    )
+    return height, width
+
+
+def _conv(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
+    x = values[source]
+    side = (x.shape[2], x.shape[3])
+    kernel, strides, pads, dilations = _window(random, side, pool=False)
+    same_size = random.random() < 0.4 and kernel[0] % 2 == kernel[1] % 2 == 1
+    if same_size:
+        # the usual residual block: the map keeps its size
+        strides, (rows, columns) = (1, 1), (kernel[0] // 2 * dilations[0], kernel[1] // 2 * dilations[1])
+        pads = (rows, columns, rows, columns)
+    height, width = _output_side(side, kernel, strides, pads, dilations)
+    cells, terms = max(1, MOST_CELLS // (height * width)), max(1, MOST_TERMS // (x.shape[1] * kernel[0] * kernel[1]))
+    outputs = min(x.shape[1] if same_size and random.random() < 0.6 else _channels(random), cells, terms)
+    twins = [n for n, other in enumerate(values) if other.shape[2:] == (height, width) and other.shape[1] <= cells]
+    skip = random.choice(twins) if twins and random.random() < 0.5 else None
+    outputs = outputs if skip is None else values[skip].shape[1]
+    position = _near(random, x.position if skip is None else values[skip].position - 1)
+    inner = position if skip is None else _near(random, values[skip].position)
+    layer = Conv(
+        source,
+        outputs,
+        kernel,
+        strides,
+        pads,
+        dilations,
+        random.choice(MASKS),
+        random.choice(NUMBERS),
+        31 if _seldom(random) else random.choice((0, 8, 12)),
+        _shift(random, x.shape[1] * kernel[0] * kernel[1], x.position, inner),
+        position,
+        _clamp(random),
+        random.choice(ROUNDINGS),
+        skip,
+    )
+    if skip is not None:
+        layer = replace(layer, inner_position=inner, inner_clamp=_clamp(random))
+    return layer, Value((1, outputs, height, width), position)
+
+
+def _gemm(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
+    x = values[source]
+    features = prod(x.shape[1:])
+    outputs = min(_channels(random), max(1, MOST_TERMS // features))
+    position = _near(random, x.position)
+    layer = Gemm(
+        source,
+        outputs,
+        random.choice(MASKS),
+        random.choice(NUMBERS),
+        31 if _seldom(random) else random.choice((0, 12)),
+        _shift(random, features, x.position, position),
+        position,
+        _clamp(random),
+        random.choice(ROUNDINGS),
+    )
+    return layer, Value((1, outputs), position)
+
+
+def _pool(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
+    x = values[source]
+    side = (x.shape[2], x.shape[3])
+    kernel, strides, pads, _ = _window(random, side, pool=True)
+    if random.random() < 0.2 and side[0] <= 63:
+        kernel, strides, pads = side, (1, 1), (0, 0, 0, 0)
+    shape = (1, x.shape[1], *_output_side(side, kernel, strides, pads))
+    if random.random() < 0.5:
+        return MaxPool(source, kernel, strides, pads, _clamp(random)), Value(shape, x.position)
+    position = _near(random, x.position + prod(kernel).bit_length() // 4)
+    counted = random.random() < 0.5
+    layer = AvgPool(source, kernel, strides, pads, counted, position, _clamp(random), random.choice(ROUNDINGS))
+    return layer, Value(shape, position)
+
+
+def _concat(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
+    x = values[source]
+    neighbours = [n for n, other in enumerate(values) if other.shape[2:] == x.shape[2:]]
+    sources: list[int] = []
+    channels = 0
+    chosen = [source, *random.choices(neighbours, k=random.randint(0, 3))]
+    for number in random.sample(chosen, k=len(chosen)):
+        if not sources or (channels + values[number].shape[1]) * prod(x.shape[2:]) <= 2 * MOST_CELLS:
+            sources.append(number)
+            channels += values[number].shape[1]
+    position = _near(random, x.position)
+    layer = Concat(tuple(sources), position, _clamp(random), random.choice(ROUNDINGS))
+    return layer, Value((1, channels, *x.shape[2:]), position)
+
+
+def _add(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
+    x = values[source]
+    twins = [n for n, value in enumerate(values) if value.shape == x.shape and n != source]
+    other = random.choice(twins) if twins and random.random() < 0.8 else source
+    position = _near(random, min(x.position, values[other].position) - 1)
+    pair = random.choice(((source, other), (other, source)))
+    return Add(*pair, position, _clamp(random), random.choice(ROUNDINGS)), Value(x.shape, position)
+
+
+def _pointwise(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
+    x = values[source]
+    match random.choice(("clamp", "requantise", "pad", "reshape")):
+        case "clamp":
+            return Clamp(source, _clamp(random)), x
+        case "pad" if x.is_map:
+            top, left, bottom, right = (random.randint(0, 3) for _ in range(4))
+            shape = (*x.shape[:2], x.shape[2] + top + bottom, x.shape[3] + left + right)
+            return Pad(source, (top, left, bottom, right)), Value(shape, x.position)
+        case "reshape":
+            # maps to vectors and back, and channels into pixels
+            cells = prod(x.shape[1:])
+            shapes: list[tuple[int, ...]] = [(1, cells), (1, cells, 1, 1)] if cells <= 2000 else []
+            shapes.append((1, x.shape[2], x.shape[1], x.shape[3]) if x.is_map else (1, 1, 1, cells))
+            shape = random.choice(shapes)
+            return Reshape(source, shape), Value(shape, x.position)
+        case _:
+            position = _near(random, x.position)
+            return Requantise(source, position, _clamp(random), random.choice(ROUNDINGS)), Value(x.shape, position)
+
+
+OF_MAPS = (_conv, _conv, _conv, _conv, _pool, _pool, _concat, _add, _pointwise, _gemm)
+OF_VECTORS = (_gemm, _add, _pointwise)
+
+
+def random_network(random: Random, maximum_layers: int = 6) -> Network:
+    """Any network of a few layers: chains, branches, several inputs and outputs."""
+    given = [_input(random) for _ in range(random.choice((1, 1, 1, 2)))]
+    values = [Value((1, x.channels, x.height, x.width), x.position) for x in given]
+    layers: list[Layer] = []
+    for _ in range(random.randint(1, maximum_layers)):
+        last = len(values) - 1
+        source = last if random.random() < 0.6 else random.randint(0, last)
+        kind = random.choice(OF_MAPS if values[source].is_map else OF_VECTORS)
+        layer, value = kind(random, values, source)
+        layers.append(layer)
+        values.append(value)
+    last = len(values) - 1
+    others = [random.randint(0, last) for _ in range(random.randint(0, 2))]
+    return Network(random.randint(0, 2**16), tuple(given), tuple(layers), (last, *others))
