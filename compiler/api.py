@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from compiler.comparison import Comparison
     from compiler.estimate.result import Estimate
     from compiler.interpret.execution import Execution
+    from compiler.report import Measured
     from compiler.simulate.result import Simulation
 
 
@@ -46,6 +47,11 @@ class Request:
     seed: int = 0
     calibration: str | None = None
     """A folder or file of inputs that calibrate a float model; None means inputs drawn from the seed."""
+
+    @property
+    def calibrated_on(self) -> str:
+        """What a float model is calibrated on, in words."""
+        return self.calibration or f"inputs drawn from seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,25 @@ class Compilation:
 
         return estimate(self.module("mem"))
 
+    def report(self, path: str | Path, *, against: Compilation | None = None) -> Measured:
+        """
+        Write an HTML page on where the cycles go, and a trace beside it; what the page says comes back.
+
+        `against` is the same network on the same chip with other zero blocks, to show what they change.
+        """
+        from compiler.report import require_page_name, write_report
+
+        require_page_name(Path(path))
+        measured = self._measured()
+        write_report(measured, Path(path), None if against is None else against._measured())
+        return measured
+
+    def _measured(self) -> Measured:
+        from compiler.report import measure
+
+        levels = {level: self.module(level) for level in ("bsr", "mem", "aie")}
+        return measure(self.request.model, self.request.sparsity, self.request.calibrated_on, levels)
+
     def as_json(self) -> dict[str, Any]:
         """What every `--json` answer begins with."""
         return {
@@ -126,7 +151,7 @@ class Compilation:
         return {
             "blockloom": version("blockloom"),
             **asdict(self.request),
-            "calibrated_on": self.request.calibration or f"inputs drawn from seed {self.request.seed}",
+            "calibrated_on": self.request.calibrated_on,
             "levels": list(self.levels),
             "chip": asdict(chip_named(self.request.target)),
             "arguments": array_arguments(self.modules["aie"]) if "aie" in self.modules else [],

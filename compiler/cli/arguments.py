@@ -92,6 +92,23 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_model(estimate, directory=True)
     _add_compilation(estimate, fixed_level="mem")
+
+    report = commands.add_parser(
+        "report",
+        help="write a page on where the cycles go, and a trace beside it",
+        description="Simulate the network and write one HTML page with pictures and tables, which needs no network "
+        "and prints well, and a trace for ui.perfetto.dev beside it. With --json, the answer of simulate.",
+    )
+    _add_model(report, directory=True)
+    report.add_argument(
+        "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE.html", help="default: report.html"
+    )
+    report.add_argument(
+        "--against",
+        metavar="DIR|R",
+        help="compare with a compiled directory, or with the model compiled a second time at sparsity R",
+    )
+    _add_compilation(report)
     return parser
 
 

@@ -1,5 +1,5 @@
 """
-`blockloom compile | run | check | simulate | estimate`: each a few lines around `compiler.api`.
+`blockloom compile | run | check | simulate | estimate | report`: each a few lines around `compiler.api`.
 
 Results go to standard output, everything else to standard error. With `--json` standard output is one object.
 """
@@ -34,9 +34,14 @@ FOUND_DIFFERENCES = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
     options = build_parser().parse_args(arguments)
-    command = {"compile": _compile, "run": _run, "check": _check, "simulate": _simulate, "estimate": _estimate}[
-        options.command
-    ]
+    command = {
+        "compile": _compile,
+        "run": _run,
+        "check": _check,
+        "simulate": _simulate,
+        "estimate": _estimate,
+        "report": _report,
+    }[options.command]
     return run_tool("blockloom", lambda: command(options))
 
 
@@ -104,6 +109,46 @@ def _estimate(options: argparse.Namespace) -> int:
         return 0
     print_estimate(compilation, estimate)
     return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from compiler.report import print_summary, require_page_name, trace_path
+
+    require_page_name(options.output)
+    compilation = _compiled(options)
+    against = None if options.against is None else _against(options, compilation)
+    measured = compilation.report(options.output, against=against)
+    if options.json:
+        _print_json({**compilation.as_json(), **measured.simulation.as_json()})
+        return 0
+    print_summary(measured, (options.output, trace_path(options.output)))
+    return 0
+
+
+def _against(options: argparse.Namespace, compilation: Compilation) -> Compilation:
+    """What to compare with: a compiled directory, or the same request at another sparsity."""
+    path = Path(options.against)
+    if path.is_dir():
+        return Compilation.load(path)
+    try:
+        sparsity = float(options.against)
+    except ValueError:
+        raise InputError(f"--against is a compiled directory or a sparsity; '{options.against}' is neither") from None
+    request = compilation.request
+    observer = Observer(quiet=options.json)
+    try:
+        return compile_model(
+            request.model,
+            target=request.target,
+            sparsity=sparsity,
+            quantize=request.calibration,
+            seed=request.seed,
+            shapes=parse_shapes(options.shape),
+            before_pass=observer.before_pass,
+            after_pass=observer.after_pass,
+        )
+    finally:
+        observer.finish()
 
 
 def _write_trace(path: Path, simulation: Simulation) -> None:

@@ -18,9 +18,10 @@ from pathlib import Path
 from compiler.errors import InputError
 from compiler.report.measured import Measured, measure
 from compiler.report.page import page
+from compiler.report.summary import print_summary
 from compiler.simulate.trace import chrome_trace
 
-__all__ = ["Measured", "measure", "require_page_name", "trace_path", "write_report"]
+__all__ = ["Measured", "measure", "print_summary", "require_page_name", "trace_path", "write_report"]
 
 PAGE_SUFFIXES = (".html", ".htm")
 

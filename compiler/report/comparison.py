@@ -8,6 +8,7 @@ from compiler.errors import InputError
 from compiler.report.layers import LayerRow
 from compiler.report.measured import Measured
 from compiler.report.picture import FAINT, INK, STATE_COLORS, STATE_LEGEND, Canvas, Picture, cycles_axis, seen, text
+from compiler.report.words import short_text
 from compiler.simulate.activity import State
 
 LABEL_SHARE = 0.03
@@ -56,7 +57,7 @@ def sparsity_picture(here: Measured, there: Measured) -> Picture:
         axes.bar(start, height, width, align="edge", color=color, edgecolor="white", linewidth=0.3)
         axes.plot([start, start + width], [100 * pair.kept] * 2, color=INK, linewidth=1.6, solid_capstyle="butt")
         if width > LABEL_SHARE * whole:
-            text(axes, start + width / 2, height + 2, pair.here.name, ha="center", va="bottom")
+            text(axes, start + width / 2, height + 2, short_text(pair.here.name), ha="center", va="bottom")
         start += width
     axes.axhline(100, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set_ylim(0, 112 * max(1.0, *(max(pair.kept, pair.cycles) for pair in found)))

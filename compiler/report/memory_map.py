@@ -7,6 +7,7 @@ from matplotlib.patches import Rectangle
 from compiler.report.measured import Measured
 from compiler.report.occupancy import MAP, RING, Box
 from compiler.report.picture import INK, Canvas, Picture, cycles_axis, seen, text
+from compiler.report.words import short_text
 
 COLORS = {MAP: "#8fb8d4", RING: "#c4472f"}
 WORDS = {MAP: "map (activations)", RING: "ring for weights on their way to the cores"}
@@ -29,7 +30,15 @@ def memory_map(measured: Measured) -> Picture:
         axes.add_patch(Rectangle(place, width, height, facecolor=color, edgecolor="white", linewidth=0.5))
         if width > LABEL_SHARE[0] * (end - begin) and box.size > LABEL_SHARE[1] * top:
             ink = "white" if box.kind == RING else INK
-            text(axes, place[0] + width / 2, place[1] + height / 2, box.label, ha="center", va="center", color=ink)
+            text(
+                axes,
+                place[0] + width / 2,
+                place[1] + height / 2,
+                short_text(box.label),
+                ha="center",
+                va="center",
+                color=ink,
+            )
     axes.set_ylim(0, top / KIB * (1.06 if top == capacity else 1))
     if top == capacity:
         axes.axhline(capacity / KIB, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))

@@ -14,7 +14,15 @@ from compiler.report.measured import Measured
 from compiler.report.memory_map import memory_map
 from compiler.report.picture import Picture
 from compiler.report.roofline import roofline
-from compiler.report.tables import chip_numbers, headline, host_table, layer_table, time_split, worst_segments
+from compiler.report.tables import (
+    chip_numbers,
+    controller_table,
+    headline,
+    host_table,
+    layer_table,
+    time_split,
+    worst_segments,
+)
 from compiler.report.timelines import core_timeline, segment_timeline, zoomed_timeline
 
 Section = tuple[str, str, str]
@@ -53,7 +61,10 @@ def _sections(measured: Measured, other: Measured | None) -> Iterable[Section]:
         + time_split(measured)
         + "<p>Most core time is lost in these segments:</p>"
         + worst_segments(measured)
-        + _figures(segment_timeline(measured), core_timeline(measured), zoomed_timeline(measured)),
+        + _figures(segment_timeline(measured), core_timeline(measured), zoomed_timeline(measured))
+        + "<h3>What the controller adds</h3><p>The pictures show the array as if its controller took no time. How long "
+        "an instruction takes is not published, so the whole is given for several answers; between layers the array "
+        "waits for the controller, which is the time exposed.</p>" + controller_table(measured),
     )
     yield "memory", "Memory and DDR", _figures(memory_map(measured), ddr_timeline(measured))
     yield "roofline", "Work against traffic", _figures(roofline(measured))
@@ -94,6 +105,8 @@ def _no_comparison(measured: Measured) -> str:
 
 def _zero_words(measured: Measured) -> str:
     kept, blocks = measured.blocks
+    if kept == blocks:
+        return "No weight block is zero here."
     return f"{blocks - kept:,} of {blocks:,} weight blocks are zero and cost neither time nor bytes."
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ from compiler.simulate.activity import State
 
 Axes = Any
 """Axes of matplotlib, whose methods take keywords of unknown types: what is drawn on them is not checked."""
-_style: Any = matplotlib.rc_context
+_style = cast("Any", matplotlib).rc_context
 WIDTH_INCHES = 10.0
 INK, FAINT, PAPER = "#22282f", "#8b929b", "#ffffff"
 
@@ -122,8 +122,17 @@ def cycles_axis(axes: Axes, begin: float, end: float) -> None:
     """A horizontal axis of cycles, in a unit that keeps its numbers short."""
     unit, name = (1e6, "million ") if end - begin >= 2e6 else (1e3, "thousand ") if end - begin >= 2e3 else (1, "")
     axes.set_xlim(begin, end)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value / unit:g}")
+    label_numbers(axes.xaxis, unit)
     axes.set_xlabel(f"{name}cycles of the array clock")
+
+
+def label_numbers(axis: Any, unit: float = 1) -> None:
+    """Write plain numbers at the ticks of an axis, also of a logarithmic one."""
+
+    def label(value: float, _: object) -> str:
+        return f"{value / unit:,g}"
+
+    axis.set_major_formatter(label)
 
 
 def seen(axes: Axes) -> Axes:

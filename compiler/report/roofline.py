@@ -7,7 +7,8 @@ from matplotlib.lines import Line2D
 from compiler.report.ddr import ddr_limit
 from compiler.report.layers import LayerRow
 from compiler.report.measured import Measured
-from compiler.report.picture import FAINT, INK, STATE_COLORS, STATE_LEGEND, Canvas, Picture, seen, text
+from compiler.report.picture import FAINT, INK, STATE_COLORS, STATE_LEGEND, Canvas, Picture, label_numbers, seen, text
+from compiler.report.words import short_text
 from compiler.simulate.activity import State
 
 LABELLED = 12
@@ -42,12 +43,12 @@ def roofline(measured: Measured) -> Picture:
     for row in sorted(rows, key=lambda row: -row.time.cycles)[:LABELLED]:
         point = (row.time.macs / row.ddr_bytes, row.macs_per_cycle)
         if not any(_near(point, other) for other in named):
-            axes.annotate(row.name, point, (7, 5), textcoords="offset points", fontsize=7, color=INK)
+            axes.annotate(short_text(row.name), point, (7, 5), textcoords="offset points", fontsize=7, color=INK)
             named.append(point)
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{value:,g}")
+        label_numbers(axis)
     axes.set_xlim(low, high)
     bottom = min((row.macs_per_cycle for row in rows), default=1.0) / 2
     axes.set_ylim(bottom, peak * 2)

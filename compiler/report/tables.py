@@ -103,6 +103,27 @@ def _reason(row: LayerRow) -> str:
     )
 
 
+def controller_table(measured: Measured) -> str:
+    """The whole time for several durations of a controller instruction."""
+    simulation, chip = measured.simulation, measured.chip
+    rows = [
+        [
+            _number(f"{1e6 * total.instruction_cycles / chip.clock_hz:g} µs"),
+            _number(f"{total.total_cycles:,}"),
+            _number(f"{simulation.milliseconds(total.total_cycles):.3f} ms"),
+            _number(f"{1000 / simulation.milliseconds(max(1, total.total_cycles)):,.0f}"),
+        ]
+        for total in simulation.controller_totals
+    ]
+    exposed = sum(segment.exposed_cycles for segment in simulation.segments)
+    words = (
+        f"<p>{simulation.controller_instructions:,} instructions; at the chip’s {chip.controller_cycles} cycles each, "
+        f"{exposed:,} cycles are exposed, and {_count(simulation.launches, 'launch', 'launches')} of "
+        f"{chip.launch_cycles:,} cycles come on top.</p>"
+    )
+    return table(("#per instruction", "#total cycles", "#time", "#images/s"), rows) + words
+
+
 def layer_table(measured: Measured, other: Measured | None) -> str:
     """One row per segment; with a second compilation also its cycles."""
     whole = measured.simulation.array_cycles

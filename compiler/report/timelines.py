@@ -22,13 +22,16 @@ from compiler.report.picture import (
     Picture,
     cycles_axis,
 )
+from compiler.report.words import short_text
 from compiler.simulate.activity import State
 
 INTERVALS = 1600
 """Columns of pixels across a timeline."""
 ROW_PIXELS = 20
 """Pixels of one core's row; the last is left white, to part it from the next."""
-ROW_INCHES = 0.17
+ROW_INCHES = (0.17, 0.3)
+"""Of one core, where there are many and where there are few."""
+FEW_CORES = 8
 LABEL_SHARE = 0.022
 """Of the width: a narrower segment gets no name."""
 
@@ -65,7 +68,7 @@ def segment_timeline(measured: Measured) -> Picture:
 
 def core_timeline(measured: Measured) -> Picture:
     """Every core over the whole run."""
-    canvas = Canvas(1.1 + ROW_INCHES * len(measured.cores_by_place))
+    canvas = Canvas(1.1 + _row_inches(measured) * measured.cores)
     (axes,) = canvas.axes()
     begin, end = measured.bounds[0], measured.bounds[-1]
     _core_rows(axes, measured, begin, end)
@@ -91,8 +94,8 @@ def zoomed_timeline(measured: Measured) -> Picture:
     low, high = max(0, worst - 1), min(len(rows), worst + 2)
     begin, end = measured.bounds[low], measured.bounds[high]
     places = len(measured.cores_by_place)
-    canvas = Canvas(2.0 + ROW_INCHES * (places + 3))
-    upper, lower = canvas.axes(2, (float(places), 5.0))
+    canvas = Canvas(2.5 + _row_inches(measured) * places)
+    upper, lower = canvas.axes(2, (_row_inches(measured) * places, 1.0))
     _core_rows(upper, measured, begin, end)
     _name_segments(upper, measured, begin, end, -0.25)
     for bound in measured.bounds[low + 1 : high]:
@@ -111,6 +114,10 @@ def zoomed_timeline(measured: Measured) -> Picture:
         f"the limit, one column has more to bring than the others. Red before a segment begins is prefetch. One pixel "
         f"column is {(end - begin) / INTERVALS:,.0f} cycles.",
     )
+
+
+def _row_inches(measured: Measured) -> float:
+    return ROW_INCHES[measured.cores <= FEW_CORES]
 
 
 def _lost(row: LayerRow) -> int:
@@ -139,7 +146,7 @@ def _core_rows(axes: Axes, measured: Measured, begin: float, end: float) -> None
         np.arange(len(cores)) + 0.5, [f"({column}, {row - FIRST_CORE_ROW})" for column, row in cores], fontsize=7
     )
     axes.tick_params(axis="y", length=0)
-    axes.set_ylabel("core (column, row)")
+    axes.set_ylabel("core (column, row)" if len(cores) > FEW_CORES else "core")
     axes.spines["left"].set_visible(False)
 
 
@@ -157,11 +164,12 @@ def _name_segments(axes: Axes, measured: Measured, begin: float, end: float, hei
     for row, first, last in zip(measured.layers, measured.bounds, measured.bounds[1:], strict=False):
         low, high = max(first, begin), min(last, end)
         if high - low >= LABEL_SHARE * (end - begin):
-            turned = high - low < 0.006 * len(row.name) * (end - begin) + 0.008 * (end - begin)
+            name = short_text(row.name)
+            turned = high - low < 0.006 * len(name) * (end - begin) + 0.008 * (end - begin)
             axes.text(
                 (low + high) / 2,
                 height,
-                row.name,
+                name,
                 ha="center",
                 va="bottom",
                 rotation=90 if turned else 0,

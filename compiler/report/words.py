@@ -6,12 +6,20 @@ from compiler.hardware.chip import Chip
 from compiler.hardware.routes import FIRST_CORE_ROW, MEMTILE_ROW, channels
 from compiler.report.flows import Port
 
+NAME_LENGTH = 18
+"""Characters of a name in a picture."""
+
 
 def bytes_text(count: int) -> str:
     """`6.0 MB`, `30 kB`, `12 B`."""
     if count >= 1_000_000:
         return f"{count / 1e6:.1f} MB"
     return f"{count / 1e3:.0f} kB" if count >= 1000 else f"{count} B"
+
+
+def short_text(name: str) -> str:
+    """A name that fits into a picture; where it is too long its end stays, in which names of layers differ."""
+    return name if len(name) <= NAME_LENGTH else f"…{name[1 - NAME_LENGTH :]}"
 
 
 def share_text(part: int, whole: int) -> str:
