@@ -14,6 +14,6 @@ where they do not, one of them is wrong: that is what makes both worth having.
 from __future__ import annotations
 
 from compiler.estimate.network import estimate
-from compiler.estimate.result import CoreCycles, Estimate, SegmentEstimate
+from compiler.estimate.result import ControllerEstimate, CoreCycles, Estimate, SegmentEstimate
 
-__all__ = ["CoreCycles", "Estimate", "SegmentEstimate", "estimate"]
+__all__ = ["ControllerEstimate", "CoreCycles", "Estimate", "SegmentEstimate", "estimate"]

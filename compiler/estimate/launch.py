@@ -10,7 +10,7 @@ after chunk from DDR into the MemTile's ring and from there, as fast as the slow
     begin(y)    = max(end(y-1), arrival(last row y needs), chunk(of y), output slot free)
 
 Nothing is searched and no events are queued: every term is a maximum of terms before it. The recurrence runs for
-several timelines at once (axis 0): one in which the controller takes no time, and one in which it does.
+several timelines at once (axis 0): one in which the controller takes no time, and others in which it does.
 """
 
 from __future__ import annotations
@@ -56,9 +56,12 @@ def moved(chip: Chip, words: Numbers | int) -> Numbers | int:
     return -(-4 * words // chip.stream_bytes_per_cycle)
 
 
-def loaded(chip: Chip, words: int) -> int:
-    """Cycles in which a column's shim moves `words`, when nothing else does."""
-    return -(-4 * words // min(chip.stream_bytes_per_cycle, chip.ddr_bytes_per_cycle))
+def loaded(chip: Chip, words: int, columns: int) -> int:
+    """Cycles in which each of `columns` shims moves `words` on one channel: DDR may be slower than the stream."""
+    cycles = -(-4 * words // min(chip.stream_bytes_per_cycle, chip.ddr_bytes_per_cycle))
+    if not chip.ddr_total_bytes_per_cycle:
+        return cycles
+    return max(cycles, -(-4 * words * columns // chip.ddr_total_bytes_per_cycle))
 
 
 class _Cores:
@@ -70,7 +73,7 @@ class _Cores:
         self.to_core = chip.hop_cycles * (facts.row + 2)
         self.setup, self.seen = chip.descriptor_cycles, chip.lock_cycles
         column = facts.column
-        block = loaded(chip, PARAMETER_WORDS * chip.core_rows)
+        block = loaded(chip, PARAMETER_WORDS * chip.core_rows, chip.columns)
         self.parameters_loaded = starts.parameters + self.setup + block
         sent = (self.parameters_loaded + self.to_shim + self.seen)[:, column] + int(moved(chip, PARAMETER_WORDS))
         self.input_end = sent
@@ -163,7 +166,7 @@ class _Weights:
         self.load_end = np.maximum(cores.parameters_loaded[:, self.columns], pushed - cores.setup)
         self.send_end = pushed - cores.setup
         self.ring_free = np.repeat(pushed[None], facts.ring_slots, axis=0)
-        self.load, self.send = loaded(chip, facts.chunk_words), int(moved(chip, facts.chunk_words))
+        self.load, self.send = loaded(chip, facts.chunk_words, len(self.columns)), int(moved(chip, facts.chunk_words))
 
     def arrive(self, number: int) -> Numbers:
         """When chunk `number` can be used, in every core."""

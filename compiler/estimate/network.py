@@ -13,24 +13,28 @@ from compiler.estimate.controller import Controller
 from compiler.estimate.facts import Numbers, launch_facts
 from compiler.estimate.launch import Starts, launch_times, loaded
 from compiler.estimate.program_cycles import program_cycles
-from compiler.estimate.result import COPY, CoreCycles, Estimate, SegmentEstimate
+from compiler.estimate.result import COPY, ControllerEstimate, CoreCycles, Estimate, SegmentEstimate
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from dialects import mem
 from dialects.chip import chip_of
 
 FREE, CHARGED = 0, 1
-"""Timelines: in the first the controller takes no time."""
+"""Timelines: in the first the controller takes no time, in the second as much as the chip says; then others."""
+INSTRUCTION_SECONDS = (0.05e-6, 0.1e-6, 0.4e-6)
+"""Between an upper bound of 0.4 us per instruction and nothing, nothing is published."""
 
 
 @dataclass
 class _Clock:
-    """Where the two timelines are, and what is under way."""
+    """Where the timelines are, and what is under way."""
 
     chip: Chip
     kernels: frozenset[Kernel]
     controller: Controller
-    now: Numbers = field(default_factory=lambda: np.zeros(2, np.int64))
+    instruction: Numbers
+    """Cycles of a controller instruction in each timeline."""
+    now: Numbers
     """When the controller can issue its next instruction."""
     copies: dict[SSAValue, tuple[mem.CopyOp, Numbers]] = field(
         default_factory=dict[SSAValue, tuple[mem.CopyOp, Numbers]]
@@ -42,15 +46,15 @@ class _Clock:
     """Launches under way and when each core's last output comes."""
     channels: dict[tuple[int, bool], Numbers] = field(default_factory=dict[tuple[int, bool], Numbers])
     """Until when the copies of a column and direction keep their channel busy."""
-    end: int = 0
-    """Of the last activity, in the timeline of a free controller."""
+    end: Numbers | None = None
+    """Of the last activity; set when something has begun."""
     spent: CoreCycles = field(default_factory=CoreCycles)
     """By cores, in the segment so far, but for idling."""
 
-    @property
-    def instruction(self) -> Numbers:
-        """Cycles of one."""
-        return np.array([0, self.chip.controller_cycles], np.int64)
+    def _begin(self, start: Numbers) -> None:
+        """A transfer is started. The array's time begins with the first word of the first one."""
+        if self.end is None:
+            self.end = start + self.chip.descriptor_cycles
 
     def copy(self, op: mem.CopyOp) -> None:
         """Start a copy. A column's queue holds four, so a fifth waits first."""
@@ -60,9 +64,10 @@ class _Clock:
         before = self.controller.count
         self.controller.copy(op)
         self.now = self.now + self.instruction * (self.controller.count - before)
+        self._begin(self.now)
         key = (op.column, op.fills)
         begin = np.maximum(self.now, self.channels.get(key, self.now)) + self.chip.descriptor_cycles
-        end = begin + loaded(self.chip, op.target_window.data.words)
+        end = begin + loaded(self.chip, op.target_window.data.words, self.chip.columns)
         self.channels[key] = end
         self.copies[op.token] = (op, end + 2 * self.chip.hop_cycles)
 
@@ -77,7 +82,8 @@ class _Clock:
     def _token(self, time: Numbers) -> None:
         self.controller.count += 1
         self.now = np.maximum(self.now + self.instruction, time)
-        self.end = max(self.end, int(time[FREE]))
+        assert self.end is not None, "a token comes from something that was started"
+        self.end = np.maximum(self.end, time)
 
     def launch(self, op: mem.LaunchOp) -> None:
         """Start a launch and work out when its cores are done."""
@@ -85,6 +91,7 @@ class _Clock:
         issued = self.controller.launch(op, facts)
         each = self.instruction[:, None]
         starts = Starts(self.now[:, None] + each * issued.parameters, self.now[:, None] + each * issued.weights)
+        self._begin(starts.parameters[:, 0])
         times = launch_times(facts, self.chip, program_cycles(self.chip, self.kernels, facts.kernel), starts)
         self.now = self.now + self.instruction * issued.all
         self.launched[op.token] = (op, times.done)
@@ -107,24 +114,31 @@ class _Clock:
 
     def segment(self, op: mem.SegmentOp) -> SegmentEstimate:
         """The ops of a segment in order."""
-        begin, counted, self.spent = max(self.end, self.chip.descriptor_cycles), self.controller.count, CoreCycles()
+        begin, counted, self.spent = self.end, self.controller.count, CoreCycles()
         kinds: set[str] = set()
         for part in op.body.block.ops:
             match part:
                 case mem.CopyOp():
                     self.copy(part)
+                    begin = self.end if begin is None else begin
                 case mem.LaunchOp():
                     kinds.add(part.kernel.symbol)
                     self.launch(part)
+                    begin = self.end if begin is None else begin
                 case mem.WaitOp():
                     self.wait(part)
                 case _:
                     pass
-        cycles = self.end - begin
+        if begin is None or self.end is None:
+            return SegmentEstimate(op.segment_name.data, COPY, 0, CoreCycles(), 0, 0)
+        lengths = self.end - begin
+        cycles = int(lengths[FREE])
         idle = cycles * self.chip.columns * self.chip.core_rows - self.spent.total
         spent = self.spent + CoreCycles(idle=idle)
         instructions = self.controller.count - counted
-        return SegmentEstimate(op.segment_name.data, "+".join(sorted(kinds)) or COPY, cycles, spent, instructions)
+        exposed = int(lengths[CHARGED]) - cycles
+        kind = "+".join(sorted(kinds)) or COPY
+        return SegmentEstimate(op.segment_name.data, kind, cycles, spent, instructions, exposed)
 
 
 def estimate(module: ModuleOp) -> Estimate:
@@ -135,11 +149,20 @@ def estimate(module: ModuleOp) -> Estimate:
         raise InputError("an estimate needs the module of level 'mem'; this one has been converted to the array")
     kernels = frozenset(op.kernel for op in module.walk() if isinstance(op, mem.LaunchOp))
     segments: list[SegmentEstimate] = []
-    clock = _Clock(chip, kernels, Controller(chip))
+    costs = [chip.controller_cycles, *(round(seconds * chip.clock_hz) for seconds in INSTRUCTION_SECONDS)]
+    instruction = np.array([0, *dict.fromkeys(costs)], np.int64)
+    clock = _Clock(chip, kernels, Controller(chip), instruction, np.zeros(len(instruction), np.int64))
     for invocation in invocations:
         # every invocation has its own descriptors, and is a launch of the host
         clock.controller.pools.clear()
-        clock.now = clock.now + np.array([0, chip.launch_cycles])
+        clock.now = clock.now + chip.launch_cycles * (np.arange(len(instruction)) != FREE)
         segments += [clock.segment(segment) for segment in invocation.segments]
-    array_cycles = max(0, clock.end - chip.descriptor_cycles)
-    return Estimate(array_cycles, int(clock.now[CHARGED]), tuple(segments), clock.controller.count, len(invocations))
+    totals = [ControllerEstimate(*pair) for pair in zip(instruction.tolist(), clock.now.tolist(), strict=True)]
+    return Estimate(
+        sum(segment.cycles for segment in segments),
+        totals[CHARGED].total_cycles,
+        tuple(segments),
+        clock.controller.count,
+        len(invocations),
+        tuple(sorted(totals[CHARGED:], key=lambda total: total.instruction_cycles)),
+    )

@@ -56,11 +56,21 @@ class SegmentEstimate:
     core_cycles: CoreCycles
     instructions: int
     """Of the controller."""
+    exposed_cycles: int
+    """How much longer the segment is with the chip's controller; negative where waiting for it hides something else."""
 
     @property
     def bound(self) -> str:
         """`compute`, or what the cores mostly wait for."""
         return self.core_cycles.most
+
+
+@dataclass(frozen=True)
+class ControllerEstimate:
+    """The whole time under one assumption about the controller."""
+
+    instruction_cycles: int
+    total_cycles: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,8 @@ class Estimate:
     segments: tuple[SegmentEstimate, ...]
     controller_instructions: int
     launches: int
+    controller_totals: tuple[ControllerEstimate, ...]
+    """For 0.05, 0.1 and 0.4 us per instruction and for the chip's own number, the quickest first."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -82,6 +94,7 @@ class Estimate:
             "total_cycles": self.total_cycles,
             "controller_instructions": self.controller_instructions,
             "launches": self.launches,
+            "controller_totals": [asdict(total) for total in self.controller_totals],
             "segments": [
                 {
                     "name": segment.name,
@@ -90,6 +103,7 @@ class Estimate:
                     "bound": segment.bound,
                     "core_cycles": asdict(segment.core_cycles),
                     "controller_instructions": segment.instructions,
+                    "exposed_cycles": segment.exposed_cycles,
                 }
                 for segment in self.segments
             ],

@@ -42,6 +42,11 @@ def assert_agree(simulated: Simulation, estimated: Estimate) -> None:
             assert difference <= SHORTEST * len(simulated.cores) + CORE_TIME * measured.times.total
     assert simulated.launches == estimated.launches
     assert simulated.controller_instructions == estimated.controller_instructions
+    exposed = sum(segment.exposed_cycles for segment in simulated.segments)
+    assert sum(segment.exposed_cycles for segment in estimated.segments) == pytest.approx(exposed, rel=CYCLES)
+    for measured, expected in zip(simulated.controller_totals, estimated.controller_totals, strict=True):
+        assert measured.instruction_cycles == expected.instruction_cycles
+        assert expected.total_cycles == pytest.approx(measured.total_cycles, rel=CYCLES)
     assert estimated.total_cycles == pytest.approx(simulated.total_cycles, rel=CYCLES)
 
 
