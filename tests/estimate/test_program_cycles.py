@@ -1,0 +1,35 @@
+"""The cycles of the core program that the estimate counts in the program itself, once by hand."""
+
+from compiler.estimate.program_cycles import program_cycles
+from compiler.hardware.chip import chip_named
+from compiler.kernels.parameters import Kernel
+
+CHIP = chip_named("npu1")
+"""A branch takes 6 cycles, a division 40."""
+
+
+def test_pieces_by_hand() -> None:
+    cycles = program_cycles(CHIP, [Kernel.CONV], Kernel.CONV)
+    assert cycles.lock == 6 + 1  # a branch and the lock
+    # two sums, a comparison, a sum with a division, a product and a sum, a choice, the table's index and the store
+    assert cycles.tap == 6 + (1 + 1) + 1 + 1 + 40 + (1 + 1) + 1 + (1 + 1)
+    # the loop's branch; product and sum give the window, then a sum, two limits and a difference the rows it needs
+    assert cycles.row == 6 + 2 + 1 + 2 + 1
+    assert cycles.begin == 23  # one load per parameter that the program itself uses
+
+
+def test_every_kernel_in_the_program_costs_the_others_a_branch() -> None:
+    alone = program_cycles(CHIP, [Kernel.CONV], Kernel.CONV)
+    first = program_cycles(CHIP, Kernel, Kernel.CONV)
+    last = program_cycles(CHIP, Kernel, Kernel.AVG_POOL)
+    others = len(Kernel) - 1
+    # a comparison and a branch each, after the call of the first kernel and before that of the last
+    assert (first.call, first.after) == (alone.call, alone.after + 7 * others)
+    assert (last.call, last.after) == (alone.call + 7 * others, alone.after)
+
+
+def test_slower_branches_and_divisions_are_seen() -> None:
+    slow = CHIP.with_overrides({"branch_cycles": 16, "division_cycles": 100})
+    before, after = (program_cycles(chip, [Kernel.CONV], Kernel.CONV) for chip in (CHIP, slow))
+    assert after.lock - before.lock == 10
+    assert after.tap - before.tap == 10 + 60
