@@ -110,9 +110,9 @@ def zoomed_timeline(measured: Measured) -> Picture:
         f"Closer: {rows[worst].name}, which loses most, and its neighbours",
         f"In {rows[worst].name} cores spend more cycles not computing than in any other segment. Above, the rows of "
         f"the last picture for {names}; below, what passes between DDR and the MemTiles in the same cycles. Cores that "
-        f"wait for weights while the red area is at the dashed limit wait for the stream that brings them; below "
-        f"the limit, one column has more to bring than the others. Red before a segment begins is prefetch. One pixel "
-        f"column is {(end - begin) / INTERVALS:,.0f} cycles.",
+        f"wait for weights while the red area is at the dashed limit wait for the streams that bring them; where it is "
+        f"low, weights wait for room in the MemTiles, which a slower core may still need. Red before a segment begins "
+        f"is prefetch. One pixel column is {(end - begin) / INTERVALS:,.0f} cycles.",
     )
 
 
