@@ -20,7 +20,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
 from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Arena, CoreWork, Fetch, Launch, arena_words
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
-from compiler.tiling.limits import launch_faults, most_slots
+from compiler.tiling.limits import launch_faults, most_slots, rows_held
 from compiler.transfers.window import factors
 
 _ISSUE_CYCLES = 3
@@ -99,14 +99,14 @@ def _shape(
     widest = max(last - first for first, last in slices)
     passes = -(-widest // output_chunk) * input_chunks
     rows = max(work.rows for work in works)
-    window = layer.window_rows
     stride = 1 if fetch.row_step > 1 else layer.strides[0]
     partial_row = -(-layer.output.width // 4) * 4 * output_chunk * 8 if input_chunks > 1 else 0
     stream = max(-(-(work.input_rows[1] - work.input_rows[0]) // fetch.row_step) for work in works)
+    held = rows_held(layer, stride, stream)
     for weight_slots in (2, 1) if passes > 1 else (1,):
         rest = arena_words(chip) - weight_slot * weight_slots - output_slot * 2 - partial_row * rows
-        input_slots = min(rest // input_slot, window + 2 * stride, max(stream, window), most_slots(chip))
-        if input_slots < window:
+        input_slots = min(rest // input_slot, layer.window_rows + 2 * stride, max(stream, held), most_slots(chip))
+        if input_slots < held:
             continue
         arena = Arena(input_slot, input_slots, weight_slot, weight_slots, output_slot, 2, partial_row, rows)
         launch = Launch(layer, works, fetch, arena, output_chunk, input_chunk, slices)

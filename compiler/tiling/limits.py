@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import TABLE_WORDS, Kernel
 from compiler.tiling.launch import CoreWork, Launch, arena_words
+from compiler.tiling.layer import Layer
 
 DATA_TASKS = 3
 """Queue entries a launch may use on a core channel beside its parameters: the queue holds four."""
@@ -13,6 +14,15 @@ DATA_TASKS = 3
 def most_slots(chip: Chip) -> int:
     """Slots of a ring: a descriptor iterates over them, and a lock counts the free ones."""
     return min(chip.iteration_limit, chip.lock_limit)
+
+
+def rows_held(layer: Layer, row_stride: int, stream_rows: int) -> int:
+    """
+    Rows that a core must hold at once: those of a window, or with a longer stride those from a window to the next,
+    because a core takes all rows of its stream and gives none back before it has taken the next window's.
+    """
+    window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
+    return max(window, min(row_stride, stream_rows))
 
 
 def run_capacity(chip: Chip, slots: int) -> int:
@@ -27,6 +37,10 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
     passes = chunks * launch.input_chunks
     operands = 2 if launch.layer.kernel is Kernel.ADD else 1
     received = passes * launch.stream_rows(work) * operands
+    stride = 1 if launch.fetch.row_step > 1 else launch.layer.strides[0]
+    held = rows_held(launch.layer, stride, launch.stream_rows(work))
+    if work.rows and launch.stream_rows(work) and arena.input_slots < held:
+        faults.append(f"{held} input rows held at once, the ring has {arena.input_slots} slots")
     if received > run_capacity(chip, arena.input_slots):
         faults.append(f"{received} input rows, {run_capacity(chip, arena.input_slots)} fit the task queue")
     if chunks * work.rows > run_capacity(chip, arena.output_slots):

@@ -14,7 +14,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Arena, CoreWork, Launch, arena_words, full_width
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
-from compiler.tiling.limits import launch_faults, most_slots
+from compiler.tiling.limits import launch_faults, most_slots, rows_held
 
 
 def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> tuple[CoreWork, ...]:
@@ -42,7 +42,8 @@ def _launch(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Rang
     window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
     ahead = 2 if layer.kernel is Kernel.ADD else 2 * layer.strides[0]
     slots = min((arena_words(chip) - 2 * output_slot) // input_slot, window + ahead, most_slots(chip))
-    if slots < window:
+    stream = max(work.input_rows[1] - work.input_rows[0] for work in works)
+    if slots < rows_held(layer, layer.strides[0], stream):
         return None
     arena = Arena(input_slot, slots, 0, 0, output_slot, 2, 0, 0)
     launch = Launch(layer, works, fetch, arena, widest, widest)

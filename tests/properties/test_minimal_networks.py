@@ -20,6 +20,15 @@ CASES = {
     # refused: a row of prefetch beyond the 63 slots that the window itself takes
     "window of 63 rows": (Network(1, (Input(8, 63, 8),), (AvgPool(0, (63, 8)),)), Place("npu1")),
     "kernel of 63 rows": (Network(1, (Input(3, 70, 1),), (Conv(0, 5, (63, 1)),)), Place("mesh-2x1")),
+    # a deadlock: a stride longer than the window, and fewer slots than rows from one window to the next
+    "pool that skips rows": (
+        Network(1, (Input(3, 3, 500),), (MaxPool(0, (1, 1), (2, 1)),)),
+        Place("mesh-1x1", ("core_memory_bytes=16384",)),
+    ),
+    "convolution that skips rows": (
+        Network(1, (Input(3, 9, 230),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
+        Place("mesh-1x1", ("core_memory_bytes=8192",)),
+    ),
 }
 
 
