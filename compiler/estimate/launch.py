@@ -166,7 +166,10 @@ class _Weights:
         self.load_end = np.maximum(cores.parameters_loaded[:, self.columns], pushed - cores.setup)
         self.send_end = pushed - cores.setup
         self.ring_free = np.repeat(pushed[None], facts.ring_slots, axis=0)
-        self.load, self.send = loaded(chip, facts.chunk_words, len(self.columns)), int(moved(chip, facts.chunk_words))
+        chunks = np.array([stream.chunks for stream in facts.streams], np.int64)
+        # a stream may be empty, when there are fewer output blocks than streams
+        loading = int((chunks[facts.stream[self.order[self.first]]] > 0).sum())
+        self.load, self.send = loaded(chip, facts.chunk_words, loading), int(moved(chip, facts.chunk_words))
 
     def arrive(self, number: int) -> Numbers:
         """When chunk `number` can be used, in every core."""

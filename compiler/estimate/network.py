@@ -67,7 +67,7 @@ class _Clock:
         self._begin(self.now)
         key = (op.column, op.fills)
         begin = np.maximum(self.now, self.channels.get(key, self.now)) + self.chip.descriptor_cycles
-        end = begin + loaded(self.chip, op.target_window.data.words, self.chip.columns)
+        end = begin + loaded(self.chip, op.target_window.data.words, _columns_beside(op))
         self.channels[key] = end
         self.copies[op.token] = (op, end + 2 * self.chip.hop_cycles)
 
@@ -139,6 +139,13 @@ class _Clock:
         exposed = int(lengths[CHARGED]) - cycles
         kind = "+".join(sorted(kinds)) or COPY
         return SegmentEstimate(op.segment_name.data, kind, cycles, spent, instructions, exposed)
+
+
+def _columns_beside(op: mem.CopyOp) -> int:
+    """Columns that copy at the same time: all copies that are waited for together."""
+    waits = [use.operation for use in op.token.uses if isinstance(use.operation, mem.WaitOp)]
+    beside = [token.owner for wait in waits for token in wait.tokens]
+    return max(1, len({copy.column for copy in beside if isinstance(copy, mem.CopyOp)}))
 
 
 def estimate(module: ModuleOp) -> Estimate:
