@@ -29,9 +29,9 @@ INTERVALS = 1600
 """Columns of pixels across a timeline."""
 ROW_PIXELS = 20
 """Pixels of one core's row; the last is left white, to part it from the next."""
-ROW_INCHES = (0.17, 0.3)
-"""Of one core, where there are many and where there are few."""
-FEW_CORES = 8
+ROW_INCHES = ((8, 0.3), (32, 0.17), (64, 0.085))
+"""Height of a core's row in arrays of up to so many cores."""
+FEW_CORES, MANY_CORES = 8, 32
 LABEL_SHARE = 0.022
 """Of the width: a narrower segment gets no name."""
 
@@ -117,7 +117,7 @@ def zoomed_timeline(measured: Measured) -> Picture:
 
 
 def _row_inches(measured: Measured) -> float:
-    return ROW_INCHES[measured.cores <= FEW_CORES]
+    return next(inches for cores, inches in ROW_INCHES if measured.cores <= cores)
 
 
 def _lost(row: LayerRow) -> int:
@@ -142,9 +142,12 @@ def _core_rows(axes: Axes, measured: Measured, begin: float, end: float) -> None
     axes.imshow(
         image, extent=(begin, max(end, begin + 1), len(cores), 0), aspect="auto", interpolation="none", origin="upper"
     )
-    axes.set_yticks(
-        np.arange(len(cores)) + 0.5, [f"({column}, {row - FIRST_CORE_ROW})" for column, row in cores], fontsize=7
-    )
+    named = [
+        (index + 0.5, f"({column}, {row - FIRST_CORE_ROW})")
+        for index, (column, row) in enumerate(cores)
+        if len(cores) <= MANY_CORES or row == FIRST_CORE_ROW
+    ]
+    axes.set_yticks([place for place, _ in named], [name for _, name in named], fontsize=7)
     axes.tick_params(axis="y", length=0)
     axes.set_ylabel("core (column, row)" if len(cores) > FEW_CORES else "core")
     axes.spines["left"].set_visible(False)
