@@ -62,9 +62,9 @@ def roofline(measured: Measured) -> Picture:
         "roofline",
         "Roofline: one point per layer",
         f"Where a point lies, left to right, says how much a layer computes per byte from or to DDR; how high, what "
-        f"it achieves. The line is what the chip allows: the slope is DDR, the flat part all cores at {measured.chip.mac_per_cycle} "
-        f"MACs each. Large points take most time; the colour is what their cores mostly do. "
-        f"Far below the flat part and blue: the kernel, or cores without a share, costs the time. "
+        f"it achieves. The line is what the chip allows: the slope is DDR, the flat part all cores at "
+        f"{measured.chip.mac_per_cycle} MACs each. Large points take most time; the colour is what their cores mostly "
+        f"do. Far below the flat part and blue: the kernel, or cores without a share, costs the time. "
         f"{_closest(rows, peak)} A layer whose weights came during an earlier one may lie above the slope. "
         f"{_left_out(measured)}",
     )
