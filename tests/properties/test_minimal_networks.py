@@ -26,7 +26,7 @@ CASES = {
         Place("mesh-1x1", ("core_memory_bytes=16384",)),
     ),
     "convolution that skips rows": (
-        Network(1, (Input(3, 9, 230),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
+        Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
         Place("mesh-1x1", ("core_memory_bytes=8192",)),
     ),
 }
