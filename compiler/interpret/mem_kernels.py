@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.kernels.parameters import Kernel, Rounding
-from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
+from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_MASK, ChunkView
 from compiler.quantization.arithmetic import Clamp, average, requantise, saturate_int8
 from compiler.quantization.arithmetic import Rounding as RoundingName
 
@@ -65,7 +65,7 @@ def _accumulate(
     taps, blocks, width = parameters["taps"], total.shape[1], total.shape[2]
     view = ChunkView.of(blocks, taps)
     pointers = chunk[view.pointers : view.bias]
-    offsets = chunk[view.offsets : view.offsets + int(pointers[-1])]
+    offsets = chunk[view.offsets : view.offsets + int(pointers[-1])] & OFFSET_MASK
     first = int(chunk[0])
     values = chunk[first : first + offsets.size * BLOCK_WORDS].view(np.int8).reshape(-1, 8, 8).astype(np.float64)
     pixels = stream.reshape(len(stream), -1, 8)

@@ -8,8 +8,9 @@ one after the other, and what it loads arrives `load_latency_cycles` later. No s
 utilisation is what comes out.
 
 The counts below are those of the MLIR bodies, and a test counts them again. Counted are memory accesses by bytes,
-vector operations by 512-bit halves, and scalar operations except address arithmetic that only follows the loop's own
-index, which the load and store units do by themselves. Bank conflicts are not modelled.
+vector operations by 512-bit halves, and scalar operations except what the load and store units do by themselves:
+address arithmetic that only follows the loop's own index, and adding a value from before the loop to an address.
+Bank conflicts are not modelled.
 """
 
 from __future__ import annotations
@@ -18,18 +19,15 @@ from dataclasses import dataclass
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel, Parameter
+from compiler.kernels.row_steps import EVERY_SECOND, GROUP, NEIGHBOURS, row_steps
 from compiler.kernels.semantics import Call, Words
 
 P = Parameter
 
-GROUP = 4
-"""Output pixels that one step of the conv and pool kernels computes."""
 STEP_BYTES = 32
 """Bytes of each operand that one step of the elementwise kernels reads."""
 QUOTIENT_BITS = 9
 """Steps of the average's division."""
-ADJACENT_WORDS = 2
-"""Pixel stride at which four input pixels are one load."""
 
 
 @dataclass(frozen=True)
@@ -75,29 +73,37 @@ class Work:
 
 _WORD = (4,)
 
+_WIDE_SUMS = (128,) * 4
+_NARROW_SUMS = (128,) * 2
+
 CONV = {
-    "": Code(_WORD * 8, (), 8, 20),
-    "/for0": Code((32,), (), 2, 0),
-    "/for0/for0/if0-": Code((128,)),
-    "/for0/for0/for0": Code(_WORD, (), 0, 1),
-    "/for0/for0/for0/if0+": Code(_WORD * 2, (), 0, 1),
-    "/for0/for0/for0/if0+/if0+/for0": Code((4, 32, 64), (), 1, 1),
-    "/for0/for0/for0/if0+/if0-/for0": Code((4, 8, 8, 8, 8, 64), (), 4, 4),
-    "/for0/for0/if1+": Code((), (32,), 15, 0),
-    "/for0/for0/if1-": Code((), (128,)),
+    "": Code(_WORD * 8, (), 8, 28),
+    "/for0": Code(_WORD, (), 0, 4),
+    "/for1": Code((32, 4, 4), (), 4, 0),
+    "/for1/for0/if0-": Code(_WIDE_SUMS, (), 8),
+    "/for1/for0/if1+/for0": Code((4, 4, 64, *(32,) * 4), (), 4, 3),
+    "/for1/for0/if1-/for0": Code((4, 4, 64, *(32,) * 8), (), 8, 3),
+    "/for1/for0/if2+": Code((), (32,) * 4, 36),
+    "/for1/for0/if2-": Code((), _WIDE_SUMS),
+    "/for1/for1/if0-": Code(_NARROW_SUMS, (), 4),
+    "/for1/for1/if1+/for0": Code((4, 4, 64, *(32,) * 2), (), 2, 3),
+    "/for1/for1/if1-/if0+/for0": Code((4, 4, 64, *(32,) * 4), (), 4, 3),
+    "/for1/for1/if1-/if0-/for0": Code((4, 4, 64, *(8,) * 8), (), 8, 3),
+    "/for1/for1/if2+": Code((), (32,) * 2, 18),
+    "/for1/for1/if2-": Code((), _NARROW_SUMS),
 }
 """The pieces of the body, named by their way from the function: `if1-` is the other side of the second choice."""
 
-ADD = {"": Code(_WORD * 9, (), 12, 9), "/for0": Code((32, 32), (32,), 21)}
+ADD = {"": Code(_WORD * 9, (), 12, 10), "/for0": Code((32, 32), (32,), 19)}
 
-REQUANTISE = {"": Code(_WORD * 7, (), 10, 8), "/for0": Code((32,), (32,), 16)}
+REQUANTISE = {"": Code(_WORD * 7, (), 10, 9), "/for0": Code((32,), (32,), 14)}
 
 MAX_POOL = {
     "": Code(_WORD * 9, (), 2, 3),
     "/for0/for0": Code((), (32,), 2),
     "/for0/for0/for0": Code(_WORD, (), 0, 1),
     "/for0/for0/for0/if0+": Code((), (), 0, 1),
-    "/for0/for0/for0/if0+/for0": Code((8, 8, 8, 8), (), 4, 16),
+    "/for0/for0/for0/if0+/for0": Code((8, 8, 8, 8), (), 4, 12),
 }
 
 AVG_POOL = {
@@ -105,7 +111,7 @@ AVG_POOL = {
     "/for0/for0": Code((), (32,), 55, 20),
     "/for0/for0/for0": Code(_WORD, (), 0, 1),
     "/for0/for0/for0/if0+": Code((), (), 0, 1),
-    "/for0/for0/for0/if0+/for0": Code((8, 8, 8, 8), (), 8, 20),
+    "/for0/for0/for0/if0+/for0": Code((8, 8, 8, 8), (), 8, 16),
     "/for0/for0/for1": Code((), (), 18),
 }
 
@@ -119,21 +125,39 @@ PIECES: dict[Kernel, dict[str, Code]] = {
 """Every piece of code of every kernel, as counted in its body."""
 
 
+def conv_cycles(
+    chip: Chip, *, width: int, pixel_stride: int, taps: int, blocks: int, first: bool, last: bool, entries: int
+) -> int:
+    """Output blocks x steps of pixels, and in each step the output block's list of non-zero blocks."""
+    # which side of the choice between neighbours, every second pixel and single pixels, and after how many branches
+    wide, narrow = ("+", 1), ("+", 1)
+    if pixel_stride != NEIGHBOURS:
+        wide, narrow = ("-", 1), ("-/if0+" if pixel_stride == EVERY_SECOND else "-/if0-", 2)
+    row = entry = 0
+    for steps, loop, (side, branches) in zip(
+        row_steps(width, pixel_stride), ("/for1/for0", "/for1/for1"), (wide, narrow), strict=True
+    ):
+        resume = CONV[f"{loop}/if0-"].alone(chip) if not first else 0
+        end = CONV[f"{loop}/if2{'+' if last else '-'}"].alone(chip)
+        step = resume + end + (branches + 2) * chip.branch_cycles + chip.loop_cycles
+        row += looped(chip, steps, step)
+        entry += steps * CONV[f"{loop}/if1{side}/for0"].pipelined(chip)
+    start = CONV[""].alone(chip) + taps * CONV["/for0"].pipelined(chip) + chip.loop_cycles
+    # the lists of all output blocks together, since only their lengths differ
+    return start + looped(chip, blocks, CONV["/for1"].alone(chip) + row) + entries * entry
+
+
 def _conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
-    """Output blocks x groups of pixels x taps, and in a tap that is on the map its list of non-zero blocks."""
-    groups, taps = -(-int(params[P.WIDTH]) // GROUP), int(params[P.TAPS])
-    adjacent = int(params[P.PIXEL_STRIDE]) == ADJACENT_WORDS
-    # per output block and group: choose the start, every tap, choose the end
-    resume = CONV["/for0/for0/if0-"].alone(chip) if not call.first else 0
-    end = CONV["/for0/for0/if1+" if call.last else "/for0/for0/if1-"].alone(chip)
-    tap = CONV["/for0/for0/for0"].alone(chip) + chip.branch_cycles
-    group = resume + end + 2 * chip.branch_cycles + looped(chip, taps, tap)
-    # the lists: all blocks together, since only their lengths differ
-    inner = CONV[f"/for0/for0/for0/if0+/if0{'+' if adjacent else '-'}/for0"].pipelined(chip)
-    listed = CONV["/for0/for0/for0/if0+"].alone(chip) + chip.branch_cycles + chip.loop_cycles
-    lists = call.blocks * work.rows * listed + work.entries * inner
-    block = CONV["/for0"].alone(chip) + looped(chip, groups, group)
-    return CONV[""].alone(chip) + looped(chip, call.blocks, block) + groups * lists
+    return conv_cycles(
+        chip,
+        width=int(params[P.WIDTH]),
+        pixel_stride=int(params[P.PIXEL_STRIDE]),
+        taps=int(params[P.TAPS]),
+        blocks=call.blocks,
+        first=bool(call.first),
+        last=bool(call.last),
+        entries=work.entries,
+    )
 
 
 def _elementwise(chip: Chip, params: Words, call: Call, pieces: dict[str, Code]) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
+from compiler.kernels.row_steps import computed_pixels
 from compiler.kernels.semantics import Call
 from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
 
@@ -24,7 +25,7 @@ class Footprint:
 
 
 def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[np.int32], call: Call) -> Footprint:
-    """The words of one call. Pixels that only fill up a group of four are read too, but do not count."""
+    """The words of one call. Pixels that only fill up a row to whole groups are read too, but do not count."""
     taps = int(params[P.TAPS])
     table: list[int] = params[PARAMETER_WORDS : PARAMETER_WORDS + taps].tolist()
     convolution = kernel is Kernel.CONV
@@ -37,7 +38,7 @@ def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
         head = arena[call.weights : call.weights + view.offsets]
         end = int(head[0]) + int(head[view.bias - 1]) * BLOCK_WORDS
         reads.append((call.weights, call.weights + end))
-        partial = (call.partial, call.partial + call.blocks * -(-width // 4) * 32)
+        partial = (call.partial, call.partial + call.blocks * computed_pixels(width) * 8)
         if not call.first:
             reads.append(partial)
         if not call.last:

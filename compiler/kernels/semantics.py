@@ -12,6 +12,7 @@ A kernel sees the parameter buffer (parameters, then the row table), the arena, 
     row       output row of this core, counted from 0
 
 The row table holds the word offset of each vertical tap's slot, or -1 for a border row, which contributes nothing.
+Border rows are the first taps, the last, or both: the map between them is in one piece.
 Everything is integer arithmetic on int32; results are saturated to int8, then clamped.
 """
 
@@ -25,7 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter, Rounding
-from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
+from compiler.kernels.row_steps import computed_pixels
+from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_MASK, ChunkView
 
 Words = npt.NDArray[np.int32]
 P = Parameter
@@ -82,7 +84,7 @@ def _decoded(chunk: bytes, blocks: int, taps: int) -> tuple[list[int], npt.NDArr
     view = ChunkView.of(blocks, taps)
     pointers: list[int] = words[view.pointers : view.bias].tolist()
     entries = pointers[-1]
-    offsets = words[view.offsets : view.offsets + entries].astype(np.int64)
+    offsets = words[view.offsets : view.offsets + entries].astype(np.int64) & OFFSET_MASK
     first = int(words[0])
     values = words[first : first + entries * BLOCK_WORDS].view(np.int8).reshape(entries, 8, 8)
     return pointers, offsets, values.astype(np.float64)
@@ -97,13 +99,13 @@ def conv(params: Words, arena: Words, call: Call) -> None:
     end = int(head[0]) + entries * BLOCK_WORDS
     chunk = arena[call.weights : call.weights + end].tobytes()
     pointers, offsets, values = _decoded(chunk, call.blocks, taps)
-    groups = -(-width // 4) * 4
-    partial = slice(call.partial, call.partial + call.blocks * groups * 8)
+    pixels = computed_pixels(width)
+    partial = slice(call.partial, call.partial + call.blocks * pixels * 8)
     total = np.zeros((call.blocks, width, 8), np.int64)
     if not call.first:
-        total += arena[partial].reshape(call.blocks, groups, 8)[:, :width]
+        total += arena[partial].reshape(call.blocks, pixels, 8)[:, :width]
     data = _bytes(arena)
-    pixels = 4 * int(params[P.PIXEL_STRIDE]) * np.arange(width)[None, :, None] + np.arange(8)
+    channels = 4 * int(params[P.PIXEL_STRIDE]) * np.arange(width)[None, :, None] + np.arange(8)
     table = _taps(params)
     for block in range(call.blocks):
         spans = [
@@ -114,13 +116,13 @@ def conv(params: Words, arena: Words, call: Call) -> None:
         where = [base + offsets[begin:end] for base, begin, end in spans if end > begin]
         if not where:
             continue
-        inputs = data[4 * np.concatenate(where)[:, None, None] + pixels]
+        inputs = data[4 * np.concatenate(where)[:, None, None] + channels]
         weights = np.concatenate([values[begin:end] for _, begin, end in spans])
         # float64 products of int8 are exact, and so are their sums far below 2**53
         left = inputs.transpose(1, 0, 2).reshape(width, -1).astype(np.float64)
         total[block] += (left @ weights.reshape(-1, 8)).astype(np.int64)
     if not call.last:
-        arena[partial].reshape(call.blocks, groups, 8)[:, :width] = total
+        arena[partial].reshape(call.blocks, pixels, 8)[:, :width] = total
         return
     bias = head[view.bias : view.offsets].reshape(call.blocks, 1, 8)
     _store(arena, call, requantise(params, total + bias))

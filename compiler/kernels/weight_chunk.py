@@ -7,12 +7,13 @@ A chunk serves `blocks` output channel blocks and one range of input channels. I
     1 … blocks*taps + 1                row pointers: entries of output block b and vertical tap t are
                                        [pointer[b*taps + t], pointer[b*taps + t + 1])
     then blocks*8                      int32 bias
-    then one per entry                 word offset of the entry's input pixel from the start of a slot's row
+    then one per entry                 tap << 16 | words from the start of the tap's row to the entry's pixel
     (up to a multiple of 16)
     then 16 per entry                  the 8x8 int8 block, [8 input channels][8 output channels]
 
-An entry is one non-zero block at one horizontal tap, so the inner loop has no special cases: a k x k convolution, a
-1 x 1 one and a matrix product differ only in this list. Zero blocks are simply absent.
+An entry is one non-zero block at one horizontal tap, and names its vertical tap itself, so that one loop without
+special cases runs over all entries of an output block: a k x k convolution, a 1 x 1 one and a matrix product differ
+only in this list. Zero blocks are simply absent.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ import numpy.typing as npt
 
 BLOCK_WORDS = 16
 """An 8x8 int8 block is one right operand of the 4x8x8 matrix instruction: 64 bytes."""
+
+OFFSET_BITS = 16
+"""Bits of an entry's word that hold the offset; the tap is above them."""
+
+OFFSET_MASK = (1 << OFFSET_BITS) - 1
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ def encode_chunk(
     values: npt.NDArray[np.int8],
 ) -> npt.NDArray[np.int32]:
     """
-    Lay out a chunk.
+    Lay out a chunk. Which tap an entry belongs to is told by `pointers`.
 
     `pointers` int32[blocks*taps + 1], `bias` int32[blocks*8], `offsets` int32[entries],
     `values` int8[entries, 8, 8] with the last axis the output channel.
@@ -67,6 +73,7 @@ def encode_chunk(
     words[0] = first_block
     words[view.pointers : view.bias] = pointers
     words[view.bias : view.offsets] = bias
-    words[view.offsets : view.offsets + offsets.size] = offsets
+    owners = np.repeat(np.arange(blocks * taps) % taps, np.diff(pointers))
+    words[view.offsets : view.offsets + offsets.size] = owners << OFFSET_BITS | offsets
     words[first_block:] = np.ascontiguousarray(values).view(np.int32).reshape(-1)
     return words

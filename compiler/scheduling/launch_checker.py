@@ -168,7 +168,7 @@ def arena_faults(launch: Launch) -> list[str]:
     sent = min(launch.output_chunk, widest) if convolution else widest
     arriving = launch.input_chunk if convolution else widest
     window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
-    overhang = (-layer.output.width % 4) * 2
+    overhang = (-layer.output.width % (8 if convolution else 4)) * 2
     needs = {
         "words of an input slot": (arena.input_slot, arriving * launch.fetch.width * 2),
         "input slots": (arena.input_slots, window),
@@ -180,5 +180,5 @@ def arena_faults(launch: Launch) -> list[str]:
         needs["weight slots"] = (arena.weight_slots, 1)
     if launch.input_chunks > 1:
         needs["rows of partial sums"] = (arena.partial_rows, max(work.rows for work in launch.cores))
-        needs["words of a row of partial sums"] = (arena.partial_row, -(-layer.output.width // 4) * 32 * sent)
+        needs["words of a row of partial sums"] = (arena.partial_row, -(-layer.output.width // 8) * 64 * sent)
     return [f"{given} {what}, {needed} are needed" for what, (given, needed) in needs.items() if given < needed]

@@ -17,17 +17,16 @@ import numpy as np
 
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
+from compiler.kernels.cycles import conv_cycles
+from compiler.kernels.row_steps import computed_pixels
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
 from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Arena, CoreWork, Fetch, Launch, arena_words
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults, most_slots, rows_held
 from compiler.transfers.window import factors
 
-_ISSUE_CYCLES = 3
-"""Cycles per block product assumed when comparing mappings: two loads of the block and the pixels, and the loop."""
-
 _CALL_CYCLES = 100
-"""Cycles per kernel call assumed when comparing mappings: locks, the row table and the loops' ends."""
+"""Cycles around a kernel call assumed when comparing mappings: locks, the row table and the call itself."""
 
 
 def conv_fetch(layer: Layer) -> Fetch:
@@ -73,6 +72,27 @@ def _divisible(words: int, limit: int) -> int:
     return words
 
 
+def _row_cycles(launch: Launch, chip: Chip, entries: int) -> int:
+    """Cycles of a core for one output row of one output chunk, with as many entries in each of its input chunks."""
+    layer, chunks = launch.layer, launch.input_chunks
+
+    def call(first: bool, last: bool) -> int:
+        return _CALL_CYCLES + conv_cycles(
+            chip,
+            width=layer.output.width,
+            pixel_stride=launch.pixel_stride,
+            taps=layer.kernel_size[0],
+            blocks=launch.output_chunk,
+            first=first,
+            last=last,
+            entries=entries,
+        )
+
+    if chunks == 1:
+        return call(True, True)
+    return call(True, False) + call(False, True) + (chunks - 2) * call(False, False)
+
+
 @dataclass(frozen=True)
 class _Shape:
     """What the choice of chunks costs and needs."""
@@ -100,7 +120,7 @@ def _shape(
     passes = -(-widest // output_chunk) * input_chunks
     rows = max(work.rows for work in works)
     stride = 1 if fetch.row_step > 1 else layer.strides[0]
-    partial_row = -(-layer.output.width // 4) * 4 * output_chunk * 8 if input_chunks > 1 else 0
+    partial_row = computed_pixels(layer.output.width) * output_chunk * 8 if input_chunks > 1 else 0
     stream = max(-(-(work.input_rows[1] - work.input_rows[0]) // fetch.row_step) for work in works)
     held = rows_held(layer, stride, stream)
     for weight_slots in (2, 1) if passes > 1 else (1,):
@@ -113,7 +133,8 @@ def _shape(
         arriving = passes * stream * input_slot
         weights = passes * weight_slot
         products = int(layer.gamma.sum()) * layer.kernel_size[0] * layer.kernel_size[1] // len(slices)
-        computing = products * -(-layer.output.width // 4) * rows * _ISSUE_CYCLES + passes * rows * _CALL_CYCLES
+        entries = products // passes
+        computing = passes // input_chunks * rows * _row_cycles(launch, chip, entries)
         leaving = widest * layer.output.width * 2 * rows
         streaming = max(arriving, computing, leaving)
         cycles = max(streaming, weights) if weight_slots > 1 else streaming + weights

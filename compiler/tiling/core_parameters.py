@@ -12,12 +12,11 @@ def common_parameters(launch: Launch) -> dict[Parameter, int]:
     """Parameters that are the same on every core."""
     layer, arena, fetch = launch.layer, launch.arena, launch.fetch
     added = layer.kernel is Kernel.ADD
-    skipped = fetch.row_step > 1 or fetch.column_step > 1
     return {
         P.KERNEL: layer.kernel,
         P.INPUT_CHUNKS: launch.input_chunks,
         P.WINDOW: 2 if added else layer.window_rows,
-        P.ROW_STRIDE: 2 if added else 1 if skipped else layer.strides[0],
+        P.ROW_STRIDE: 2 if added else 1 if launch.skipped else layer.strides[0],
         P.ROW_STEP: layer.dilations[0],
         P.TAPS: 2 if added else layer.kernel_size[0],
         P.INPUT_BASE: 0,
@@ -32,7 +31,7 @@ def common_parameters(launch: Launch) -> dict[Parameter, int]:
         P.PARTIAL_BASE: arena.partial_base,
         P.PARTIAL_ROW: arena.partial_row,
         P.WIDTH: layer.output.width,
-        P.PIXEL_STRIDE: 2 if skipped else 2 * layer.strides[1],
+        P.PIXEL_STRIDE: launch.pixel_stride,
         P.BLOCK_STRIDE: 2 * fetch.width,
         P.KERNEL_WIDTH: layer.kernel_size[1],
         P.COLUMN_STRIDE: layer.strides[1],
@@ -46,11 +45,10 @@ def own_parameters(launch: Launch, work: CoreWork) -> dict[Parameter, int]:
     """Parameters of one core."""
     layer = launch.layer
     added = layer.kernel is Kernel.ADD
-    skipped = launch.fetch.row_step > 1 or launch.fetch.column_step > 1
     first = work.input_rows[0]
     chunk = launch.output_chunk if launch.slices else work.block_count
     chunks = -(-work.block_count // chunk)
-    origin = 0 if added or skipped else work.output_rows[0] * layer.strides[0] - layer.pads[0] - first
+    origin = 0 if added or launch.skipped else work.output_rows[0] * layer.strides[0] - layer.pads[0] - first
     own = {
         P.OUTPUT_CHUNKS: chunks,
         P.ROWS: work.rows,

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS
+from compiler.kernels.row_steps import SURPLUS_WORDS
 from compiler.tiling.layer import Layer, MapShape, Range
 
-OUTPUT_SLACK_WORDS = 8
-"""A group of four pixels may overhang the last row by three: 24 bytes, kept to a multiple of 32."""
+OUTPUT_SLACK_WORDS = -(-SURPLUS_WORDS // 8) * 8
+"""A convolution computes 8 pixels at once, up to 7 of them behind the last row: 56 bytes, kept to a multiple of 32."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,16 @@ class Launch:
         """Chunks the input channels are split into."""
         blocks = self.layer.input.blocks
         return blocks // self.input_chunk if self.slices else 1
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the descriptors already leave out what the strides skip."""
+        return self.fetch.row_step > 1 or self.fetch.column_step > 1
+
+    @property
+    def pixel_stride(self) -> int:
+        """Words from one output pixel's first input pixel to the next one's."""
+        return 2 if self.skipped else 2 * self.layer.strides[1]
 
     def output_chunks(self, blocks: Range) -> int:
         """Chunks that cover `blocks`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import TABLE_WORDS, Kernel
+from compiler.kernels.row_steps import surplus_reach
 from compiler.tiling.launch import CoreWork, Launch, arena_words
 from compiler.tiling.layer import Layer
 
@@ -60,6 +61,9 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
     arena, limit = launch.arena, arena_words(chip)
     if arena.words > limit:
         faults.append(f"{4 * arena.words} bytes of core memory, {4 * limit} are free")
+    reach = arena.weight_base + surplus_reach(launch.layer.output.width, launch.pixel_stride)
+    if launch.layer.kernel is Kernel.CONV and reach > limit:
+        faults.append(f"loads for surplus pixels up to byte {4 * reach}, core memory ends at {4 * limit}")
     longest = max(arena.input_slot, arena.weight_slot, arena.output_slot)
     if longest > chip.core_length_limit:
         faults.append(f"a transfer of {longest} words, a core descriptor moves {chip.core_length_limit}")

@@ -40,13 +40,35 @@ def follows_index(op: Operation, loop: scf.ForOp | None) -> bool:
 def _is_address(value: SSAValue, loop: scf.ForOp) -> bool:
     if value is loop.body.block.args[0]:
         return True
+    if _is_before(value, loop):
+        return True
+    return isinstance(value.owner, Operation) and follows_index(value.owner, loop)
+
+
+def _is_before(value: SSAValue, loop: scf.ForOp) -> bool:
+    """Whether a value is made outside the loop."""
     owner = value.owner
     inside = owner if isinstance(owner, Block) else owner.parent_block()
     while inside is not None and inside is not loop.body.block:
         inside = inside.parent_block()
-    if inside is None:
-        return True
-    return isinstance(owner, Operation) and follows_index(owner, loop)
+    return inside is None
+
+
+def is_distance(op: Operation, loop: scf.ForOp | None) -> bool:
+    """Whether an addition only adds a value from before the loop to an address: a load or store does that itself."""
+    if loop is None or not isinstance(op, arith.AddiOp) or not isinstance(op.results[0].type, IndexType):
+        return False
+    if not any(_is_before(operand, loop) for operand in op.operands):
+        return False
+    return all(_takes_address(use.operation, op.results[0], loop) for use in op.results[0].uses)
+
+
+def _takes_address(user: Operation, address: SSAValue, loop: scf.ForOp) -> bool:
+    match user:
+        case memref.LoadOp() | vector.LoadOp() | vector.StoreOp():
+            return address in user.indices
+        case _:
+            return is_distance(user, loop)
 
 
 def pieces(function: func.FuncOp) -> dict[str, Code]:
@@ -80,7 +102,7 @@ def _count(block: Block, path: str, loop: scf.ForOp | None, found: dict[str, Cod
                 vectors += op.callee.string_value() == MULTIPLY_ACCUMULATE
             case ShiftRoundSaturateOp():
                 vectors += 1
-            case _ if isinstance(op, FREE) or follows_index(op, loop):
+            case _ if isinstance(op, FREE) or follows_index(op, loop) or is_distance(op, loop):
                 pass
             case _ if isinstance(op.results[0].type, VectorType):
                 vectors += -(-bits(op.results[0].type) // VECTOR_BITS)

@@ -155,9 +155,13 @@ class Assembler:
         where = self.add(tap, self.index(PARAMETER_WORDS))
         return self.as_index(self.emit(memref.LoadOp.get(self.arguments.params, [where])))
 
+    def load_word(self, address: SSAValue) -> SSAValue:
+        """One word of the arena as i32."""
+        return self.emit(memref.LoadOp.get(self.arguments.arena, [address]))
+
     def load_index(self, address: SSAValue) -> SSAValue:
         """One word of the arena as index."""
-        return self.as_index(self.emit(memref.LoadOp.get(self.arguments.arena, [address])))
+        return self.as_index(self.load_word(address))
 
     def load(self, address: SSAValue, kind: VectorType) -> SSAValue:
         """Consecutive words of the arena."""
@@ -243,14 +247,22 @@ class Assembler:
 
     def choose(self, condition: SSAValue, then: Callable[[], SSAValue], otherwise: Callable[[], SSAValue]) -> SSAValue:
         """`scf.if` with one result: only the chosen side runs."""
+        return self.choose_all(condition, lambda: [then()], lambda: [otherwise()])[0]
+
+    def choose_all(
+        self, condition: SSAValue, then: Callable[[], Sequence[SSAValue]], otherwise: Callable[[], Sequence[SSAValue]]
+    ) -> Sequence[SSAValue]:
+        """`scf.if` with several results."""
         outer = self.block
         chosen = self.block = Block()
-        value = then()
-        self.yield_(value)
+        values = then()
+        self.yield_(*values)
         other = self.block = Block()
-        self.yield_(otherwise())
+        self.yield_(*otherwise())
         self.block = outer
-        return self.emit(scf.IfOp(condition, [value.type], Region(chosen), Region(other)))
+        op = scf.IfOp(condition, [value.type for value in values], Region(chosen), Region(other))
+        self.block.add_op(op)
+        return op.results
 
     def branch(self, condition: SSAValue, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
         """`scf.if` without a result."""

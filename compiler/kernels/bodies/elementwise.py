@@ -23,7 +23,7 @@ def _elementwise(symbol: str, arena_words: int, shifts: tuple[Parameter, ...]) -
     body = Assembler(symbol, arena_words)
     call = body.arguments
     requantiser, widener = Requantiser.of(body), Widener.of(body)
-    none = zeros(body)
+    none, lowering = zeros(body), body.broadcast(requantiser.lowering, W32)
     operands = [
         (body.tap(body.index(tap)), body.broadcast(body.parameter_word(shift), W32)) for tap, shift in enumerate(shifts)
     ]
@@ -37,7 +37,7 @@ def _elementwise(symbol: str, arena_words: int, shifts: tuple[Parameter, ...]) -
         total = shifted(*operands[0])
         for operand in operands[1:]:
             total = body.add(total, shifted(*operand))
-        body.store(requantiser.apply(total), body.add(call.out, step.index))
+        body.store(requantiser.apply(body.add(total, lowering)), body.add(call.out, step.index))
     return body.finish()
 
 

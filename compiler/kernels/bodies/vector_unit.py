@@ -5,12 +5,15 @@ The three things a core's vector unit does for every kernel: multiply-accumulate
 upstream's `aievec.matmul` takes activations as unsigned. *Widen*: int8 to int32 is the same instruction with the
 identity matrix; xDSL has no sign extension of vectors. *Requantise*: shift, round, saturate and clamp 32 lanes at once.
 
-Rounding on the array is half up. Half to even is exact on top of it: an odd quotient is left alone, an even one gets
-its accumulator lowered by 1, so that only a tie falls below the half. For a shift of 0 nothing is lowered.
+Rounding on the array is half up. Half to even is exact on top of it: an even quotient gets its accumulator lowered by
+1, so that only a tie falls below the half. Here every accumulator is lowered, and then raised again by the lowest bit
+of its quotient. That bit may be read after the lowering: it differs only for a multiple of 2^shift, which has nothing
+to round. For a shift of 0 nothing is lowered or raised.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,9 +108,10 @@ class Requantiser:
     clamper: Clamper
     shift: SSAValue
     shifts: SSAValue
-    ones: SSAValue
-    even: SSAValue
-    """All ones where a tie goes to the even value, else 0."""
+    parity: SSAValue
+    """1 in every lane where a tie goes to the even value, else 0."""
+    lowering: SSAValue
+    """What the accumulators must have been lowered by before `apply`, as a word to add: -1 or 0."""
 
     @classmethod
     def of(cls, body: Assembler) -> Requantiser:
@@ -121,19 +125,18 @@ class Requantiser:
             Clamper.of(body),
             shift,
             body.broadcast(shift, W32),
-            body.broadcast(body.word(1), W32),
-            body.broadcast(body.select(both, body.word(-1), body.word(0)), W32),
+            body.broadcast(body.select(both, body.word(1), body.word(0)), W32),
+            body.select(both, body.word(-1), body.word(0)),
         )
 
-    def apply(self, lanes: SSAValue) -> SSAValue:
-        """int32[32] → 8 words"""
+    def apply(self, lowered: SSAValue) -> SSAValue:
+        """int32[32] plus `lowering` → 8 words"""
         body = self.body
-        odd = body.binary(arith.AndIOp, body.shift_right(lanes, self.shifts), self.ones)
-        lowered = body.binary(arith.AndIOp, body.subtract(odd, self.ones), self.even)
-        return self.clamper.narrow(body.add(lanes, lowered), self.shift)
+        odd = body.binary(arith.AndIOp, body.shift_right(lowered, self.shifts), self.parity)
+        return self.clamper.narrow(body.add(lowered, odd), self.shift)
 
 
-def gather(body: Assembler, pixels: list[SSAValue]) -> SSAValue:
+def gather(body: Assembler, pixels: Sequence[SSAValue]) -> SSAValue:
     """Four pixels of two words each as eight words."""
     first = body.shuffle(pixels[0], pixels[1], range(4), W4)
     second = body.shuffle(pixels[2], pixels[3], range(4), W4)
