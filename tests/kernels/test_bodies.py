@@ -23,7 +23,7 @@ from compiler.interpret.kernel_body import KernelBodyError, run_kernel_body
 from compiler.kernels.bodies import KERNEL_BODIES, kernel_function, kernel_functions
 from compiler.kernels.bodies.assembler import Assembler
 from compiler.kernels.parameters import TABLE_WORDS, Kernel, Parameter, Rounding, pack
-from compiler.kernels.row_steps import SURPLUS_WORDS, computed_pixels
+from compiler.kernels.row_steps import SURPLUS_WORDS, computed_pixels, surplus_reach
 from compiler.kernels.semantics import KERNELS, Call
 from compiler.kernels.weight_chunk import encode_chunk
 
@@ -211,6 +211,24 @@ def pools(draw: st.DrawFn) -> Case:
 @given(convolutions())
 def test_convolution(case: Case) -> None:
     check(Kernel.CONV, case)
+
+
+@pytest.mark.parametrize("stride", [2, 4, 6, 14])
+@pytest.mark.parametrize("width", [1, 5, 8, 9, 13, 16, 23])
+def test_loads_for_surplus_pixels_reach_no_further_than_planned(width: int, stride: int) -> None:
+    """The input lies at the end of the arena, with exactly the words behind it that a launch makes sure of."""
+    chunk = encode_chunk(
+        np.array([0, 1], np.int32), np.zeros(8, np.int32), np.zeros(1, np.int32), np.ones((1, 8, 8), np.int8)
+    )
+    slot = (width - 1) * stride + 2
+    row = ARENA_WORDS - surplus_reach(width, stride) - slot
+    params = pack(
+        {Parameter.TAPS: 1, Parameter.WIDTH: width, Parameter.PIXEL_STRIDE: stride, Parameter.CLAMP_HIGH: 127}
+    )
+    arena = noise(width)
+    arena[: chunk.size] = chunk
+    call = Call(0, 100, 0, 1, 1, 1, 0)
+    check(Kernel.CONV, Case(np.concatenate([params, table([row])]), arena, call, *output(call, width)))
 
 
 @given(elementwise(taps=2))

@@ -11,7 +11,7 @@ from strategies import ConvolutionShape, convolution_shapes
 from compiler.errors import CapacityError
 from compiler.hardware.chip import chip_named
 from compiler.kernels.parameters import Kernel
-from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView, chunk_words, encode_chunk
+from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_BITS, ChunkView, chunk_words, encode_chunk
 from compiler.scheduling.stripes import even_stripes
 from compiler.tiling.chunks import SparseWeights, weight_streams
 from compiler.tiling.conv import plan_conv
@@ -48,7 +48,9 @@ def decode(chunk: Words, launch: Launch, blocks: int) -> tuple[npt.NDArray[np.in
     for block in range(blocks):
         for tap in range(taps):
             for entry in range(pointers[block * taps + tap], pointers[block * taps + tap + 1]):
-                source, pixel = divmod(int(chunk[view.offsets + entry]) // 2, launch.fetch.width)
+                named, offset = divmod(int(chunk[view.offsets + entry]), 1 << OFFSET_BITS)
+                assert named == tap
+                source, pixel = divmod(offset // 2, launch.fetch.width)
                 column, rest = divmod(pixel, launch.layer.dilations[1])
                 assert rest == 0
                 start = int(chunk[0]) + entry * BLOCK_WORDS
@@ -120,10 +122,11 @@ def _chunks(launch: Launch, part: Range) -> list[tuple[Range, Range]]:
 def test_a_chunk_word_by_word() -> None:
     values = np.arange(128).reshape(2, 8, 8).astype(np.int8)
     chunk = encode_chunk(
-        np.array([0, 2, 2], np.int32), np.arange(8, dtype=np.int32), np.array([6, 40], np.int32), values
+        np.array([0, 1, 2], np.int32), np.arange(8, dtype=np.int32), np.array([6, 40], np.int32), values
     )
-    # first block at 16, pointers of one output block and two taps, eight biases, two offsets, padding, two blocks
-    assert chunk[:14].tolist() == [16, 0, 2, 2, 0, 1, 2, 3, 4, 5, 6, 7, 6, 40]
+    # first block at 16, pointers of one output block and two taps, eight biases, two offsets below their taps, padding,
+    # two blocks
+    assert chunk[:14].tolist() == [16, 0, 1, 2, 0, 1, 2, 3, 4, 5, 6, 7, 6, (1 << 16) + 40]
     assert chunk[14:16].tolist() == [0, 0]
     np.testing.assert_array_equal(chunk[16:].view(np.int8), values.reshape(-1))
     assert chunk.size == chunk_words(1, 2, 2) == 48

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from compiler.kernels.parameters import Kernel
 from compiler.scheduling.launch_checker import arena_faults
 from compiler.scheduling.program import plan_layer
 from compiler.scheduling.stripes import even_stripes, needed_rows, reachable, source_column, tallest
-from compiler.tiling.launch import Launch
+from compiler.tiling.launch import Launch, arena_words
 from compiler.tiling.layer import Layer, MapShape, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
 
@@ -95,3 +96,14 @@ def test_a_pool_with_a_window_too_large_is_refused() -> None:
     layer = Layer("pool", Kernel.MAX_POOL, MapShape(8, 65, 8), MapShape(8, 1, 8), (65, 1))
     with pytest.raises(CapacityError, match=r"layer 'pool' does not fit a core"):
         plan_layer(layer, chip_named("npu1"), even_stripes((0, 1), 4))
+
+
+def test_surplus_pixels_are_loaded_from_inside_the_core_memory() -> None:
+    chip = chip_named("npu1")
+    layer = Layer("narrow", Kernel.CONV, MapShape(8, 24, 24), MapShape(8, 1, 1), (3, 3), (64, 64))
+    (launch,) = plan_layer(layer, chip, even_stripes((0, 1), 4))
+    assert launch_faults(launch, chip) == []
+    # seven pixels that nobody wants lie 128 words apart behind the input slots
+    slots = (arena_words(chip) - 8 * 128) // launch.arena.input_slot + 1
+    low = replace(launch, arena=replace(launch.arena, input_slots=slots))
+    assert any("loads for surplus pixels" in fault for fault in launch_faults(low, chip))
