@@ -99,19 +99,19 @@ ADD = {"": Code(_WORD * 9, (), 12, 10), "/for0": Code((32, 32), (32,), 19)}
 REQUANTISE = {"": Code(_WORD * 7, (), 10, 9), "/for0": Code((32,), (32,), 14)}
 
 MAX_POOL = {
-    "": Code(_WORD * 9, (), 2, 3),
+    "": Code(_WORD * 9, (), 2, 6),
     "/for0/for0": Code((), (32,), 2),
     "/for0/for0/for0": Code(_WORD, (), 0, 1),
     "/for0/for0/for0/if0+": Code((), (), 0, 1),
-    "/for0/for0/for0/if0+/for0": Code((8, 8, 8, 8), (), 4, 12),
+    "/for0/for0/for0/if0+/for0": Code((8, 8, 8, 8), (), 4, 8),
 }
 
 AVG_POOL = {
-    "": Code(_WORD * 18, (), 6, 9),
-    "/for0/for0": Code((), (32,), 55, 20),
+    "": Code(_WORD * 18, (), 6, 15),
+    "/for0/for0": Code((), (32,), 55, 24),
     "/for0/for0/for0": Code(_WORD, (), 0, 1),
     "/for0/for0/for0/if0+": Code((), (), 0, 1),
-    "/for0/for0/for0/if0+/for0": Code((8, 8, 8, 8), (), 8, 16),
+    "/for0/for0/for0/if0+/for0": Code((8, 8, 8, 8), (), 8, 12),
     "/for0/for0/for1": Code((), (), 18),
 }
 

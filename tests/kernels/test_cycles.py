@@ -94,8 +94,8 @@ def test_addition_by_hand() -> None:
 
 def test_average_divides_once_per_group() -> None:
     params = pack({P.WIDTH: 4, P.TAPS: 2, P.KERNEL_WIDTH: 2})
-    start, group, tap = 9 + 6 + 9 + 7, 1 + 55 + 20, (1 + 1 + 7) + 6 + 6
-    row, divide = 1 + 2 * 16 + 10, 9 * 18 + 10
+    start, group, tap = 9 + 6 + 15 + 7, 1 + 55 + 24, (1 + 1 + 7) + 6 + 6
+    row, divide = 1 + 2 * 12 + 10, 9 * 18 + 10
     expected = 40 + start + (group + divide + 2 * tap + 2 * row + 6) + 6
     assert kernel_cycles(CHIP, Kernel.AVG_POOL, params, call(), Work(2)) == expected
 

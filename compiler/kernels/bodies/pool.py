@@ -24,6 +24,9 @@ from compiler.kernels.parameters import Kernel, Parameter
 GROUP = 4
 """Output pixels per step."""
 
+COLUMN = 2
+"""Words of a column in one block."""
+
 OFFSET_BITS = 8
 """A quotient in [-129, 129] plus 2^8 is positive."""
 
@@ -31,9 +34,14 @@ QUOTIENT_BITS = 9
 """Digits of a quotient in [127, 385]."""
 
 
+def column_words(body: Assembler, columns: Parameter) -> SSAValue:
+    """A number of columns in words."""
+    return body.multiply(body.parameter(columns), body.index(COLUMN))
+
+
 @dataclass(frozen=True)
 class Group:
-    """Four output pixels of one block: first column of each one's window, and where the result goes."""
+    """Four output pixels of one block: first column of each one's window in words, and where the result goes."""
 
     columns: list[SSAValue]
     block: SSAValue
@@ -42,7 +50,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Windows:
-    """The loops over output blocks, groups of pixels, taps and columns that both pools share."""
+    """
+    The loops over output blocks, groups of pixels, taps and columns that both pools share.
+
+    Columns are counted in words, two each, so that the inner loop has nothing to multiply.
+    """
 
     body: Assembler
     taps: SSAValue
@@ -61,9 +73,9 @@ class Windows:
             body.parameter(Parameter.TAPS),
             body.parameter(Parameter.WIDTH),
             body.parameter(Parameter.KERNEL_WIDTH),
-            body.parameter(Parameter.COLUMN_STRIDE),
-            body.parameter(Parameter.COLUMN_ORIGIN),
-            body.parameter(Parameter.MAP_WIDTH),
+            column_words(body, Parameter.COLUMN_STRIDE),
+            column_words(body, Parameter.COLUMN_ORIGIN),
+            column_words(body, Parameter.MAP_WIDTH),
             body.parameter(Parameter.BLOCK_STRIDE),
         )
 
@@ -93,7 +105,8 @@ class Windows:
             def over_columns() -> SSAValue:
                 base = body.add(row, group.block)
                 with body.loop(body.index(0), self.columns, carried=tap.values) as column:
-                    cells = [self._cell(base, body.add(first, column.index), zero) for first in group.columns]
+                    along = body.multiply(column.index, body.index(COLUMN))
+                    cells = [self._cell(base, body.add(first, along), zero) for first in group.columns]
                     body.yield_(step(gather(body, cells), column.values[0]))
                 return column.results[0]
 
@@ -104,9 +117,9 @@ class Windows:
     def _cell(self, base: SSAValue, column: SSAValue, zero: SSAValue | None) -> SSAValue:
         """The two words of one column of a row."""
         body = self.body
-        rightmost = body.subtract(self.map_width, body.index(1))
+        rightmost = body.subtract(self.map_width, body.index(COLUMN))
         inside = body.minimum(body.maximum(column, body.index(0)), rightmost)
-        cell = body.load(body.add(base, body.multiply(inside, body.index(2))), W2)
+        cell = body.load(body.add(base, inside), W2)
         return cell if zero is None else body.select(body.compare(inside, "eq", column), cell, zero)
 
 
@@ -131,7 +144,8 @@ def avg_pool(arena_words: int) -> func.FuncOp:
     scale = body.broadcast(body.parameter_word(Parameter.NUMERATOR_SHIFT), W32)
     divisor_shift = body.parameter_word(Parameter.DENOMINATOR_SHIFT)
     half_up = body.broadcast(body.parameter_word(Parameter.ROUNDING), W32)
-    left, right = body.parameter(Parameter.COUNT_LEFT), body.parameter(Parameter.COUNT_RIGHT)
+    left, right = column_words(body, Parameter.COUNT_LEFT), column_words(body, Parameter.COUNT_RIGHT)
+    window = body.multiply(windows.columns, body.index(COLUMN))
     stride = body.parameter(Parameter.ROW_STRIDE)
     top = body.add(body.parameter(Parameter.ROW_ORIGIN), body.multiply(body.arguments.row, stride))
     bottom = body.minimum(body.add(top, windows.taps), body.parameter(Parameter.COUNT_BOTTOM))
@@ -139,8 +153,9 @@ def avg_pool(arena_words: int) -> func.FuncOp:
 
     def divisor(first: SSAValue) -> SSAValue:
         """How many cells of a pixel's window count, scaled, in eight lanes."""
-        columns = body.subtract(body.minimum(body.add(first, windows.columns), right), body.maximum(first, left))
-        return body.broadcast(body.shift_left(body.as_word(body.multiply(rows, columns)), divisor_shift), W8)
+        words = body.subtract(body.minimum(body.add(first, window), right), body.maximum(first, left))
+        cells = body.multiply(rows, body.shift_right(words, body.index(COLUMN.bit_length() - 1)))
+        return body.broadcast(body.shift_left(body.as_word(cells), divisor_shift), W8)
 
     def average(group: Group) -> SSAValue:
         total = body.bitcast(windows.reduce(group, none, widener.accumulate, no_cell), W32)
