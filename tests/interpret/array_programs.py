@@ -21,7 +21,7 @@ from passes.convert_bsr_to_mem import ConvertBsrToMemPass
 from passes.convert_mem_to_aie import ConvertMemToAiePass
 
 Arrays = dict[str, npt.NDArray[Any]]
-SHAPE = (1, 16, 6, 5)
+SHAPE = (1, 32, 6, 5)
 
 
 def residual_network(seed: int = 0) -> ModuleOp:
@@ -30,8 +30,8 @@ def residual_network(seed: int = 0) -> ModuleOp:
     block = Block(arg_types=[fixed_type(SHAPE, 4)])
 
     def conv(x: SSAValue, name: str, position: int) -> SSAValue:
-        values = random.integers(-128, 128, (16, 16, 3, 3)).astype(np.int8)
-        bias = random.integers(-4096, 4096, 16).astype(np.int32)
+        values = random.integers(-128, 128, (SHAPE[1], SHAPE[1], 3, 3)).astype(np.int8)
+        bias = random.integers(-4096, 4096, SHAPE[1]).astype(np.int32)
         weights = WeightsOp.from_dense(values, bias, 7, name)
         op = Conv2dOp(x, weights.result, position, pads=(1, 1, 1, 1))
         op.attributes["bsr.tensor"] = StringAttr(name)

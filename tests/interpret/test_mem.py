@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from interpret.array_programs import residual_network
+from interpret.array_programs import SHAPE, residual_network
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler.errors import BlockloomError
@@ -15,7 +15,7 @@ from dialects import mem
 from dialects.mem_attributes import WindowAttr, integers_attr, windows_attr
 from passes.convert_bsr_to_mem import ConvertBsrToMemPass
 
-INPUTS = {"input0": np.random.default_rng(5).integers(-128, 128, (1, 16, 6, 5)).astype(np.int8)}
+INPUTS = {"input0": np.random.default_rng(5).integers(-128, 128, SHAPE).astype(np.int8)}
 
 
 def the_module(target: str = "mesh-2x2") -> ModuleOp:
