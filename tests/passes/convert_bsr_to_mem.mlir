@@ -27,8 +27,8 @@ func.func @main(%x: tensor<1x8x4x4xi8, #bsr.fixed<4>>) -> tensor<1x8x2x4xi8, #bs
 // CHECK-NEXT:     %[[T1:.*]] = mem.copy %[[IN]] to %[[TILE]] {from = #mem.window<1, 8 [<24, 1>]>, to = {{.*}}}
 // CHECK-NEXT:     mem.wait %[[T0]], %[[T1]]
 
-// Three taps of one block are three entries behind a head that is rounded up to 16 words.
-// CHECK-NEXT:     %[[W:.*]] = mem.weights {values = dense<[16, 0, 1, 2, 3, 5, 5, 5, 5, 5, 5, 5, 5, 0, 0, 0, {{.*}}]> : tensor<64xi32>, streams = array<i64: 0, 1>, chunk = 64 : i64}
+// Three taps of one block are three entries, each with its tap in the upper half, behind a head that is rounded up to 16 words.
+// CHECK-NEXT:     %[[W:.*]] = mem.weights {values = dense<[16, 0, 1, 2, 3, 5, 5, 5, 5, 5, 5, 5, 5, 0, 65536, 131072, {{.*}}]> : tensor<64xi32>, streams = array<i64: 0, 1>, chunk = 64 : i64}
 
 // Core 0's first window begins one row above the map, core 1's with its first row; the rest they have in common.
 // CHECK-NEXT:     %[[L:.*]] = mem.launch "conv"(%[[TILE]]) to %[[RESULT]] weights %[[W]] via %[[RING]] attributes {parameters = {kernel = 0 : i64, {{.*}} window = 3 : i64, row_stride = 2 : i64, {{.*}} shift = 7 : i64, rounding = 0 : i64, clamp_low = 0 : i64, clamp_high = 127 : i64}} {
