@@ -25,7 +25,7 @@ class Footprint:
 
 
 def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[np.int32], call: Call) -> Footprint:
-    """The words of one call. Pixels that only fill up a row to whole groups are read too, but do not count."""
+    """The words of one call. Pixels that only fill up a row to whole steps are read too, but do not count."""
     taps = int(params[P.TAPS])
     table: list[int] = params[PARAMETER_WORDS : PARAMETER_WORDS + taps].tolist()
     convolution = kernel is Kernel.CONV

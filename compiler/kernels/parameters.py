@@ -80,7 +80,7 @@ class Parameter(IntEnum):
     OUTPUT_SLOT = 17
     OUTPUT_SLOTS = 18
     PARTIAL_BASE = 19
-    """Partial sums, [row][output block][pixel][8 channels] int32, rounded up to whole groups of 8 pixels."""
+    """Partial sums, [row][output block][pixel][8 channels] int32, rounded up to whole steps of 8 pixels."""
     WIDTH = 20
     """Output pixels per row."""
     BLOCKS = 21

@@ -177,9 +177,9 @@ def test_a_call_touches_what_its_footprint_says() -> None:
     touched = footprint(Kernel.CONV, params, arena, last)
     assert touched.reads == ((0, 6), (800, 800 + chunk.size))
     assert touched.writes == ((OUT, OUT + 6),)
-    # a middle chunk reads and writes sums of whole groups of four pixels instead of an output
+    # a middle chunk reads and writes sums of whole steps of eight pixels instead of an output
     middle = footprint(Kernel.CONV, params, arena, Call(800, OUT, 700, 1, 0, 0, 0))
-    assert middle.reads[-1] == middle.writes[0] == (700, 732)
+    assert middle.reads[-1] == middle.writes[0] == (700, 764)
 
 
 @given(st.integers(0, 99), st.integers(1, 5))
