@@ -18,7 +18,8 @@ from xdsl.dialects.builtin import MemRefType, i32
 from xdsl.ir import Block, Operation
 
 from compiler.hardware.chip import Chip
-from compiler.kernels.bodies.core_program import CoreResources, core_program
+from compiler.kernels.bodies.core_program import core_program
+from compiler.kernels.bodies.program_builder import CoreResources
 from compiler.kernels.parameters import Kernel
 from dialects.aie import EndOp
 

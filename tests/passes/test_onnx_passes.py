@@ -106,7 +106,9 @@ def test_networks_are_simplified_to_what_the_array_runs(source: str):
     model = load_model(source)
     simple = export_model(apply(import_model(model), *SIMPLIFY))
     inputs = image_for(model)
-    np.testing.assert_allclose(run(simple, inputs), run(model, inputs), rtol=1e-2, atol=2e-4)
+    expected = run(model, inputs)
+    # folding rounds each of up to 120 layers' weights once more in float32: measured 1.5e-5 of the largest output
+    np.testing.assert_allclose(run(simple, inputs), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
     known = {"Conv", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Gemm", "Add", "Concat"}
     assert {node.op_type for node in simple.graph.node} <= known | {"LRN", "Reshape", "Softmax", "Transpose"}
 
