@@ -9,8 +9,7 @@ from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, FloatAttr, IntegerA
 from xdsl.ir import Attribute
 
 from dialects.bsr import HostOp
-
-ARGUMENTS = "blockloom.arguments"
+from dialects.notes import ARGUMENTS
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from xdsl.dialects.builtin import MemRefType, i32
 from xdsl.ir import Block, SSAValue
 
+from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW, flows
 from compiler.kernels.bodies import kernel_functions
 from compiler.kernels.bodies.core_program import core_program
 from compiler.kernels.bodies.program_builder import CoreResources
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS, Kernel
+from compiler.scheduling.plan import RING_SLOTS
 from compiler.tiling.launch import arena_words
 from dialects.aie import (
     BufferOp,
@@ -39,8 +41,6 @@ CORE_LOCKS = (
     "output_full",
 )
 MEMTILE_LOCKS = ("parameters_empty", "parameters_full", "weights_empty", "weights_full")
-RING_SLOTS = 2
-"""Slots of the weight ring in every MemTile."""
 FIRST_PACKET_ID = 1
 
 
@@ -83,7 +83,12 @@ class DeviceWriter:
         self.block.add_op(op)
         self.handles.buffers[name] = op.buffer
 
-    def _locks(self, place: Place, names: tuple[str, ...], initial: dict[str, int]) -> None:
+    def _locks(self, place: Place, names: tuple[str, ...], initial: dict[str, int], limit: int) -> None:
+        if len(names) > limit:
+            raise CapacityError(
+                f"tile {place} has {limit} locks on '{self.chip.name}', the protocol takes {len(names)}: "
+                f"{', '.join(names)}; a chip with {len(names)} would do"
+            )
         for number, lock in enumerate(names):
             name = place_name(lock, place)
             op = LockOp(self.handles.tiles[place], number, init=initial.get(lock, 0), sym_name=name)
@@ -93,14 +98,14 @@ class DeviceWriter:
     def _memtile(self, place: Place) -> None:
         self._buffer("memtile", place, self.chip.memtile_words, 0)
         initial = {"parameters_empty": self.chip.core_rows, "weights_empty": RING_SLOTS}
-        self._locks(place, MEMTILE_LOCKS, initial)
+        self._locks(place, MEMTILE_LOCKS, initial, self.chip.memtile_locks)
 
     def _core_memory(self, place: Place) -> None:
         start = self.chip.core_stack_bytes
         self._buffer("parameters", place, CORE_PARAMETER_WORDS, start)
         self._buffer("arena", place, arena_words(self.chip), start + 4 * CORE_PARAMETER_WORDS)
         # data slots are minted by the core, launch by launch; only the parameter slot is free from the start
-        self._locks(place, CORE_LOCKS, {"parameters_empty": 1})
+        self._locks(place, CORE_LOCKS, {"parameters_empty": 1}, self.chip.core_locks)
 
     def _flows(self) -> None:
         tiles = self.handles.tiles

@@ -21,11 +21,8 @@ from compiler.transfers.window import Window, factors
 from dialects.aie import DMABDOp, DMAChannelDir, EndOp, LockAction, NextBDOp, UseLockOp
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
 from dialects.mem_attributes import integers_attr
+from dialects.notes import ITERATION, SEGMENT
 
-SEGMENT = "blockloom.segment"
-"""Note on the ops of the runtime sequence: the layer they belong to."""
-ITERATION = "blockloom.iteration"
-"""Note on a descriptor whose `dimensions` are all data: (size, stride) of its iteration."""
 TASK_DIMENSIONS = 3
 """Data dimensions that upstream's task form has beside the iteration."""
 

@@ -20,7 +20,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from compiler.errors import BlockloomError, InputError
-from compiler.hardware.chip import chip_named, parse_overrides
+from compiler.hardware.chip import Chip, chip_named, parse_overrides
 from compiler.kernels.parameters import Kernel, Parameter
 from compiler.scheduling.checker import plan_faults
 from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
@@ -33,10 +33,8 @@ from dialects import mem
 from dialects.bsr import HostOp
 from dialects.chip import CHIP, chip_attr
 from dialects.constants import constant_attribute
+from dialects.notes import PARAMETERS
 from passes.array_network import NetworkMaps, build_network
-
-PARAMETERS = "mem.parameters"
-"""Module attribute: byte address of the parameter blocks in every MemTile."""
 
 
 def _names(parameters: dict[Parameter, int]) -> dict[str, int]:
@@ -46,7 +44,8 @@ def _names(parameters: dict[Parameter, int]) -> dict[str, int]:
 class _Writer:
     """Writes a plan as ops into one block."""
 
-    def __init__(self, maps: NetworkMaps, plan: ProgramPlan):
+    def __init__(self, maps: NetworkMaps, plan: ProgramPlan, chip: Chip):
+        self.chip = chip
         self.maps = maps
         self.plan = plan
         self.block = Block()
@@ -100,8 +99,8 @@ class _Writer:
         launch = planned.launch
         cores: list[Operation] = []
         for work in launch.cores:
-            reads = read_chain(launch, work, planned.inputs)
-            writes = write_chains(launch, work, planned.output)
+            reads = read_chain(launch, work, planned.inputs, self.chip)
+            writes = write_chains(launch, work, planned.output, self.chip)
             cores.append(
                 mem.CoreOp(
                     work.column,
@@ -225,7 +224,7 @@ class ConvertBsrToMemPass(ModulePass):
             faults = plan_faults(maps.network(), plan, chip)
             if faults:
                 raise BlockloomError(f"the plan is wrong in {len(faults)} places: {'; '.join(faults[:8])}")
-        writer = _Writer(maps, plan)
+        writer = _Writer(maps, plan, chip)
         body = function.body.block
         for argument in body.args:
             writer.values[argument] = writer.block.insert_arg(argument.type, len(writer.block.args))

@@ -26,13 +26,10 @@ from dialects import mem
 from dialects.aie import DeviceOp, RuntimeSequenceOp
 from dialects.chip import chip_of
 from dialects.constants import constant_attribute
+from dialects.notes import ARGUMENTS, PARAMETERS
 from passes.array_device import DeviceWriter
 from passes.array_launch import ACTIVATIONS, WEIGHTS, Image, LaunchWriter
 from passes.array_tasks import Task, TaskWriter
-
-ARGUMENTS = "blockloom.arguments"
-"""Module attribute: what lies where in the arguments of the runtime sequences."""
-PARAMETERS = "mem.parameters"
 
 
 class _Sequence:

@@ -107,8 +107,8 @@ class _Machine:
         if key not in self.channels:
             column, row, direction, number = key
             channel = Channel(key, self._actor(f"tile ({column}, {row}) {direction} {number}"))
-            steps = run_channel(channel, self.scheduler, self.locks)
-            channel.agent = Agent(channel.actor, steps, is_dma=True)
+            channel.agent = Agent(channel.actor, is_dma=True)
+            channel.agent.steps = run_channel(channel, self.scheduler, self.locks)
             self.channels[key] = channel
             self.scheduler.add(channel.agent)
         return self.channels[key]
@@ -134,7 +134,7 @@ class _Machine:
         actor = self._actor(f"core ({place[0]}, {place[1]})")
         mine = {value: (first, size) for value, (tile, first, size) in self.buffers.items() if tile == place}
         host = CoreHost(actor, self._memory(place), mine, self.locks)
-        agent = Agent(actor, iter(()), is_dma=False)  # pyright: ignore[reportArgumentType]
+        agent = Agent(actor, is_dma=False)
         agent.steps = run_core(agent, host, translate(op.body.block))
         self.scheduler.add(agent)
 
@@ -175,7 +175,7 @@ class _Machine:
             ended,
         )
         actor = self.host
-        agent = Agent(actor, iter(()), is_dma=False)  # pyright: ignore[reportArgumentType]
+        agent = Agent(actor, is_dma=False)
         agent.steps = controller.run(agent, sequence.body.block)
         self.scheduler.add(agent)
         self.scheduler.run(agent)

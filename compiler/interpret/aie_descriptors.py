@@ -16,8 +16,8 @@ from compiler.interpret.aie_memory import Memory, Where
 from compiler.transfers.window import PADDING, Window
 from dialects.aie import DMABDOp, EndOp, LockAction, NextBDOp, UseLockOp, int_value
 from dialects.mem_attributes import integers_of
+from dialects.notes import ITERATION
 
-ITERATION = "blockloom.iteration"
 TASK_DIMENSIONS = 4
 
 

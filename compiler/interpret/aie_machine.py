@@ -47,8 +47,9 @@ class Agent:
     """A generator under the scheduler."""
 
     actor: Actor
-    steps: Generator[Any, None, None]
     is_dma: bool
+    steps: Generator[Any, None, None] = field(init=False)
+    """Given after the agent is made: what an agent does refers to the agent."""
     blocked_on: str = ""
     scheduled: bool = False
 

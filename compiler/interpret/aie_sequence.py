@@ -14,8 +14,8 @@ from compiler.interpret.aie_machine import Agent, Channel, ChannelKey, QueueEntr
 from compiler.interpret.aie_memory import Memory
 from dialects.aie import DMABDOp, int_value
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
+from dialects.notes import SEGMENT
 
-SEGMENT = "blockloom.segment"
 Place = tuple[int, int]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from compiler.errors import BlockloomError
 from compiler.interpret.execution import Arrays, Execution, entry_of
@@ -167,10 +167,6 @@ def store_map(memory: Memory, op: mem.MapOp, value: npt.NDArray[Any]) -> None:
     memory.write(op.address // 4 + np.arange(words.size), words)
 
 
-def _static_shape(type: Attribute) -> tuple[int, ...]:
-    return shape_of(type)
-
-
 def interpret_mem(module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]], *, seed: int = 0) -> Execution:
     """
     Run `@main` of a module at the mem level.
@@ -190,7 +186,7 @@ def interpret_mem(module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]], *, s
             case mem.StoreOp():
                 store_map(machine.ddr, mem.map_of(op.target), values[op.value])
             case mem.LoadOp():
-                values[op.result] = machine.map_values(mem.map_of(op.source)).reshape(_static_shape(op.result.type))
+                values[op.result] = machine.map_values(mem.map_of(op.source)).reshape(shape_of(op.result.type))
             case mem.HostOp():
                 results = run_host_model(array_of(op.model).tobytes(), [values[value] for value in op.inputs])
                 values.update(zip(op.outputs, results, strict=True))

@@ -26,15 +26,22 @@ from compiler.scheduling.launch_checker import (
 )
 from compiler.scheduling.network import ArrayStep, HostStep, Network, outputs_of
 from compiler.scheduling.placement_checker import placement_faults
-from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
+from compiler.scheduling.plan import (
+    RING_SLOTS,
+    Band,
+    HostSegment,
+    MapBuffer,
+    PlannedLaunch,
+    ProgramPlan,
+    Ring,
+    Segment,
+    Transfer,
+)
 from compiler.scheduling.stripes import source_column
 from compiler.tiling.launch import CoreWork
 from compiler.tiling.limits import launch_faults
 from compiler.transfers.access import Chain, read_chain, write_chains
 from compiler.transfers.window import PADDING, Window, window_faults
-
-RING_SLOTS = 2
-"""What the locks of a MemTile count; a ring of one slot carries one chunk only."""
 
 
 def plan_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[str]:
@@ -244,7 +251,9 @@ class _Run:
             if far:
                 self.fault(f"core ({work.column}, {work.row}) has row {far[0]} of '{buffer.name}' out of reach")
                 return [np.zeros(0, np.int64) for _ in self.memtiles]
-        for column, words in self._windows(work, [read_chain(planned.launch, work, planned.inputs)], reach=1):
+        for column, words in self._windows(
+            work, [read_chain(planned.launch, work, planned.inputs, self.chip)], reach=1
+        ):
             parts.append(np.where(words == PADDING, ZERO, self.memtiles[column][words]))
             touched[column].append(words[words != PADDING])
         for fault in input_faults(planned.launch, work, operands, np.concatenate(parts), self.numbers):
@@ -253,7 +262,7 @@ class _Run:
 
     def _core_writes(self, planned: PlannedLaunch, work: CoreWork) -> Numbers:
         """Where the output stream of a core goes."""
-        chains = write_chains(planned.launch, work, planned.output)
+        chains = write_chains(planned.launch, work, planned.output, self.chip)
         return np.concatenate([words for _, words in self._windows(work, chains, reach=0)])
 
     def _ring_faults(self, planned: PlannedLaunch, ring: Ring | None) -> Iterator[str]:

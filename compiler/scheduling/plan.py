@@ -15,6 +15,9 @@ from compiler.scheduling.stripes import Stripes
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import MapShape, Range
 
+RING_SLOTS = 2
+"""Slots of a weight ring that passes more than one chunk: one arrives while another leaves; the locks count them."""
+
 
 @dataclass(frozen=True)
 class MapBuffer:

@@ -18,6 +18,7 @@ from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
 from compiler.scheduling.network import ArrayStep, Network, inputs_of, outputs_of
+from compiler.scheduling.plan import RING_SLOTS
 from compiler.scheduling.stripes import Stripes, even_stripes, needed_rows, reachable, tallest
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range, split_evenly
@@ -225,7 +226,7 @@ def ring_shape(bands: list[list[tuple[int, Launch]]]) -> tuple[int, int]:
     several = any(
         launch.output_chunks(blocks) * launch.input_chunks > 1 for launch in launches for blocks in launch.slices
     )
-    return max(launch.arena.weight_slot for launch in launches), 2 if several else 1
+    return max(launch.arena.weight_slot for launch in launches), RING_SLOTS if several else 1
 
 
 def map_name(number: int) -> str:

@@ -24,9 +24,8 @@ from compiler.simulate.locks import Lock
 from compiler.simulate.memory import Memory
 from dialects.aie import DMABDOp, DMAChannelDir, RuntimeSequenceOp, int_value
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
+from dialects.notes import SEGMENT
 
-SEGMENT = "blockloom.segment"
-"""Note on an operation of the sequence: the layer it belongs to."""
 UNNAMED = "unnamed"
 
 ChannelKey = tuple[SSAValue, DMAChannelDir, int]

@@ -21,9 +21,7 @@ from compiler.simulate.locks import Lock
 from compiler.simulate.memory import Memory, Pattern
 from dialects.aie import DMABDOp, EndOp, LockAction, NextBDOp, UseLockOp, int_value
 from dialects.aiex import DMAConfigureTaskOp
-
-ITERATION = "blockloom.iteration"
-"""Note on a descriptor whose dimensions are all data: size and stride of its iteration."""
+from dialects.notes import ITERATION
 
 
 @dataclass(frozen=True)

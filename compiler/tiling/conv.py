@@ -210,7 +210,7 @@ def plan_conv(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> list[La
     raise CapacityError(
         f"layer '{layer.name}' does not fit a core: {layer.window_rows} input rows of {fetch.width} pixels in one "
         f"channel block, a block of weights and two output rows need {smallest} bytes of {4 * arena_words(chip)}; rows "
-        f"must be sent in at most 512 pixels, and {layer.input.blocks} input blocks split evenly into at most "
-        f"{chip.iteration_limit} only as {', '.join(map(str, parts))} parts; a map narrower than {fetch.width} pixels "
-        "or another number of channels would fit"
+        f"must be sent in at most {chip.memtile_wrap_limit} pixels, and {layer.input.blocks} input blocks split evenly "
+        f"into at most {chip.iteration_limit} only as {', '.join(map(str, parts))} parts; a map narrower than "
+        f"{fetch.width} pixels or another number of channels would fit"
     )

@@ -71,8 +71,9 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
         faults.append(f"{arena.input_slots} input slots, a descriptor and its locks count {most_slots(chip)}")
     if max(launch.fetch.left, launch.fetch.right) > chip.pad_limit:
         faults.append(f"padding {launch.fetch.left}, {launch.fetch.right}, the limit is {chip.pad_limit}")
-    if max(launch.fetch.columns, launch.layer.output.width) > 512:
-        faults.append(f"rows of {max(launch.fetch.columns, launch.layer.output.width)} pixels, the limit is 512")
+    if max(launch.fetch.columns, launch.layer.output.width) > chip.memtile_wrap_limit:
+        widest = max(launch.fetch.columns, launch.layer.output.width)
+        faults.append(f"rows of {widest} pixels, the limit is {chip.memtile_wrap_limit}")
     if launch.layer.kernel_size[0] > TABLE_WORDS:
         faults.append(f"a kernel of {launch.layer.kernel_size[0]} rows, the row table holds {TABLE_WORDS}")
     for work in launch.cores:

@@ -76,5 +76,6 @@ def plan_pointwise(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> li
     raise CapacityError(
         f"layer '{layer.name}' does not fit a core: {window} input rows of {layer.input.width} pixels and two output "
         f"rows of {layer.output.width} in one channel block take {need} bytes of {4 * arena_words(chip)}, rows may "
-        f"have 512 pixels and windows {most_slots(chip)} rows; a smaller window or a narrower map would fit"
+        f"have {chip.memtile_wrap_limit} pixels and windows {most_slots(chip)} rows; a smaller window or a "
+        "narrower map would fit"
     )

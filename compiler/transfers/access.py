@@ -12,14 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.plan import MapBuffer
 from compiler.scheduling.stripes import source_column
 from compiler.tiling.launch import CoreWork, Launch
 from compiler.transfers.window import Window
-
-SIZE_LIMIT = 512
-"""Largest size of a descriptor dimension that upstream's verifier lets through (the hardware has 1023)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def _row_word(buffer: MapBuffer, column: int, row: int) -> int:
     return buffer.address // 4 + (row - buffer.stripes[column][0]) * buffer.shape.row_words
 
 
-def read_chain(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...]) -> Chain:
+def read_chain(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> Chain:
     """Input stream of a core. An empty chain if the core's windows lie wholly on the border."""
     if launch.layer.kernel is Kernel.ADD:
         return _alternating(work, inputs)
@@ -79,7 +77,7 @@ def read_chain(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...]) ->
                 ((0, 0), (0, 0), (fetch.left, fetch.right), (0, 0)) if fetch.left or fetch.right else (),
                 launch.input_chunks,
                 blocks * width * 2 if launch.input_chunks > 1 else 0,
-            ).merged(SIZE_LIMIT)
+            ).merged(chip.memtile_wrap_limit)
         )
     passes = launch.output_chunks(work.blocks) * launch.input_chunks if chunked else 1
     return Chain(tuple(windows), passes)
@@ -96,7 +94,7 @@ def _alternating(work: CoreWork, inputs: tuple[MapBuffer, ...]) -> Chain:
     return Chain(tuple(windows), work.rows)
 
 
-def write_chains(launch: Launch, work: CoreWork, output: MapBuffer) -> tuple[Chain, ...]:
+def write_chains(launch: Launch, work: CoreWork, output: MapBuffer, chip: Chip) -> tuple[Chain, ...]:
     """Where the output stream goes: full chunks, then the last one if it is smaller."""
     width, pitch = output.shape.width, output.shape.row_words
     first_block = launch.layer.output_block + work.blocks[0]
@@ -107,9 +105,9 @@ def write_chains(launch: Launch, work: CoreWork, output: MapBuffer) -> tuple[Cha
     if full:
         step = chunk * width * 2 if full > 1 else 0
         window = Window(work.column, start, (work.rows, chunk, width, 2), (pitch, width * 2, 2, 1), (), full, step)
-        chains.append(Chain((window.merged(SIZE_LIMIT),), full))
+        chains.append(Chain((window.merged(chip.memtile_wrap_limit),), full))
     if rest:
         tail = start + full * chunk * width * 2
         window = Window(work.column, tail, (work.rows, rest, width, 2), (pitch, width * 2, 2, 1))
-        chains.append(Chain((window.merged(SIZE_LIMIT),), 1))
+        chains.append(Chain((window.merged(chip.memtile_wrap_limit),), 1))
     return tuple(chains)

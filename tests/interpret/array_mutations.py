@@ -17,9 +17,9 @@ from dialects.aie import DMABDOp, LockAction, UseLockOp, int_value
 from dialects.aie_attributes import BDDimLayoutArrayAttr, i32_attr
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAStartTaskOp
 from dialects.mem_attributes import integers_attr
+from dialects.notes import ITERATION
 
 Mutation = Callable[[DMAConfigureTaskOp], bool]
-ITERATION = "blockloom.iteration"
 
 
 def descriptors(task: DMAConfigureTaskOp) -> list[DMABDOp]:

@@ -35,7 +35,9 @@ def _agent(number: int, name: str, is_dma: bool, log: list[str], turns: int = 3)
             log.append(f"{name}{turn}")
             yield "nothing"
 
-    return Agent(Actor(number, name, np.zeros(4, np.int64)), steps(), is_dma)
+    agent = Agent(Actor(number, name, np.zeros(4, np.int64)), is_dma)
+    agent.steps = steps()
+    return agent
 
 
 def order(seed: int) -> list[str]:

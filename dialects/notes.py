@@ -1,0 +1,13 @@
+"""Names of the attributes that our levels leave on modules and operations, beside those of the dialects themselves."""
+
+SEGMENT = "blockloom.segment"
+"""On an operation of a runtime sequence: the layer it belongs to."""
+
+ITERATION = "blockloom.iteration"
+"""On a descriptor whose `dimensions` are all data: (size, stride) of its iteration, `array<i64: …>`."""
+
+ARGUMENTS = "blockloom.arguments"
+"""On the module: what lies where in the arguments of the runtime sequences."""
+
+PARAMETERS = "mem.parameters"
+"""On the module: byte address of the parameter blocks in every MemTile."""
