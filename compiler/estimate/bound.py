@@ -17,7 +17,8 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
-from compiler.estimate.facts import LaunchFacts, launch_facts
+from compiler.costs.facts import LaunchFacts
+from compiler.estimate.facts import launch_facts
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import listeners
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel

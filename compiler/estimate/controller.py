@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from compiler.estimate.facts import LaunchFacts, Numbers
+from compiler.costs.facts import LaunchFacts, Numbers
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import listeners
 from dialects import mem

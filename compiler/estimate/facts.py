@@ -1,88 +1,15 @@
-"""What decides the time of one launch, read from `mem.launch` once: numbers per core, no operations any more."""
+"""The facts of a launch, read from `mem.launch` once: numbers per core, no operations any more."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from compiler.costs.facts import LaunchFacts, Stream
 from compiler.hardware.chip import Chip
-from compiler.kernels.cycles import Work, kernel_cycles
-from compiler.kernels.parameters import Kernel, Parameter, pack
-from compiler.kernels.semantics import Call
 from dialects import mem
 from dialects.bsr import array_of
-
-Numbers = npt.NDArray[np.int64]
-
-P = Parameter
-
-
-@dataclass(frozen=True)
-class CallCycles:
-    """A kernel call takes `fixed` cycles, `row` more per tap on the map, `entry` more per non-zero block in those."""
-
-    fixed: int
-    row: int
-    entry: int
-
-    @classmethod
-    def of(cls, chip: Chip, kernel: Kernel, parameters: Mapping[str, int], call: Call) -> CallCycles:
-        """Ask the kernel cycle model, which is a sum of these three."""
-        words = pack({P[name.upper()]: value for name, value in parameters.items()})
-        fixed, row, entry = (
-            kernel_cycles(chip, kernel, words, call, work) for work in (Work(0, 0), Work(1, 0), Work(0, 1))
-        )
-        return cls(fixed, row - fixed, entry - fixed)
-
-
-@dataclass(frozen=True, eq=False)
-class Stream:
-    """The chunks of weights that some rows of cores hear: entries of each chunk by vertical tap."""
-
-    entries: Numbers
-    """[chunk][tap]"""
-    chunks: int
-
-
-@dataclass(frozen=True, eq=False)
-class LaunchFacts:
-    """One launch. Arrays run over all cores of the chip, column by column; idle cores take part with 0 rows."""
-
-    kernel: Kernel
-    parameters: Mapping[str, int]
-    """Common ones."""
-    column: Numbers
-    row: Numbers
-    rows: Numbers
-    stream_rows: Numbers
-    origin: Numbers
-    output_chunks: Numbers
-    blocks: Numbers
-    last_blocks: Numbers
-    input_words: Numbers
-    """Words of one input row."""
-    output_words: Numbers
-    """Words of one output row of a full chunk."""
-    last_words: Numbers
-    """Words of one output row of the last chunk."""
-    stream: Numbers
-    """Which of `streams` each core hears."""
-    streams: tuple[Stream, ...]
-    chunk_words: int
-    ring_slots: int
-
-    @property
-    def input_chunks(self) -> int:
-        """Passes per output chunk."""
-        return self.parameters["input_chunks"]
-
-    @property
-    def passes(self) -> Numbers:
-        """Passes of each core's input stream."""
-        return self.output_chunks * self.input_chunks
 
 
 def _streams(weights: mem.WeightsOp, op: mem.LaunchOp, blocks: Mapping[int, tuple[int, int]]) -> tuple[Stream, ...]:

@@ -8,11 +8,12 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
+from compiler.costs.facts import Numbers
+from compiler.costs.launch import Starts, launch_times, loaded
+from compiler.costs.program import program_cycles
 from compiler.errors import InputError
 from compiler.estimate.controller import Controller
-from compiler.estimate.facts import Numbers, launch_facts
-from compiler.estimate.launch import Starts, launch_times, loaded
-from compiler.estimate.program_cycles import program_cycles
+from compiler.estimate.facts import launch_facts
 from compiler.estimate.result import COPY, ControllerEstimate, CoreCycles, Estimate, SegmentEstimate
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel

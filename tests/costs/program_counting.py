@@ -1,22 +1,20 @@
 """
-Cycles of the core program between its locks, counted in the program itself.
+Counts the cycles of the core program between its locks in the program itself, for the table in `compiler.costs`.
 
-Every core runs the same program around its kernels: it takes rows, fills the row table, asks for output space. A short
-row of a deep layer spends more time there than in the kernel, so an estimate has to know these cycles. They are not
-written down here: the program is built and its operations are counted, block by block, under the rules by which cores
-execute scalar code (one cycle each, a branch per iteration and per choice, a division where one is needed).
+The program is built and its operations are counted, block by block, under the rules by which cores execute scalar code
+(one cycle each, a branch per iteration and per choice, a division where one is needed).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from functools import lru_cache
 
 from xdsl.dialects import arith, func, scf
 from xdsl.dialects.builtin import MemRefType, i32
 from xdsl.ir import Block, Operation
 
+from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
 from compiler.kernels.bodies.core_program import core_program
 from compiler.kernels.bodies.program_builder import CoreResources
@@ -37,37 +35,6 @@ class Piece:
     def cycles(self, first: int, last: int) -> int:
         """Of gaps `first` to before `last`."""
         return sum(self.gaps[first:last])
-
-
-@dataclass(frozen=True)
-class ProgramCycles:
-    """What the program spends outside kernels and waits. A `lock` step is one iteration of a loop over a lock."""
-
-    begin: int
-    """From the grant of the parameters to minting the slots."""
-    lock: int
-    chunk: int
-    """Head of an output chunk."""
-    drained: int
-    """After the slots of a smaller last chunk have drained."""
-    each_pass: int
-    """Head of a pass, to the request for weights."""
-    row: int
-    """Head of a row, to the first request for an input row."""
-    tap: int
-    """One entry of the row table."""
-    output: int
-    """From the row table to the request for output space."""
-    call: int
-    """From the grant of output space to the kernel."""
-    after: int
-    """From the end of the kernel to the release of the output slot."""
-    rows_end: int
-    rest: int
-    """Between the rows that no output needed and their release."""
-    weights_end: int
-    end: int
-    """From the last pass to taking the slots back."""
 
 
 def _count(block: Block, chip: Chip, head: int) -> Piece:
@@ -94,7 +61,6 @@ def _cycles(op: Operation, chip: Chip) -> int:
     return 0 if isinstance(op, _FREE) else 1
 
 
-@lru_cache(maxsize=64)
 def _program(chip: Chip, kernels: tuple[Kernel, ...]) -> Piece:
     """The launch loop's body, of a program that serves `kernels`."""
     memory = MemRefType(i32, (1,))
@@ -104,7 +70,7 @@ def _program(chip: Chip, kernels: tuple[Kernel, ...]) -> Piece:
     return launch
 
 
-def program_cycles(chip: Chip, kernels: Iterable[Kernel], kernel: Kernel) -> ProgramCycles:
+def counted_cycles(chip: Chip, kernels: Iterable[Kernel], kernel: Kernel) -> ProgramCycles:
     """The program's cycles around calls of `kernel`, in a device that has `kernels`."""
     used = tuple(sorted(set(kernels)))
     launch = _program(chip, used)
@@ -113,7 +79,7 @@ def program_cycles(chip: Chip, kernels: Iterable[Kernel], kernel: Kernel) -> Pro
     _, rows, _, _, _ = each_pass.inner
     _, taps, *_ = rows.inner
     # in a row: rows taken, table, output space, one choice per kernel, output released, rows released
-    assert len(rows.inner) == 5 + len(used), "the program of a row has another shape than the estimate knows"
+    assert len(rows.inner) == 5 + len(used), "the program of a row has another shape than the table knows"
     called = 4 + used.index(kernel)
     return ProgramCycles(
         begin=launch.gaps[0] - chip.branch_cycles - 1,

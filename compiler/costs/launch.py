@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from compiler.estimate.facts import CallCycles, LaunchFacts, Numbers
-from compiler.estimate.program_cycles import ProgramCycles
+from compiler.costs.facts import CallCycles, LaunchFacts, Numbers
+from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
 from compiler.kernels.semantics import Call

@@ -1,11 +1,24 @@
-"""The cycles of the core program that the estimate counts in the program itself, once by hand."""
+"""The cycles of the core program: the table is what the program itself counts, and once by hand."""
 
-from compiler.estimate.program_cycles import program_cycles
+from costs.program_counting import counted_cycles
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compiler.costs.program import program_cycles
 from compiler.hardware.chip import chip_named
 from compiler.kernels.parameters import Kernel
 
 CHIP = chip_named("npu1")
 """A branch takes 6 cycles, a division 40."""
+
+
+@given(st.sets(st.sampled_from(Kernel), min_size=1), st.integers(0, 20), st.integers(0, 200), st.data())
+def test_the_table_is_what_is_counted_in_the_program(
+    kernels: set[Kernel], branch: int, division: int, data: st.DataObject
+) -> None:
+    chip = CHIP.with_overrides({"branch_cycles": branch, "division_cycles": division})
+    kernel = data.draw(st.sampled_from(sorted(kernels)))
+    assert program_cycles(chip, kernels, kernel) == counted_cycles(chip, kernels, kernel)
 
 
 def test_pieces_by_hand() -> None:
