@@ -25,9 +25,9 @@ from compiler.frontend.load import load_model
 from compiler.hardware.chip import chip_named
 from compiler.inputs import network_inputs, read_inputs, seeded_inputs
 from compiler.onnxio.importer import import_model
-from compiler.pipelines import LEVELS, PassRun, Pipeline
+from compiler.pipelines import LEVELS, PassRun, Pipeline, default_stages
 from compiler.suggestions import unknown
-from compiler.summaries import HostSegment, array_arguments, host_segments
+from compiler.summaries import HostSegment, array_arguments, host_segments, refuse_host
 
 if TYPE_CHECKING:
     from compiler.comparison import Comparison
@@ -185,6 +185,7 @@ def compile_model(
     quantize: str | Path | None = None,
     seed: int = 0,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    strict: bool = False,
     before_pass: Callable[[str, str], None] | None = None,
     after_pass: Callable[[PassRun], None] | None = None,
 ) -> Compilation:
@@ -192,8 +193,11 @@ def compile_model(
     Compile the model at a path, or `zoo:NAME[@SIZE]`, up to and including level `until`.
 
     `sparsity` is the fraction of weight blocks to prune first; `quantize` names the inputs to calibrate on; `shapes`
-    gives dynamic inputs a shape. Raises a BlockloomError for whatever the user can mend.
+    gives dynamic inputs a shape; `strict` refuses a network of which anything but the quantisation at its boundary
+    would run on the host. Raises a BlockloomError for whatever the user can mend.
     """
+    if strict and until == "onnx":
+        raise InputError("what runs on the host is decided at level 'bsr', so strict needs --until bsr or later")
     calibration = None if quantize is None else str(quantize)
     request = Request(str(source), chip_named(target).name, sparsity, seed, calibration)
     pipeline = Pipeline.default(
@@ -203,7 +207,20 @@ def compile_model(
         calibration=calibration,
         seed=seed,
         before_pass=before_pass,
-        after_pass=after_pass,
+        after_pass=_strictly(after_pass) if strict else after_pass,
     )
     module = import_model(load_model(str(source), shapes=shapes, seed=seed))
     return Compilation(request, pipeline.run(module))
+
+
+def _strictly(after_pass: Callable[[PassRun], None] | None) -> Callable[[PassRun], None]:
+    """The hook that also refuses host segments, as soon as the last pass of the bsr level has run."""
+    last = next(stage for stage in default_stages() if stage.level == "bsr").passes[-1].name
+
+    def hook(run: PassRun) -> None:
+        if after_pass is not None:
+            after_pass(run)
+        if (run.level, run.name) == ("bsr", last):
+            refuse_host(run.module)
+
+    return hook

@@ -53,9 +53,13 @@ def step(name: str, **options: ParameterType | None) -> ArgSpec:
 
 
 def default_stages(
-    *, target: str = "npu1", sparsity: float = 0.0, calibration: str | None = None, seed: int = 0
+    *, target: str = "npu1", sparsity: float = 0.0, calibration: str | None = None, seed: int = 0, nominal: bool = False
 ) -> tuple[Stage, ...]:
-    """All of Blockloom in order. Without `sparsity` nothing is pruned; `calibration` names inputs for quantisation."""
+    """
+    All of Blockloom in order.
+
+    Without `sparsity` nothing is pruned; `calibration` names inputs for quantisation, and `nominal` does without any.
+    """
     prune = (step("onnx-prune-blocks", ratio=float(sparsity)),) if sparsity else ()
     return (
         Stage(
@@ -66,7 +70,7 @@ def default_stages(
                 step("onnx-fold-constants"),
                 step("onnx-fold-batch-norm"),
                 *prune,
-                step("onnx-quantize", calibration=calibration, seed=seed),
+                step("onnx-quantize", calibration=calibration, seed=seed, nominal=nominal or None),
             ),
         ),
         Stage(
@@ -104,6 +108,7 @@ class Pipeline:
         until: str = "aie",
         calibration: str | None = None,
         seed: int = 0,
+        nominal: bool = False,
         before_pass: Callable[[str, str], None] | None = None,
         after_pass: Callable[[PassRun], None] | None = None,
     ) -> Pipeline:
@@ -112,7 +117,7 @@ class Pipeline:
             raise InputError(unknown("level", until, LEVELS))
         if not 0.0 <= sparsity < 1.0:
             raise InputError(f"sparsity is the fraction of blocks to remove, 0 <= R < 1; {sparsity} was given")
-        stages = default_stages(target=target, sparsity=sparsity, calibration=calibration, seed=seed)
+        stages = default_stages(target=target, sparsity=sparsity, calibration=calibration, seed=seed, nominal=nominal)
         return Pipeline(stages[: LEVELS.index(until) + 1], before_pass, after_pass)
 
     @property

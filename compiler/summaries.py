@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, FloatAttr, IntegerAttr, ModuleOp, StringAttr
-from xdsl.ir import Attribute
+from xdsl.dialects.func import ReturnOp
+from xdsl.ir import Attribute, Block
 
-from dialects.bsr import HostOp
+from compiler.errors import InputError
+from dialects.bsr import HostNode, HostOp
 from dialects.notes import ARGUMENTS
+
+_LINEAR = ("QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,31 @@ def host_segments(module: ModuleOp) -> tuple[HostSegment, ...]:
     return tuple(
         HostSegment(op.node.data, op.operator.data, op.reason.data) for op in module.walk() if isinstance(op, HostOp)
     )
+
+
+def refuse_host(module: ModuleOp) -> None:
+    """Raise InputError that names every node of a bsr module on the host, quantisation at the boundary excepted."""
+    found = [node for op in module.walk() if isinstance(op, HostOp) and not _is_boundary(op) for node in _shown(op)]
+    if found:
+        listed = "".join(f"\n  {node.operator} '{node.node or node.tensor}': {node.reason}" for node in found)
+        raise InputError(
+            f"--strict allows nothing on the host, and {len(found)} nodes of this network would run there:{listed}"
+        )
+
+
+def _shown(op: HostOp) -> tuple[HostNode, ...]:
+    """The nodes of a segment that compute, or all if none does."""
+    nodes = op.host_nodes() or (HostNode(op.node.data, "", op.operator.data, op.reason.data),)
+    return tuple(node for node in nodes if node.operator not in _LINEAR) or nodes
+
+
+def _is_boundary(op: HostOp) -> bool:
+    """Whether a segment only quantises inputs of the network or only dequantises outputs."""
+    if any(node.operator not in _LINEAR for node in op.host_nodes()) or not op.host_nodes():
+        return False
+    begins = all(isinstance(value.owner, Block) for value in op.inputs)
+    ends = all(isinstance(use.operation, ReturnOp) for value in op.outputs for use in value.uses)
+    return begins or ends
 
 
 def array_arguments(module: ModuleOp) -> Any:

@@ -20,11 +20,13 @@ QuantizeLinear) that the op's result equals.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import cast
 
 import numpy as np
-from xdsl.dialects.builtin import StringAttr, TensorType
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, StringAttr, TensorType
 from xdsl.ir import Attribute, Dialect, SSAValue
-from xdsl.irdl import irdl_op_definition, prop_def, var_operand_def, var_result_def
+from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, var_operand_def, var_result_def
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.blob import BlobAttr
@@ -72,6 +74,7 @@ __all__ = [
     "FixedAttr",
     "FixedTensorType",
     "GemmOp",
+    "HostNode",
     "HostOp",
     "MaxPoolOp",
     "PadOp",
@@ -90,6 +93,16 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True)
+class HostNode:
+    """One node of a host segment: its ONNX name, the tensor it computes first, its operator, and why it is there."""
+
+    node: str
+    tensor: str
+    operator: str
+    reason: str
+
+
 @irdl_op_definition
 class HostOp(BsrOp):
     """
@@ -101,7 +114,7 @@ class HostOp(BsrOp):
              : (tensor<1x1000xi8, #bsr.fixed<3>>) -> tensor<1x1000xf32>
 
     Operands and results are the model's inputs and outputs in order: int8 tensors are its int8 tensors, the others
-    are as ONNX has them.
+    are as ONNX has them. `nodes` says of each of its nodes why it is there, `reason` why the segment is.
     """
 
     name = "bsr.host"
@@ -111,6 +124,7 @@ class HostOp(BsrOp):
     node = prop_def(StringAttr)
     operator = prop_def(StringAttr)
     reason = prop_def(StringAttr)
+    nodes = opt_prop_def(ArrayAttr[DictionaryAttr])
     outputs = var_result_def(TensorType)
 
     assembly_format = "`(` $inputs `)` attr-dict `:` functional-type(operands, results)"
@@ -125,6 +139,7 @@ class HostOp(BsrOp):
         node: str,
         operator: str,
         reason: str,
+        nodes: Sequence[HostNode] = (),
     ):
         """`model` is a serialised ModelProto; a large one becomes the blob `key`."""
         super().__init__(
@@ -135,7 +150,22 @@ class HostOp(BsrOp):
                 "node": StringAttr(node),
                 "operator": StringAttr(operator),
                 "reason": StringAttr(reason),
+                "nodes": ArrayAttr(
+                    [
+                        DictionaryAttr({name: StringAttr(text) for name, text in asdict(entry).items()})
+                        for entry in nodes
+                    ]
+                )
+                if nodes
+                else None,
             },
+        )
+
+    def host_nodes(self) -> tuple[HostNode, ...]:
+        """The nodes of the segment in order, as far as the graph it comes from has told."""
+        entries = () if self.nodes is None else self.nodes.data
+        return tuple(
+            HostNode(**{name: cast(StringAttr, text).data for name, text in entry.data.items()}) for entry in entries
         )
 
     def model_bytes(self) -> bytes:

@@ -27,7 +27,7 @@ from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import PatternRewriter, PatternRewriteWalker, RewritePattern, op_type_rewrite_pattern
 
-from dialects.bsr import HostOp, ReshapeOp, shape_of
+from dialects.bsr import HostNode, HostOp, ReshapeOp, shape_of
 from passes.array_layers import map_shape, name_of
 
 _OPSET = 21
@@ -74,6 +74,7 @@ class ReshapeOnHost(RewritePattern):
             return
         source, target = shape_of(op.input.type), shape_of(op.result.type)
         name = name_of(op, "reshape")
+        reason = f"a reshape of {list(source)} to {list(target)} moves channels into pixels, which no DMA here does"
         host = HostOp(
             [op.input],
             [op.result.type],
@@ -81,7 +82,8 @@ class ReshapeOnHost(RewritePattern):
             key=f"{name}.reshape",
             node=name,
             operator="Reshape",
-            reason=f"a reshape of {list(source)} to {list(target)} moves channels into pixels, which no DMA here does",
+            reason=reason,
+            nodes=[HostNode(name, op.tensor_name, "Reshape", reason)],
         )
         host.attributes |= op.attributes
         host.location = op.location

@@ -20,11 +20,12 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from compiler.quantization.arithmetic import INT8_RANGE, Clamp, Rounding
-from dialects.bsr import ClampOp, MaxPoolOp, ReshapeOp, fixed_type, position_of, shape_of
+from dialects.bsr import ClampOp, MaxPoolOp, ReshapeOp, position_of, shape_of
 from dialects.bsr_attributes import VECTOR_OR_MAP, element_type_of
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import NotFixedPoint, constant_of, is_absent, position_of_linear
 from dialects.onnx_window import shape_of_value, window_of
+from passes.array_rules import broken_rules
 
 UNBOUNDED = (-np.inf, np.inf)
 SHAPE_OPERATORS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
@@ -32,6 +33,13 @@ SHAPE_OPERATORS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dr
 
 class Unrepresentable(Exception):
     """Why a part of the graph has no form at the bsr level; it runs on the host for this reason."""
+
+
+def require_rules(node: OnnxOp) -> None:
+    """Refuse a node that breaks rules of the array, with all of them at once."""
+    broken = broken_rules(node)
+    if broken:
+        raise Unrepresentable("; ".join(broken))
 
 
 def is_int8(value: SSAValue) -> bool:
@@ -153,11 +161,9 @@ class Operands:
 
     def max_pool(self, node: OnnxOp, clamp: Clamp) -> SSAValue:
         """A MaxPool or GlobalMaxPool at its input's position."""
+        require_rules(node)
         window = window_of(node)
-        if window is None or len(node.outputs) != 1:
-            raise Unrepresentable(f"{node.describe()} is not a pool over two dimensions with one result")
-        if window.dilations != (1, 1):
-            raise Unrepresentable(f"{node.describe()} has dilations {list(window.dilations)}")
+        assert window is not None, f"{node.describe()} reads a map, as its rules demand"
         source = self.map(node.inputs[0])
         return self.build(
             lambda: MaxPoolOp(source, window.kernel, strides=window.strides, pads=window.reach, clamp=clamp), node
@@ -168,8 +174,7 @@ class Operands:
         source, shape = self.map(node.inputs[0]), static_shape(node.output)
         if shape_of(source.type) == shape:
             return source
-        if not VECTOR_OR_MAP.verifies(fixed_type(shape, position_of(source.type))):
-            raise Unrepresentable(f"{node.describe()} gives {_describe(shape)}")
+        require_rules(node)
         return self.emit(ReshapeOp(source, shape), node)
 
     def constant(self, value: SSAValue, what: str) -> tuple[npt.NDArray[Any], int]:

@@ -15,8 +15,9 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from compiler.onnxio.subgraph import subgraph_model
-from dialects.bsr import HostOp
+from dialects.bsr import HostNode, HostOp
 from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator
+from passes.array_rules import broken_rules
 
 PLUMBING = ("QuantizeLinear", "DequantizeLinear", "Reshape", "Flatten", "Identity", "Squeeze", "Unsqueeze")
 
@@ -116,9 +117,17 @@ def finish_segment(segment: Segment, module: ModuleOp, order: Mapping[Operation,
         node=_label(shown),
         operator=", ".join(dict.fromkeys(node.operator for node in nodes)),
         reason="; ".join(segment.reasons),
+        nodes=[_host_node(node, segment) for node in nodes],
     )
     segment.placeholder.properties.update(filled.properties)
     filled.erase()
+
+
+def _host_node(node: OnnxOp, segment: Segment) -> HostNode:
+    """A node with its own reason if the array has no form for it, else with that of the segment."""
+    broken = () if is_operator(node, "QuantizeLinear", "DequantizeLinear") else broken_rules(node)
+    reason = "; ".join(broken or segment.reasons)
+    return HostNode(node.node_name, next(iter(node.output_names), ""), node.operator, reason)
 
 
 def _label(nodes: Iterable[OnnxOp]) -> str:

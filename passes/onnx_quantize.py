@@ -6,7 +6,8 @@ Quantise a float network to int8 with power-of-two scales and zero-points 0, wri
                                                   %zq = onnx.QuantizeLinear(%z, %scale, %zero)
                                                   %zd = onnx.DequantizeLinear(%zq, %scale, %zero)
 
-Activations are observed in ONNX Runtime, on the samples of the file `calibration` or on seeded ones.
+Activations are observed in ONNX Runtime, on the samples of the file `calibration` or on seeded ones. With `nominal`
+nothing is observed and every activation is taken to lie in −1 … 1: where things run does not depend on it.
 `passes/quantization_points.py` says which tensors get a pair, `compiler/quantization/` which position: by `method`,
 then made to fit shifts and accumulators. Each QuantizeLinear notes its position, the range that was seen and, if it had
 to be lowered, why; the module notes the method, the samples and how many tensors there are.
@@ -57,6 +58,7 @@ class OnnxQuantizePass(ModulePass):
     samples: int | None = None
     seed: int = 0
     method: Method = "nonoverflow"
+    nominal: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         if self.samples is not None and self.samples < 1:
@@ -84,6 +86,8 @@ class OnnxQuantizePass(ModulePass):
     def _observe(self, module: ModuleOp, points: Points) -> dict[SSAValue, Observation]:
         """What the root of every position holds on the calibration samples."""
         roots = list(dict.fromkeys(points.root_of.values()))
+        if self.nominal:
+            return {root: Observation.of(np.array([-1, 1], np.float32)) for root in roots}
         model, names = export_with_names(module)
         samples = list(self._samples(model))
         seen = observe(model, [names[root] for root in roots], _with_progress(samples))

@@ -33,7 +33,7 @@ from dialects.bsr import (
     shape_of,
 )
 from dialects.onnx import OnnxOp, is_operator
-from dialects.onnx_fixed_point import constant_of, is_absent
+from dialects.onnx_fixed_point import constant_of
 from dialects.onnx_window import window_of
 from passes.fixed_point_operands import (
     SHAPE_OPERATORS,
@@ -43,6 +43,7 @@ from passes.fixed_point_operands import (
     bounds_of,
     integer_clamp,
     linear_position,
+    require_rules,
     static_shape,
 )
 
@@ -70,10 +71,11 @@ def lower_quantize(operands: Operands, quantize: OnnxOp, name: str) -> SSAValue:
     node = value.owner
     if not isinstance(node, OnnxOp):
         raise Unrepresentable("the network's input arrives in floating point and is quantised on the host")
-    lowering = LOWERINGS.get(node.operator)
-    if lowering is None:
-        raise Unrepresentable(f"{node.operator} has no int8 form on the array")
-    return lowering(operands, node, Target(position, integer_clamp(bounds, position, operands.rounding), name))
+    if not is_operator(node, "DequantizeLinear"):
+        require_rules(node)
+    return LOWERINGS[node.operator](
+        operands, node, Target(position, integer_clamp(bounds, position, operands.rounding), name)
+    )
 
 
 def _same_values(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
@@ -98,10 +100,7 @@ def _max_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 
 def _conv(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     window = window_of(node)
-    if window is None:
-        raise Unrepresentable("it is not a convolution over two dimensions")
-    if any(window.extra):
-        raise Unrepresentable("its result is larger than its pads and strides give")
+    assert window is not None, f"{node.describe()} reads a map, as its rules demand"
     source = operands.map(node.inputs[0])
     weights, position = operands.weights(node.inputs[1])
     products = position_of(source.type) + position
@@ -154,14 +153,7 @@ def _constant(
 
 
 def _gemm(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    factors = (node.number("alpha", 1.0), node.number("beta", 1.0))
-    if factors != (1.0, 1.0) or node.integer("transA", 0):
-        raise Unrepresentable(f"alpha, beta, transA are {factors[0]:g}, {factors[1]:g}, {node.integer('transA', 0)}")
     weights, position = operands.weights(node.inputs[1])
-    if weights.ndim != 2:
-        raise Unrepresentable(f"its weight has {weights.ndim} dimensions instead of 2")
-    if len(static_shape(node.inputs[0])) != 2:
-        raise Unrepresentable(f"its input has {len(static_shape(node.inputs[0]))} dimensions instead of 2")
     source = operands.map(node.inputs[0])
     by_output = weights if node.integer("transB", 0) else np.ascontiguousarray(weights.T)
     if isinstance(source.owner, ReshapeOp) and len(shape_of(source.owner.input.type)) == 4:
@@ -174,19 +166,14 @@ def _gemm(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 
 
 def _add(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    if len(node.inputs) != 2:
-        raise Unrepresentable(f"it adds {len(node.inputs)} tensors at once")
     left, right = operands.map(node.inputs[0]), operands.map(node.inputs[1])
     return operands.emit(AddOp(left, right, target.position, clamp=target.clamp, rounding=operands.rounding), node)
 
 
 def _average_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     window = window_of(node)
-    if window is None or window.dilations != (1, 1):
-        raise Unrepresentable("it is not a plain pool over two dimensions")
+    assert window is not None, f"{node.describe()} reads a map, as its rules demand"
     include_pad = bool(node.integer("count_include_pad", 0))
-    if include_pad and any(window.extra):
-        raise Unrepresentable("its pads count in the mean, but the cells that ceil_mode adds do not")
     source = operands.map(node.inputs[0])
     return operands.build(
         lambda: AvgPoolOp(
@@ -204,14 +191,8 @@ def _average_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 
 
 def _reduce_mean(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    axes = node.integers("axes", ())
-    if len(node.inputs) > 1 and not is_absent(node.inputs[1]):
-        given = constant_of(node.inputs[1])
-        axes = () if given is None else tuple(int(axis) for axis in given)
     source = operands.map(node.inputs[0])
     shape = shape_of(source.type)
-    if len(shape) != 4 or sorted(axis % 4 for axis in axes) != [2, 3]:
-        raise Unrepresentable(f"it reduces axes {list(axes)} of {len(shape)}, not height and width of a map")
     kernel = (shape[2], shape[3])
     mean = AvgPoolOp(source, target.position, kernel, clamp=target.clamp, rounding=operands.rounding)
     result = operands.emit(mean, node)
@@ -220,9 +201,6 @@ def _reduce_mean(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 
 
 def _concat(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    rank = len(static_shape(node.output))
-    if rank != 4 or node.integer("axis", 0) % rank != 1:
-        raise Unrepresentable(f"it concatenates axis {node.integer('axis', 0)} of {rank}, not the channels of maps")
     parts = [operands.map(value) for value in node.inputs]
     return operands.build(
         lambda: ConcatOp(parts, target.position, clamp=target.clamp, rounding=operands.rounding), node
@@ -231,15 +209,8 @@ def _concat(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 
 def _pad(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     source, pads = operands.map(node.inputs[0]), constant_of(node.inputs[1])
-    value = constant_of(node.inputs[2]) if len(node.inputs) > 2 and not is_absent(node.inputs[2]) else np.zeros(1)
-    axes = len(node.inputs) > 3 and not is_absent(node.inputs[3])
-    if node.string("mode", "constant") != "constant" or value is None or value.any():
-        raise Unrepresentable("it pads with something other than zeros")
-    if pads is None or axes or pads.size != 8 or pads[[0, 1, 4, 5]].any():
-        raise Unrepresentable("it pads other axes than height and width of a map")
+    assert pads is not None, f"{node.describe()} has constant pads, as its rules demand"
     top, left, bottom, right = (int(pad) for pad in pads[[2, 3, 6, 7]])
-    if min(top, left, bottom, right) < 0:
-        raise Unrepresentable("it crops, which negative pads mean")
     padded = operands.build(lambda: PadOp(source, (top, left, bottom, right)), node)
     return _requantised(operands, node, padded, target)
 

@@ -23,10 +23,12 @@ from xdsl.dialects.builtin import TensorType, f32
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.onnx import NoneOp, OnnxOp, is_operator
+from passes.array_rules import RULES, broken_rules
 from passes.graph import constant_of, node_of, only_user, static_shape
 
 MOVERS = ("MaxPool", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
 ACTIVATIONS = ("Relu", "Clip")
+COMPUTING = ("Conv", "Gemm", "Add", "AveragePool", "GlobalAveragePool", "Concat")
 
 
 @dataclass
@@ -103,43 +105,17 @@ def _moves(node: OnnxOp) -> bool:
     """Whether a node selects or moves elements of a float tensor of static shape."""
     if not is_operator(node, *MOVERS) or not _is_float(node.inputs[0]) or not _is_activation(node.inputs[0]):
         return False
-    bounds = node.inputs[1:] if is_operator(node, "Clip") else ()
-    unused = all(value.first_use is None for value in node.outputs[1:])
-    return unused and static_shape(node.output) is not None and not any(_is_activation(bound) for bound in bounds)
+    return static_shape(node.output) is not None and not (is_operator(node, *RULES) and broken_rules(node))
 
 
 def computes_on_array(node: OnnxOp) -> bool:
     """Whether a node is a computation in float32 that has an int8 form."""
-    if not node.inputs or not node.outputs or not _is_float(node.inputs[0]):
+    if not is_operator(node, *COMPUTING) or not _is_float(node.inputs[0]) or not _is_activation(node.inputs[0]):
         return False
-    source, result = static_shape(node.inputs[0]), static_shape(node.output)
-    if source is None or result is None:
-        return False
-    match node.operator:
-        case "Conv":
-            return len(source) == 4 and _is_activation(node.inputs[0]) and _has_parameters(node)
-        case "Gemm":
-            plain = node.number("alpha", 1.0) == node.number("beta", 1.0) == 1.0 and not node.integer("transA", 0)
-            return plain and source[:1] == (1,) and _is_activation(node.inputs[0]) and _has_parameters(node)
-        case "Add":
-            return len(result) in (2, 4) and all(
-                _is_activation(value) and static_shape(value) == result for value in node.inputs
-            )
-        case "Concat":
-            return len(source) == 4 and node.integer("axis", 1) in (1, -3) and all(map(_is_activation, node.inputs))
-        case "AveragePool" | "GlobalAveragePool":
-            return len(source) == 4
-        case _:
-            return False
+    return static_shape(node.output) is not None and all(map(_is_ready, node.inputs)) and not broken_rules(node)
 
 
-def _has_parameters(node: OnnxOp) -> bool:
-    """Whether weight and bias are float constants, the bias one number per output channel."""
-    weights = constant_of(node.inputs[1])
-    if weights is None or weights.dtype != np.float32:
-        return False
-    if len(node.inputs) < 3 or isinstance(node.inputs[2].owner, NoneOp):
-        return True
-    bias = constant_of(node.inputs[2])
-    channels = weights.shape[1] if is_operator(node, "Gemm") and not node.integer("transB", 0) else weights.shape[0]
-    return bias is not None and bias.dtype == np.float32 and bias.size == channels == bias.shape[-1]
+def _is_ready(value: SSAValue) -> bool:
+    """Whether an operand is float32, where it is a tensor at all; of constants nothing else can be quantised."""
+    constant = constant_of(value)
+    return constant is None or constant.dtype == np.float32

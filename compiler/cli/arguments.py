@@ -109,12 +109,32 @@ def build_parser() -> argparse.ArgumentParser:
         help="compare with a compiled directory, or with the model compiled a second time at sparsity R",
     )
     _add_compilation(report)
+
+    ops = commands.add_parser(
+        "ops",
+        help="say of every node where it will run and why, or what the array computes at all",
+        description="Read only the graph, without weights or calibration, and say where each node will run.",
+    )
+    ops.add_argument("model", metavar="MODEL", nargs="?", help="an .onnx file or zoo:NAME[@SIZE]")
+    ops.add_argument("--supported", action="store_true", help="print every operator of the array with its rules")
+    _add_shape(ops)
+    ops.add_argument("--json", action="store_true", help="print one JSON object on standard output, nothing else")
     return parser
 
 
 def _add_model(parser: argparse.ArgumentParser, *, directory: bool) -> None:
     also = ", or a directory written by `blockloom compile`" if directory else ""
     parser.add_argument("model", metavar="MODEL", help=f"an .onnx file or zoo:NAME[@SIZE]{also}")
+
+
+def _add_shape(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]
+    parser.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="NAME=1,3,224,224",
+        help="the shape of an input whose shape the model leaves open (repeat for several)",
+    )
 
 
 def _add_compilation(
@@ -138,12 +158,11 @@ def _add_compilation(
         metavar="CALIB",
         help="inputs to calibrate a float model on (default: inputs drawn from the seed)",
     )
+    _add_shape(options)
     options.add_argument(
-        "--shape",
-        action="append",
-        default=[],
-        metavar="NAME=1,3,224,224",
-        help="the shape of an input whose shape the model leaves open (repeat for several)",
+        "--strict",
+        action="store_true",
+        help="refuse a network of which anything but the quantisation at its boundary would run on the host",
     )
     options.add_argument("--seed", type=int, help="seed of everything that is drawn (default: 0)")
     if level_option is None:

@@ -1,5 +1,5 @@
 """
-`blockloom compile | run | check | simulate | estimate | report`: each a few lines around `compiler.api`.
+`blockloom compile | run | check | simulate | estimate | report | ops`: each a few lines around `compiler.api`.
 
 Results go to standard output, everything else to standard error. With `--json` standard output is one object.
 """
@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,11 @@ from compiler.cli.arguments import build_parser, parse_files, parse_shapes
 from compiler.cli.boundary import run_tool
 from compiler.cli.observer import Observer
 from compiler.cli.segment_table import print_estimate, print_simulation
-from compiler.cli.tables import print_outputs
+from compiler.cli.tables import print_outputs, print_placements, print_rules
 from compiler.comparison import Comparison
 from compiler.errors import InputError
 from compiler.hardware.chip import parse_overrides
+from compiler.summaries import refuse_host
 
 if TYPE_CHECKING:
     from compiler.simulate.result import Simulation
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "simulate": _simulate,
         "estimate": _estimate,
         "report": _report,
+        "ops": _ops,
     }[options.command]
     return run_tool("blockloom", lambda: command(options))
 
@@ -125,6 +128,26 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _ops(options: argparse.Namespace) -> int:
+    from compiler.placement import placements, rules_of_operators
+
+    if options.supported == (options.model is not None):
+        raise InputError("ops takes a MODEL, or --supported for what the array computes at all")
+    if options.supported:
+        rules = dict(rules_of_operators())
+        if options.json:
+            _print_json({"operators": rules})
+        else:
+            print_rules(rules)
+        return 0
+    nodes = placements(options.model, parse_shapes(options.shape))
+    if options.json:
+        _print_json({"model": options.model, "nodes": [asdict(node) for node in nodes]})
+    else:
+        print_placements(nodes)
+    return 0
+
+
 def _against(options: argparse.Namespace, compilation: Compilation) -> Compilation:
     """What to compare with: a compiled directory, or the same request at another sparsity."""
     path = Path(options.against)
@@ -174,6 +197,7 @@ def _compiled(options: argparse.Namespace) -> Compilation:
             quantize=options.quantize,
             seed=options.seed or 0,
             shapes=parse_shapes(options.shape),
+            strict=options.strict,
             before_pass=observer.before_pass,
             after_pass=observer.after_pass,
         )
@@ -196,7 +220,10 @@ def _loaded(path: Path, options: argparse.Namespace) -> Compilation:
     given = [name for name, value in fixed.items() if value is not None]
     if given:
         raise InputError(f"'{path}' is compiled already, so {', '.join(given)} cannot apply; give the model instead")
-    return Compilation.load(path)
+    compilation = Compilation.load(path)
+    if options.strict:
+        refuse_host(compilation.module("bsr"))
+    return compilation
 
 
 def _say_host(compilation: Compilation) -> None:

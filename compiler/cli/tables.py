@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from compiler.placement import Placement
+
 LARGEST_SHOWN = 5
+WHERE = {"array": "on the array", "host": "on the host", "compiler": "when compiling"}
 
 
 def print_outputs(outputs: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -18,3 +21,23 @@ def print_outputs(outputs: Mapping[str, npt.NDArray[Any]]) -> None:
         print(f"{name}: {array.dtype}{list(array.shape)}, from {flat.min():g} to {flat.max():g}")
         order = np.argsort(-flat.astype(np.float64), kind="stable")[:LARGEST_SHOWN]
         print("  largest: " + ", ".join(f"[{index}] {flat[index]:g}" for index in order))
+
+
+def print_placements(nodes: Sequence[Placement]) -> None:
+    """One line per node with its place and the reason, then how many there are of each."""
+    widths = [max((len(text) for text in column), default=0) for column in zip(*map(_columns, nodes), strict=True)]
+    for node in nodes:
+        texts = (text.ljust(width) for text, width in zip(_columns(node), widths, strict=True))
+        print("  ".join((*texts, node.reason)).rstrip())
+    counts = [f"{sum(node.place == place for node in nodes)} {where}" for place, where in WHERE.items()]
+    print(f"{len(nodes)} nodes: {', '.join(counts)}")
+
+
+def _columns(node: Placement) -> tuple[str, ...]:
+    return node.op, node.node, WHERE[node.place]
+
+
+def print_rules(rules: Mapping[str, Sequence[str]]) -> None:
+    """Every operator with the rules a node of it has to keep."""
+    for name, texts in rules.items():
+        print("\n    ".join((name, *texts)))

@@ -14,7 +14,7 @@ from compiler.frontend.layers import Layers, Map
 NATIVE_SIZE = 299
 
 
-def inception_v3(title: str, size: int, opset: int, seed: int) -> onnx.ModelProto:
+def inception_v3(title: str, size: int, opset: int, seed: int | None) -> onnx.ModelProto:
     """The whole network with its classifier."""
     net = Layers(title, size, seed)
     x = _stem(net, net.input)

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from compiler.errors import InputError
-from compiler.frontend.weights import Role, draw
+from compiler.frontend.weights import Role, parameter
 
 Pair = tuple[int, int]
 
@@ -43,7 +43,7 @@ class Layers:
 
     title: str
     size: int
-    seed: int
+    seed: int | None
     nodes: list[onnx.NodeProto] = field(default_factory=list[onnx.NodeProto])
     parameters: list[onnx.TensorProto] = field(default_factory=list[onnx.TensorProto])
 
@@ -126,7 +126,7 @@ class Layers:
         self.nodes.append(node)
 
     def _parameter(self, name: str, role: Role, shape: tuple[int, ...]) -> None:
-        self.parameters.append(numpy_helper.from_array(draw(role, shape, name, self.seed), name))
+        self.parameters.append(parameter(role, shape, name, self.seed))
 
     def _window(self, name: str, x: Map, kernel: Pair, stride: int, padding: Pair) -> Pair:
         """Height and width after a window slides over `x`; refuses a window larger than the padded map."""

@@ -24,6 +24,7 @@ import onnx.version_converter
 
 from compiler.errors import InputError
 from compiler.frontend.zoo import zoo_model
+from compiler.onnxio.outline import is_outlined, outline_initialisers
 from compiler.onnxio.skeleton import without_large_tensors
 
 # From here on QuantizeLinear and DequantizeLinear take every type that is needed, in ONNX Runtime and elsewhere.
@@ -32,12 +33,18 @@ _check_model = cast("Callable[[bytes], None]", cast(Any, onnx.checker).check_mod
 _KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
 
-def load_model(source: str, *, shapes: Mapping[str, Sequence[int]] | None = None, seed: int = 0) -> onnx.ModelProto:
-    """The model at a path or `zoo:NAME[@SIZE]`; `shapes` gives inputs a shape, `seed` draws the zoo's weights."""
+def load_model(
+    source: str, *, shapes: Mapping[str, Sequence[int]] | None = None, seed: int = 0, outline: bool = False
+) -> onnx.ModelProto:
+    """
+    The model at a path or `zoo:NAME[@SIZE]`; `shapes` gives inputs a shape, `seed` draws the zoo's weights.
+
+    With `outline` only the graph is read: large tensors have no values (`compiler.onnxio.outline`).
+    """
     if source.startswith("zoo:"):
-        model = zoo_model(source.removeprefix("zoo:"), opset=OPSET, seed=seed)
+        model = zoo_model(source.removeprefix("zoo:"), opset=OPSET, seed=None if outline else seed)
     else:
-        model = _read(Path(source))
+        model = _read(Path(source), outline)
     return prepare_model(model, source, shapes or {})
 
 
@@ -61,7 +68,7 @@ def prepare_model(model: onnx.ModelProto, source: str, shapes: Mapping[str, Sequ
     return without_large_tensors(model, check)
 
 
-def _read(path: Path) -> onnx.ModelProto:
+def _read(path: Path, outline: bool) -> onnx.ModelProto:
     """The model in a file, with external data from its own folder only."""
     if not path.is_file():
         raise InputError(f"there is no file '{path}'; give the path of an .onnx model or zoo:NAME")
@@ -87,8 +94,14 @@ def _read(path: Path) -> onnx.ModelProto:
                     f"'{path}': the data of tensor '{tensor.name}' should be in '{location}' beside the model, "
                     "but there is no such file"
                 )
+    if outline:
+        outline_initialisers(model.graph)
     try:
-        onnx.external_data_helper.load_external_data_for_model(model, str(folder))
+        for tensor in model.graph.initializer:
+            if onnx.external_data_helper.uses_external_data(tensor) and not is_outlined(tensor):
+                onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+                tensor.data_location = onnx.TensorProto.DEFAULT
+                del tensor.external_data[:]
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise InputError(f"'{path}': its external data cannot be read: {error}") from error
     for tensor in model.graph.initializer:

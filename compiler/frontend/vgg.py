@@ -10,7 +10,7 @@ NATIVE_SIZE = 224
 _BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
-def vgg16(title: str, size: int, opset: int, seed: int, *, classifier: bool) -> onnx.ModelProto:
+def vgg16(title: str, size: int, opset: int, seed: int | None, *, classifier: bool) -> onnx.ModelProto:
     """VGG-16 up to its last pool, or with its three fully connected layers."""
     net = Layers(title, size, seed)
     x = net.input

@@ -12,12 +12,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from compiler.onnxio.outline import OUTLINE_ELEMENTS, outlined
 from compiler.onnxio.runtime import open_session, run_session
 
 Floats = npt.NDArray[np.float32]
@@ -47,6 +49,13 @@ def parameter_roles(graph: onnx.GraphProto) -> Mapping[str, Role]:
                 transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
                 roles[name] = Role(node.op_type, index, transposed)
     return roles
+
+
+def parameter(role: Role, shape: tuple[int, ...], name: str, seed: int | None) -> onnx.TensorProto:
+    """A seeded parameter as an initialiser; without a seed a large one has no values."""
+    if seed is None and prod(shape) > OUTLINE_ELEMENTS:
+        return outlined(name, onnx.TensorProto.FLOAT, shape)
+    return numpy_helper.from_array(draw(role, shape, name, seed or 0), name)
 
 
 def draw(role: Role, shape: tuple[int, ...], name: str, seed: int) -> Floats:

@@ -16,14 +16,14 @@ class ZooEntry:
     """A network: its native square input and its builder, called with (title, size, opset, seed)."""
 
     native_size: int
-    build: Callable[[str, int, int, int], onnx.ModelProto]
+    build: Callable[[str, int, int, int | None], onnx.ModelProto]
 
 
-def _vgg16(title: str, size: int, opset: int, seed: int) -> onnx.ModelProto:
+def _vgg16(title: str, size: int, opset: int, seed: int | None) -> onnx.ModelProto:
     return vgg.vgg16(title, size, opset, seed, classifier=False)
 
 
-def _vgg16_fc(title: str, size: int, opset: int, seed: int) -> onnx.ModelProto:
+def _vgg16_fc(title: str, size: int, opset: int, seed: int | None) -> onnx.ModelProto:
     return vgg.vgg16(title, size, opset, seed, classifier=True)
 
 
@@ -35,8 +35,8 @@ ZOO: dict[str, ZooEntry] = {
 }
 
 
-def zoo_model(source: str, *, opset: int, seed: int) -> onnx.ModelProto:
-    """The model that `NAME` or `NAME@SIZE` names."""
+def zoo_model(source: str, *, opset: int, seed: int | None) -> onnx.ModelProto:
+    """The model that `NAME` or `NAME@SIZE` names; without a seed its large parameters have no values."""
     name, separator, size_text = source.partition("@")
     entry = ZOO.get(name)
     if entry is None:

@@ -28,6 +28,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
 from compiler.onnxio.attributes import import_attribute, import_tensor
+from compiler.onnxio.outline import is_outlined, outlined_constant
 from compiler.onnxio.skeleton import without_large_tensors
 from compiler.onnxio.types import element_type, import_type
 from dialects.onnx import (
@@ -143,6 +144,9 @@ class _Importer:
             self._constant(_tensor_of(attribute), name, node.name)
 
     def _constant(self, tensor: onnx.TensorProto, name: str, node_name: str) -> None:
+        if is_outlined(tensor):
+            self._append(outlined_constant(tensor), [name])
+            return
         values = import_tensor(tensor)
         if values is not None:
             constant = ConstantOp.from_array(values, name, node_name=node_name)

@@ -1,0 +1,127 @@
+"""
+What runs where, from the graph alone: every node of a model as its author knows it, its place and the reason.
+
+Nothing here decides. The model goes through the passes of the compiler itself down to the bsr level, with large weights
+left out and activations taken to lie in −1 … 1 instead of calibrated; the nodes are then looked up in what came out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, SSAValue
+
+from compiler.frontend.load import load_model
+from compiler.onnxio.importer import import_model
+from compiler.pipelines import Pipeline
+from dialects.bsr import HostOp
+from dialects.onnx import ConstantOp, NoneOp, OnnxOp
+from passes.array_rules import RULES
+from passes.graph import nodes_of
+
+Place = Literal["array", "host", "compiler"]
+_PASSES_ON = ("Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Sum", "Concat")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A node, where it is computed (`compiler`: once, when compiling), and why there, if that needs a word."""
+
+    node: str
+    op: str
+    place: Place
+    reason: str
+
+
+def placements(source: str, shapes: Mapping[str, Sequence[int]] | None = None) -> tuple[Placement, ...]:
+    """Every node of the model at a path or `zoo:NAME`, in order. Raises what compiling its graph raises."""
+    module = import_model(load_model(source, shapes=shapes, outline=True))
+    given = module.clone()
+    return place_nodes(given, Pipeline.default(until="bsr", nominal=True).run(module))
+
+
+def place_nodes(given: ModuleOp, levels: Mapping[str, ModuleOp]) -> tuple[Placement, ...]:
+    """The nodes of the imported model `given`, looked up in the levels `onnx` and `bsr` that came of it."""
+    lookup = _Lookup(levels)
+    return tuple(lookup.place(node) for node in nodes_of(given))
+
+
+def rules_of_operators() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every operator that the array computes, with the rules that a node of it has to keep."""
+    for name, rules in RULES.items():
+        yield name, tuple(" ".join((rule.__doc__ or "").split()) for rule in rules)
+
+
+class _Lookup:
+    """Nodes of the compiled graph by the first tensor they compute and by name."""
+
+    def __init__(self, levels: Mapping[str, ModuleOp]):
+        hosted = [node for op in levels["bsr"].walk() if isinstance(op, HostOp) for node in op.host_nodes()]
+        self.reason_by_tensor = {node.tensor: node.reason for node in hosted if node.tensor}
+        self.reason_by_name = {node.node: node.reason for node in hosted if node.node}
+        kept = nodes_of(levels["onnx"])
+        self.by_tensor = {node.output_names[0]: node for node in kept if node.output_names}
+        self.by_name = {node.node_name: node for node in kept if node.node_name}
+
+    def place(self, node: OnnxOp) -> Placement:
+        """Where one node of the given graph went."""
+        label = node.node_name or next(iter(node.output_names), "")
+        found = self._kept(node)
+        if found is not None:
+            return Placement(label, node.operator, *self._place_of(found))
+        if _is_constant(node):
+            return Placement(label, node.operator, "compiler", "it depends on constants only")
+        if node.operator in _PASSES_ON:
+            return Placement(label, node.operator, "compiler", "it changes nothing")
+        user = self._first_kept_user(node)
+        if user is None:
+            return Placement(label, node.operator, "compiler", "no output of the network depends on it")
+        place, reason = self._place_of(user)
+        return Placement(label, node.operator, place, reason or f"as part of {user.describe()}")
+
+    def _kept(self, node: OnnxOp) -> OnnxOp | None:
+        """The node of the compiled graph that has taken over this one."""
+        by_tensor = (self.by_tensor[name] for name in node.output_names[:1] if name in self.by_tensor)
+        return next(by_tensor, self.by_name.get(node.node_name))
+
+    def _place_of(self, kept: OnnxOp) -> tuple[Place, str]:
+        tensor = next(iter(kept.output_names), "")
+        reason = self.reason_by_tensor.get(tensor) or self.reason_by_name.get(kept.node_name)
+        return ("array", "") if reason is None else ("host", reason)
+
+    def _first_kept_user(self, node: OnnxOp) -> OnnxOp | None:
+        """The nearest node after this one that is still there."""
+        pending, seen = [node], {node}
+        for current in pending:
+            for use in (use for value in current.outputs for use in value.uses):
+                user = use.operation
+                if not isinstance(user, OnnxOp) or user in seen:
+                    continue
+                if (found := self._kept(user)) is not None:
+                    return found
+                seen.add(user)
+                pending.append(user)
+        return None
+
+
+def _is_constant(node: OnnxOp) -> bool:
+    """Whether a value depends on constants alone; Shape needs only the type of what it reads."""
+    pending: list[SSAValue] = list(node.operands)
+    seen = set(pending)
+    if node.operator in ("Shape", "Size"):
+        return True
+    for value in pending:
+        producer = value.owner
+        if isinstance(producer, Block):
+            return False
+        if isinstance(producer, ConstantOp | NoneOp) or (
+            isinstance(producer, OnnxOp) and producer.operator in ("Shape", "Size")
+        ):
+            continue
+        fresh = [operand for operand in producer.operands if operand not in seen]
+        seen.update(fresh)
+        pending.extend(fresh)
+    return True

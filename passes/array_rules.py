@@ -1,0 +1,232 @@
+"""
+Which ONNX nodes the array can compute: one function per rule, whose docstring is the rule as users read it.
+
+A rule looks at a node, its attributes, its shapes and its constants, never at scales, so it holds for float and for
+quantised graphs alike. It returns None, or what it found instead. Quantisation puts int8 around a node only if no rule
+is broken, the conversion to bsr refuses a node for the rules it breaks, and `blockloom ops --supported` prints them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.ir import SSAValue
+
+from dialects.onnx import ConstantOp, OnnxOp, is_operator
+from dialects.onnx_fixed_point import constant_of, is_absent
+from dialects.onnx_window import shape_of_value, window_of
+
+Rule: TypeAlias = Callable[[OnnxOp], str | None]
+
+
+def _parameter(value: SSAValue) -> npt.NDArray[Any] | None:
+    """A constant as it stands, or the integers behind a DequantizeLinear."""
+    producer = value.owner
+    if isinstance(producer, OnnxOp) and is_operator(producer, "DequantizeLinear"):
+        value = producer.inputs[0]
+    if isinstance(value.owner, ConstantOp) and not value.owner.is_numeric:
+        return None
+    return constant_of(value)
+
+
+def _shape(value: SSAValue) -> str:
+    shape = shape_of_value(value)
+    return "unknown shape" if shape is None else f"shape {'x'.join(map(str, shape)) or 'of a scalar'}"
+
+
+def _is_map(value: SSAValue) -> bool:
+    shape = shape_of_value(value)
+    return shape is not None and len(shape) == 4 and shape[0] == 1 and 0 not in shape
+
+
+def _is_vector(value: SSAValue) -> bool:
+    shape = shape_of_value(value)
+    return shape is not None and len(shape) == 2 and shape[0] == 1 and 0 not in shape
+
+
+def _not_on_array(value: SSAValue) -> str:
+    return f"a tensor of {_shape(value)}, and the array has maps 1xCxHxW and vectors 1xK"
+
+
+def reads_a_map(node: OnnxOp) -> str | None:
+    """The input is a map 1xCxHxW whose sizes are known."""
+    return None if _is_map(node.inputs[0]) else f"its input is {_not_on_array(node.inputs[0])}"
+
+
+def reads_a_vector(node: OnnxOp) -> str | None:
+    """The first input is a vector 1xK."""
+    return None if _is_vector(node.inputs[0]) else f"its first input is a tensor of {_shape(node.inputs[0])}, not 1xK"
+
+
+def gives_a_map_or_vector(node: OnnxOp) -> str | None:
+    """The result is a map 1xCxHxW or a vector 1xK whose sizes are known."""
+    value = node.output
+    return None if _is_map(value) or _is_vector(value) else f"{node.describe()} gives {_not_on_array(value)}"
+
+
+def has_constant_weight(node: OnnxOp) -> str | None:
+    """The weight is a constant."""
+    return None if _parameter(node.inputs[1]) is not None else "its weight is computed when the network runs"
+
+
+def has_constant_bias(node: OnnxOp) -> str | None:
+    """The bias, if there is one, is a constant with one number per output channel."""
+    weights = _parameter(node.inputs[1])
+    if weights is None or len(node.inputs) < 3 or is_absent(node.inputs[2]):
+        return None
+    bias = _parameter(node.inputs[2])
+    if bias is None:
+        return "its bias is computed when the network runs"
+    by_row = not is_operator(node, "Gemm") or bool(node.integer("transB", 0))
+    channels = weights.shape[0 if by_row else -1]
+    fits = bias.size == channels and bias.shape[-1:] == (channels,)
+    return None if fits else f"its bias has shape {list(bias.shape)} for {channels} channels"
+
+
+def window_fits(node: OnnxOp) -> str | None:
+    """The window lies within the map and its pads."""
+    window = window_of(node)
+    return "its result is larger than its pads and strides give" if window is not None and any(window.extra) else None
+
+
+def has_a_matrix(node: OnnxOp) -> str | None:
+    """The weight has two dimensions."""
+    weights = _parameter(node.inputs[1])
+    return None if weights is None or weights.ndim == 2 else f"its weight has {weights.ndim} dimensions instead of 2"
+
+
+def multiplies_plainly(node: OnnxOp) -> str | None:
+    """alpha and beta are 1 or constants take them up, and transA is 0."""
+    factors = (node.number("alpha", 1.0), node.number("beta", 1.0))
+    if factors == (1.0, 1.0) and not node.integer("transA", 0):
+        return None
+    return f"alpha, beta, transA are {factors[0]:g}, {factors[1]:g}, {node.integer('transA', 0)}"
+
+
+def has_two_operands(node: OnnxOp) -> str | None:
+    """There are two operands."""
+    return None if len(node.inputs) == 2 else f"it adds {len(node.inputs)} tensors at once"
+
+
+def has_equal_shapes(node: OnnxOp) -> str | None:
+    """All operands have the shape of the result: nothing is broadcast."""
+    shapes = [shape_of_value(value) for value in node.inputs]
+    if all(shape == shape_of_value(node.output) for shape in shapes):
+        return None
+    return f"its operands have {' and '.join(_shape(value) for value in node.inputs)}"
+
+
+def has_no_constant_operand(node: OnnxOp) -> str | None:
+    """No operand is a constant."""
+    constant = any(_parameter(value) is not None for value in node.inputs)
+    return "one of its operands is a constant" if constant else None
+
+
+def concatenates_channels(node: OnnxOp) -> str | None:
+    """The axis is the channels of maps."""
+    rank = len(shape_of_value(node.output) or ())
+    axis = node.integer("axis", 1)
+    if rank == 4 and axis % rank == 1:
+        return None
+    return f"it concatenates axis {axis} of {rank}, not the channels of maps"
+
+
+def has_a_plain_window(node: OnnxOp) -> str | None:
+    """There are no dilations."""
+    dilations = node.integers("dilations", ())
+    return f"{node.describe()} has dilations {list(dilations)}" if any(size != 1 for size in dilations) else None
+
+
+def has_one_result(node: OnnxOp) -> str | None:
+    """Nobody reads a second result."""
+    read = any(value.first_use is not None for value in node.outputs[1:])
+    return f"somebody reads the second result of {node.describe()}" if read else None
+
+
+def counts_pads_alike(node: OnnxOp) -> str | None:
+    """Cells that ceil_mode adds are not averaged together with pads that count."""
+    window = window_of(node)
+    mixed = window is not None and any(window.extra) and bool(node.integer("count_include_pad", 0))
+    return "its pads count in the mean, but the cells that ceil_mode adds do not" if mixed else None
+
+
+def reduces_height_and_width(node: OnnxOp) -> str | None:
+    """The axes are height and width of a map."""
+    axes: tuple[int, ...] | None = node.integers("axes", ())
+    if len(node.inputs) > 1 and not is_absent(node.inputs[1]):
+        given = constant_of(node.inputs[1])
+        axes = None if given is None else tuple(int(axis) for axis in given.reshape(-1))
+    if axes is None:
+        return "its axes are computed when the network runs"
+    rank = len(shape_of_value(node.inputs[0]) or ())
+    if rank == 4 and sorted(axis % 4 for axis in axes) == [2, 3]:
+        return None
+    return f"it reduces axes {list(axes)} of {rank}, not height and width of a map"
+
+
+def pads_with_zeros(node: OnnxOp) -> str | None:
+    """The mode is constant and the value 0."""
+    value = constant_of(node.inputs[2]) if len(node.inputs) > 2 and not is_absent(node.inputs[2]) else np.zeros(1)
+    zeros = node.string("mode", "constant") == "constant" and value is not None and not value.any()
+    return None if zeros else "it pads with something other than zeros"
+
+
+def pads_height_and_width(node: OnnxOp) -> str | None:
+    """The pads are constants, at least 0, and of height and width of a map."""
+    pads = constant_of(node.inputs[1]) if len(node.inputs) > 1 else None
+    axes = len(node.inputs) > 3 and not is_absent(node.inputs[3])
+    if pads is None or axes or pads.size != 8 or pads[[0, 1, 4, 5]].any():
+        return "it pads other axes than height and width of a map"
+    return "it crops, which negative pads mean" if pads.min() < 0 else None
+
+
+def has_constant_bounds(node: OnnxOp) -> str | None:
+    """The bounds are constant numbers."""
+    for bound in node.inputs[1:]:
+        if not is_absent(bound) and (values := constant_of(bound)) is not None and values.size == 1:
+            continue
+        if not is_absent(bound):
+            return f"the bounds of {node.describe()} are not constant numbers"
+    return None
+
+
+_PRODUCT: tuple[Rule, ...] = (has_constant_weight, has_constant_bias)
+_ROW: tuple[Rule, ...] = (reads_a_vector, *_PRODUCT, has_a_matrix)
+_SUM: tuple[Rule, ...] = (has_two_operands, has_no_constant_operand, has_equal_shapes, gives_a_map_or_vector)
+_SHAPE: tuple[Rule, ...] = (gives_a_map_or_vector, has_one_result)
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "Add": _SUM,
+    "AveragePool": (reads_a_map, has_a_plain_window, counts_pads_alike),
+    "Clip": (has_constant_bounds,),
+    "Concat": (concatenates_channels, has_no_constant_operand, gives_a_map_or_vector),
+    "Conv": (reads_a_map, *_PRODUCT, window_fits),
+    "Dropout": _SHAPE,
+    "Flatten": _SHAPE,
+    "Gemm": (*_ROW, multiplies_plainly),
+    "GlobalAveragePool": (reads_a_map,),
+    "GlobalMaxPool": (reads_a_map,),
+    "Identity": _SHAPE,
+    "MatMul": _ROW,
+    "MaxPool": (reads_a_map, has_a_plain_window, has_one_result),
+    "Pad": (reads_a_map, pads_with_zeros, pads_height_and_width),
+    "ReduceMean": (reads_a_map, reduces_height_and_width),
+    "Relu": (),
+    "Reshape": _SHAPE,
+    "Squeeze": _SHAPE,
+    "Sum": _SUM,
+    "Unsqueeze": _SHAPE,
+}
+"""The rules of every operator that the array has; what is not here has no int8 form."""
+
+
+def broken_rules(node: OnnxOp) -> tuple[str, ...]:
+    """What keeps a node from the array, each reason once; empty if nothing does."""
+    rules = RULES.get(node.operator)
+    if rules is None:
+        return (f"{node.operator} has no int8 form on the array",)
+    found = (rule(node) for rule in rules)
+    return tuple(dict.fromkeys(reason for reason in found if reason is not None))
