@@ -112,11 +112,11 @@ class Compilation:
 
         return simulate(self.module("aie"), overrides=overrides, timeline=timeline)
 
-    def estimate(self) -> Estimate:
+    def estimate(self, *, overrides: Mapping[str, int] | None = None) -> Estimate:
         """Work out the cycles of every segment from the mem level, without running anything."""
         from compiler.estimate import estimate
 
-        return estimate(self.module("mem"))
+        return estimate(self.module("mem"), overrides=overrides)
 
     def report(self, path: str | Path, *, against: Compilation | None = None) -> Measured:
         """

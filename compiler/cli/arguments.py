@@ -74,13 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     simulate = commands.add_parser("simulate", help="count the cycles of every segment in an event simulation")
     _add_model(simulate, directory=True)
     _add_compilation(simulate)
-    simulate.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=NUMBER",
-        help="replace a number of the chip that only time depends on, like descriptor_cycles=16 (repeat for several)",
-    )
+    _add_timing(simulate)
     simulate.add_argument(
         "--trace", type=Path, metavar="FILE.json", help="write what everything did when, for ui.perfetto.dev"
     )
@@ -92,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_model(estimate, directory=True)
     _add_compilation(estimate, fixed_level="mem")
+    _add_timing(estimate)
 
     report = commands.add_parser(
         "report",
@@ -134,6 +129,16 @@ def _add_shape(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[r
         default=[],
         metavar="NAME=1,3,224,224",
         help="the shape of an input whose shape the model leaves open (repeat for several)",
+    )
+
+
+def _add_timing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="replace a number of the chip that only time depends on, like descriptor_cycles=16 (repeat for several)",
     )
 
 

@@ -105,8 +105,9 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _estimate(options: argparse.Namespace) -> int:
+    overrides = parse_overrides(options.set)
     compilation = _compiled(options)
-    estimate = compilation.estimate()
+    estimate = compilation.estimate(overrides=overrides)
     if options.json:
         _print_json({**compilation.as_json(), **estimate.as_json()})
         return 0

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from compiler.hardware.chip import chip_named
-
 if TYPE_CHECKING:
     from compiler.api import Compilation
     from compiler.estimate.result import CoreCycles, Estimate
@@ -49,7 +47,7 @@ def print_simulation(compilation: Compilation, simulation: Simulation) -> None:
     )
     print(f"total by the time of one of {simulation.controller_instructions:,} controller instructions: {totals}")
     exposed = sum(segment.exposed_cycles for segment in simulation.segments)
-    _print_totals(simulation, simulation.clock_hz, f"with launches and {exposed:,} cycles of the controller exposed")
+    _print_totals(simulation, f"with launches and {exposed:,} cycles of the controller exposed")
 
 
 def print_estimate(compilation: Compilation, estimate: Estimate) -> None:
@@ -64,8 +62,7 @@ def print_estimate(compilation: Compilation, estimate: Estimate) -> None:
     ]
     _print_table(compilation, ESTIMATED, rows)
     print(SPLIT)
-    clock = chip_named(compilation.request.target).clock_hz
-    _print_totals(estimate, clock, f"with {estimate.controller_instructions:,} instructions, launches too")
+    _print_totals(estimate, f"with {estimate.controller_instructions:,} instructions, launches too")
 
 
 def _cycles(name: str, kind: str, cycles: int, whole: int, times: Times | CoreCycles) -> list[str]:
@@ -85,7 +82,7 @@ def _print_table(compilation: Compilation, names: tuple[str, ...], rows: list[li
     console.print(table)
 
 
-def _print_totals(result: Simulation | Estimate, clock_hz: int, meaning: str) -> None:
+def _print_totals(result: Simulation | Estimate, meaning: str) -> None:
     array = "first to last activity, controller instructions taking no time"
     for name, cycles, means in (("array", result.array_cycles, array), ("total", result.total_cycles, meaning)):
-        print(f"{name}  {cycles:>12,} cycles  {1000 * cycles / clock_hz:8.3f} ms  {means}")
+        print(f"{name}  {cycles:>12,} cycles  {1000 * cycles / result.clock_hz:8.3f} ms  {means}")

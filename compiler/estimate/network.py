@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,14 +17,13 @@ from compiler.estimate.controller import Controller
 from compiler.estimate.facts import launch_facts
 from compiler.estimate.result import COPY, ControllerEstimate, CoreCycles, Estimate, SegmentEstimate
 from compiler.hardware.chip import Chip
+from compiler.hardware.timing import instruction_costs, with_timing
 from compiler.kernels.parameters import Kernel
 from dialects import mem
 from dialects.chip import chip_of
 
 FREE, CHARGED = 0, 1
 """Timelines: in the first the controller takes no time, in the second as much as the chip says; then others."""
-INSTRUCTION_SECONDS = (0.05e-6, 0.1e-6, 0.4e-6)
-"""Between an upper bound of 0.4 us per instruction and nothing, nothing is published."""
 
 
 @dataclass
@@ -149,16 +149,19 @@ def _columns_beside(op: mem.CopyOp) -> int:
     return max(1, len({copy.column for copy in beside if isinstance(copy, mem.CopyOp)}))
 
 
-def estimate(module: ModuleOp) -> Estimate:
-    """Cycles of a module of level `mem`. Raises InputError if it is of another level."""
-    chip = chip_of(module)
+def estimate(module: ModuleOp, *, overrides: Mapping[str, int] | None = None) -> Estimate:
+    """
+    Cycles of a module of level `mem`. Raises InputError if it is of another level.
+
+    `overrides` replaces numbers of the chip that time depends on and the plan does not.
+    """
+    chip = with_timing(chip_of(module), overrides or {})
     invocations = [op for op in module.walk() if isinstance(op, mem.InvokeOp)]
     if not invocations and any(isinstance(op, mem.RunOp) for op in module.walk()):
         raise InputError("an estimate needs the module of level 'mem'; this one has been converted to the array")
     kernels = frozenset(op.kernel for op in module.walk() if isinstance(op, mem.LaunchOp))
     segments: list[SegmentEstimate] = []
-    costs = [chip.controller_cycles, *(round(seconds * chip.clock_hz) for seconds in INSTRUCTION_SECONDS)]
-    instruction = np.array([0, *dict.fromkeys(costs)], np.int64)
+    instruction = np.array([0, *instruction_costs(chip)], np.int64)
     clock = _Clock(chip, kernels, Controller(chip), instruction, np.zeros(len(instruction), np.int64))
     for invocation in invocations:
         # every invocation has its own descriptors, and is a launch of the host
@@ -172,5 +175,6 @@ def estimate(module: ModuleOp) -> Estimate:
         tuple(segments),
         clock.controller.count,
         len(invocations),
+        chip.clock_hz,
         tuple(sorted(totals[CHARGED:], key=lambda total: total.instruction_cycles)),
     )

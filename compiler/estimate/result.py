@@ -84,6 +84,7 @@ class Estimate:
     segments: tuple[SegmentEstimate, ...]
     controller_instructions: int
     launches: int
+    clock_hz: int
     controller_totals: tuple[ControllerEstimate, ...]
     """For 0.05, 0.1 and 0.4 us per instruction and for the chip's own number, the quickest first."""
 
@@ -94,6 +95,7 @@ class Estimate:
             "total_cycles": self.total_cycles,
             "controller_instructions": self.controller_instructions,
             "launches": self.launches,
+            "clock_hz": self.clock_hz,
             "controller_totals": [asdict(total) for total in self.controller_totals],
             "segments": [
                 {

@@ -86,6 +86,27 @@ def test_any_network_takes_as_long_as_estimated_and_no_less_than_possible(graph:
     assert lower_bound(modules["mem"]) <= estimated.array_cycles
 
 
+@pytest.mark.parametrize("numbers", [{"hop_cycles": 12}, {"ddr_bytes_per_cycle": 3, "clock_hz": 500_000_000}])
+def test_the_same_numbers_replaced_in_both(numbers: dict[str, int]) -> None:
+    """5 % of a segment, as above: columns that share DDR drift apart in the simulation."""
+    compilation = compile_model("zoo:squeezenet@64", target="mesh-2x2", sparsity=0.5)
+    simulated, estimated = compilation.simulate(overrides=numbers), compilation.estimate(overrides=numbers)
+    assert simulated.array_cycles != compilation.simulate().array_cycles
+    assert estimated.clock_hz == simulated.clock_hz
+    assert estimated.array_cycles == pytest.approx(simulated.array_cycles, rel=0.02)
+    for measured, expected in zip(simulated.segments, estimated.segments, strict=True):
+        assert expected.cycles == pytest.approx(measured.cycles, rel=0.05), measured.name
+    instructions = [total.instruction_cycles for total in estimated.controller_totals]
+    assert instructions == [total.instruction_cycles for total in simulated.controller_totals]
+
+
+def test_both_refuse_a_number_that_decided_the_plan() -> None:
+    compilation = compile_model("zoo:squeezenet@64", target="mesh-1x1")
+    for judge in (compilation.simulate, compilation.estimate):
+        with pytest.raises(InputError, match="columns decided how the program was made"):
+            judge(overrides={"columns": 2})
+
+
 def test_fewer_blocks_lower_the_bound_and_the_estimate() -> None:
     dense = compile_model("zoo:squeezenet@64", target="npu1", until="mem")
     sparse = compile_model("zoo:squeezenet@64", target="npu1", until="mem", sparsity=0.5)

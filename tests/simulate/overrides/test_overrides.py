@@ -4,7 +4,8 @@ import pytest
 from simulate.tiny import CHIP, fill, module, wait
 
 from compiler.errors import InputError
-from compiler.simulate import RATES, TIMING, simulate
+from compiler.hardware.timing import RATES, TIMING
+from compiler.simulate import simulate
 from dialects.chip import CHIP as CHIP_ATTRIBUTE
 from dialects.chip import chip_attr
 
