@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from compiler.costs.facts import LaunchFacts, Numbers, Stream
+from compiler.costs.launch import Starts, launch_times
+from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel, Parameter
 from compiler.scheduling.plan import RING_SLOTS
@@ -76,3 +78,9 @@ def planned_facts(launch: Launch, chip: Chip, ring_slots: int | None = None) -> 
         ring_slots=(ring_slots or own_ring) if streams else 0,
         **numbers,
     )
+
+
+def launch_cycles(launch: Launch, chip: Chip, program: ProgramCycles) -> int:
+    """Cycles of a planned launch by itself, from its start to its last output, if the controller takes no time."""
+    start = np.zeros((1, chip.columns), np.int64)
+    return int(launch_times(planned_facts(launch, chip), chip, program, Starts(start, start)).done.max())

@@ -31,7 +31,7 @@ from compiler.scheduling.residency import (
     ring_shape,
 )
 from compiler.scheduling.stripes import Stripes
-from compiler.tiling.conv import plan_conv
+from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range
 from compiler.tiling.pointwise import plan_pointwise
@@ -40,10 +40,11 @@ DDR_BYTES = 4 << 30
 """DDR of the published system; descriptors address far more."""
 
 
-def plan_layer(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> list[Launch]:
+def plan_layer(layer: Layer, convolutions: ConvPlanner, column_rows: Sequence[Range]) -> list[Launch]:
     """Launches of any layer."""
-    planner = plan_conv if layer.kernel is Kernel.CONV else plan_pointwise
-    return planner(layer, chip, column_rows)
+    if layer.kernel is Kernel.CONV:
+        return convolutions.plan(layer, column_rows)
+    return plan_pointwise(layer, convolutions.chip, column_rows)
 
 
 def _ddr_maps(network: Network, draft: Draft) -> dict[int, MapBuffer]:
@@ -150,8 +151,11 @@ class _Program:
 def plan_program(network: Network, chip: Chip) -> ProgramPlan:
     """Plan a whole network. Raises CapacityError if a layer fits neither a core nor, row by row, the MemTiles."""
 
+    steps = [step for step in network.steps if isinstance(step, ArrayStep)]
+    convolutions = ConvPlanner(chip, frozenset(layer.kernel for step in steps for layer, _ in step.parts))
+
     def plan(layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
-        return plan_layer(layer, chip, column_rows)
+        return plan_layer(layer, convolutions, column_rows)
 
     residency = Residency(network, chip, plan)
     program = _Program(residency, *residency.solve())

@@ -14,7 +14,7 @@ from compiler.kernels.parameters import Kernel
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_BITS, ChunkView, chunk_words, encode_chunk
 from compiler.scheduling.stripes import even_stripes
 from compiler.tiling.chunks import SparseWeights, weight_streams
-from compiler.tiling.conv import plan_conv
+from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, MapShape, Range, blocks_of
 
@@ -78,7 +78,7 @@ def launches_of(layer: Layer, target: str, memory: int) -> list[Launch]:
     """Launches on a chip with so much core memory; none where even one row is too much."""
     chip = chip_named(target).with_overrides({"core_memory_bytes": memory})
     try:
-        return plan_conv(layer, chip, even_stripes((0, layer.output.height), chip.columns))
+        return ConvPlanner(chip).plan(layer, even_stripes((0, layer.output.height), chip.columns))
     except CapacityError:
         return []
 

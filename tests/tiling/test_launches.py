@@ -17,6 +17,7 @@ from compiler.kernels.parameters import Kernel
 from compiler.scheduling.launch_checker import arena_faults
 from compiler.scheduling.program import plan_layer
 from compiler.scheduling.stripes import even_stripes, needed_rows, reachable, source_column, tallest
+from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.launch import Launch, arena_words
 from compiler.tiling.layer import Layer, MapShape, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
@@ -26,7 +27,7 @@ KERNELS = st.sampled_from((Kernel.CONV, Kernel.MAX_POOL, Kernel.AVG_POOL))
 
 def planned(layer: Layer, chip: Chip, rows: Sequence[Range]) -> list[Launch]:
     try:
-        return plan_layer(layer, chip, rows)
+        return plan_layer(layer, ConvPlanner(chip), rows)
     except CapacityError as error:
         refusal = str(error)
     assert f"layer '{layer.name}' does not fit a core" in refusal
@@ -89,19 +90,19 @@ def test_rows_wider_than_a_descriptor_are_refused_with_the_limit() -> None:
     wide = MapShape(8, 2, 600)
     layer = Layer("wide", Kernel.CONV, wide, wide)
     with pytest.raises(CapacityError, match=r"layer 'wide' does not fit a core: .* at most 512 .* would fit"):
-        plan_layer(layer, chip_named("npu1"), even_stripes((0, 2), 4))
+        plan_layer(layer, ConvPlanner(chip_named("npu1")), even_stripes((0, 2), 4))
 
 
 def test_a_pool_with_a_window_too_large_is_refused() -> None:
     layer = Layer("pool", Kernel.MAX_POOL, MapShape(8, 65, 8), MapShape(8, 1, 8), (65, 1))
     with pytest.raises(CapacityError, match=r"layer 'pool' does not fit a core"):
-        plan_layer(layer, chip_named("npu1"), even_stripes((0, 1), 4))
+        plan_layer(layer, ConvPlanner(chip_named("npu1")), even_stripes((0, 1), 4))
 
 
 def test_surplus_pixels_are_loaded_from_inside_the_core_memory() -> None:
     chip = chip_named("npu1")
     layer = Layer("narrow", Kernel.CONV, MapShape(8, 24, 24), MapShape(8, 1, 1), (3, 3), (64, 64))
-    (launch,) = plan_layer(layer, chip, even_stripes((0, 1), 4))
+    (launch,) = plan_layer(layer, ConvPlanner(chip), even_stripes((0, 1), 4))
     assert launch_faults(launch, chip) == []
     # seven pixels that nobody wants lie 128 words apart behind the input slots
     slots = (arena_words(chip) - 8 * 128) // launch.arena.input_slot + 1

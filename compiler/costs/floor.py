@@ -1,0 +1,148 @@
+"""
+A floor under the recurrence of a convolution, in a few sums: what no evaluation of the launch can come out below.
+
+Everything that a core does itself is done one thing after the other, and so is everything on its input stream and on
+its weight stream. So a launch takes at least as long as the first weights need to arrive and all steps and calls of its
+busiest core, or all its input rows and the call that needs the last one, or all its chunks and the pass over the last.
+A mapping whose floor lies above another's time need not be evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.costs.facts import CallCycles
+from compiler.costs.launch import loaded, moved
+from compiler.costs.program import ProgramCycles
+from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
+from compiler.kernels.semantics import Call
+from compiler.tiling.core_parameters import common_parameters, own_parameters
+from compiler.tiling.launch import Launch
+from compiler.tiling.layer import Range
+
+P = Parameter
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one core of a launch has to do, however the weights are cut."""
+
+    blocks: Range
+    rows: int
+    taps: int
+    """Taps that lie on the map, over all its rows."""
+    stream_rows: int
+    to_the_end: bool
+    """Whether the last output row needs the last row of the stream."""
+
+
+def shares(launch: Launch) -> frozenset[Share]:
+    """Of all cores; equal ones once."""
+    common = common_parameters(launch)
+    found: set[Share] = set()
+    for work in launch.cores:
+        own = own_parameters(launch, work)
+        tops = own[P.ROW_ORIGIN] + common[P.ROW_STRIDE] * np.arange(work.rows)
+        taps = tops[:, None] + common[P.ROW_STEP] * np.arange(common[P.TAPS])
+        on_map = int(((taps >= 0) & (taps < own[P.STREAM_ROWS])).sum())
+        to_the_end = int(tops[-1]) + common[P.WINDOW] >= own[P.STREAM_ROWS] > 0
+        found.add(Share(work.blocks, work.rows, on_map, own[P.STREAM_ROWS], to_the_end))
+    return frozenset(found)
+
+
+class Calls:
+    """Cycles of the kernel calls of a layer, by output blocks and whether the first or last input chunk is theirs."""
+
+    def __init__(self, launch: Launch, chip: Chip):
+        self.chip = chip
+        self.parameters = {parameter.name.lower(): int(n) for parameter, n in common_parameters(launch).items()}
+        self.known: dict[tuple[int, int, int], CallCycles] = {}
+
+    def of(self, blocks: int, first: int, last: int) -> CallCycles:
+        """One call."""
+        key = (blocks, first, last)
+        if key not in self.known:
+            call = Call(0, 0, 0, blocks, first, last, 0)
+            self.known[key] = CallCycles.of(self.chip, Kernel.CONV, self.parameters, call)
+        return self.known[key]
+
+    def parts(self, blocks: int, input_chunks: int) -> list[tuple[CallCycles, int]]:
+        """The calls for one row of an output chunk, and how many there are of each."""
+        if input_chunks == 1:
+            return [(self.of(blocks, 1, 1), 1)]
+        ends = [(self.of(blocks, 1, 0), 1), (self.of(blocks, 0, 1), 1)]
+        return [*ends, (self.of(blocks, 0, 0), input_chunks - 2)] if input_chunks > 2 else ends
+
+
+@dataclass(frozen=True)
+class _Core:
+    """Cycles that a core spends between its first weights and its last output."""
+
+    passes: int
+    serial: int
+    last_pass: int
+    last_row: int
+    """The least time from the last input row to the end of its pass."""
+    last_words: int
+
+
+def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) -> _Core:
+    layer = launch.layer
+    chunks, inputs = launch.output_chunks(share.blocks), launch.input_chunks
+    last_blocks = share.blocks[1] - share.blocks[0] - (chunks - 1) * launch.output_chunk
+    table = layer.kernel_size[0] * program.tap + program.output + program.call + program.after + program.rows_end
+    each = share.rows * (program.row + table) + 2 * share.stream_rows * program.lock + 2 * program.rest
+    each += program.weights_end + 1
+    kernels, entry = 0, 0
+    for blocks, count in ((launch.output_chunk, chunks - 1), (last_blocks, 1)):
+        for call, times in calls.parts(blocks, inputs) if count else ():
+            kernels += count * times * (call.fixed * share.rows + call.row * share.taps)
+            entry = min(entry or call.entry, call.entry)
+    lines = share.taps * layer.kernel_size[1] * entry
+    gamma = layer.gamma[slice(*share.blocks)]
+    kernels += lines * int(gamma.sum())
+    final = calls.of(last_blocks, int(inputs == 1), 1)
+    last_pass = each + final.fixed * share.rows + final.row * share.taps
+    last_pass += lines * int(gamma[-last_blocks:, -launch.input_chunk :].sum())
+    passes = chunks * inputs
+    serial = passes * each + (passes - 1) * (program.each_pass + 1) + (chunks - 1) * (program.chunk + program.drained)
+    serial += 2 * share.rows * chunks - 1 + kernels
+    last_row = program.weights_end + 1
+    if share.to_the_end:
+        last_row += table + final.fixed
+    return _Core(passes, serial, last_pass, last_row, last_blocks * layer.output.width * 2)
+
+
+def launch_floor(launch: Launch, parts: Iterable[Share], calls: Calls, chip: Chip, program: ProgramCycles) -> int:
+    """Cycles that a convolution's launch takes at least. `parts` are the shares of its cores."""
+    arena, setup, seen = launch.arena, chip.descriptor_cycles, chip.lock_cycles
+    to_shim = to_core = 2 * chip.hop_cycles
+    parameters = setup + loaded(chip, PARAMETER_WORDS * chip.core_rows, chip.columns)
+    sent = parameters + to_shim + seen + int(moved(chip, PARAMETER_WORDS))
+    slots = arena.input_slots + arena.weight_slots
+    head = sent + to_core + seen + program.begin + program.lock * (slots + arena.output_slots)
+    head += program.chunk + program.drained + program.each_pass + 1
+    heard = chip.columns if all(last > first for first, last in launch.slices) else 1
+    load, send = loaded(chip, arena.weight_slot, heard), int(moved(chip, arena.weight_slot))
+    weights = parameters + setup + load + to_shim + seen + send + to_core + seen
+    row = setup + int(moved(chip, launch.input_chunk * launch.fetch.width * 2))
+    begin = max(head, weights)
+    floor = 0
+    for share in parts:
+        core = _core(launch, share, calls, program)
+        leaving = int(moved(chip, core.last_words))
+        end = program.end + program.lock * slots + 1 + seen + leaving + to_core
+        computed = begin + core.serial
+        if arena.weight_slots == 1:
+            # the only slot is filled after a pass has freed it, while the core goes on to the next one
+            heads = program.each_pass + 1 + program.chunk + program.drained
+            computed += (core.passes - 1) * max(0, send - heads)
+        received = sent + core.passes * share.stream_rows * row + to_core + seen + core.last_row
+        weighed = weights + (core.passes - 1) * (setup + max(load, send)) + core.last_pass
+        written = begin + core.serial - core.last_pass + share.rows * (setup + leaving) + to_core
+        floor = max(floor, computed + end, received + end, weighed + end, written)
+    return floor

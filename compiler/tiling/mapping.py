@@ -1,0 +1,152 @@
+"""
+The ways to map a convolution onto the cores, from which `compiler.tiling.conv` chooses.
+
+A way is a split and a cut. The split says who computes what: each of several weight streams carries its own output
+blocks, and cores of a column that hear the same stream divide its rows. The cut says in which chunks weights come: of
+how many output blocks (each chunk streams the input again) and of how many input blocks (partial sums of several
+chunks stay in the core as int32).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.hardware.chip import Chip
+from compiler.kernels.row_steps import computed_pixels
+from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
+from compiler.tiling.balance import balanced_runs
+from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Arena, CoreWork, Fetch, Launch, arena_words
+from compiler.tiling.layer import Layer, Range, split_evenly
+from compiler.tiling.limits import most_slots, rows_held
+from compiler.transfers.window import factors
+
+OUTPUT_SLOTS = 2
+"""A row leaves while the next one is computed."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Output blocks of each weight stream, and the share of each core that has one."""
+
+    slices: tuple[Range, ...]
+    works: tuple[CoreWork, ...]
+
+    @property
+    def widest(self) -> int:
+        """Output blocks of the core with most."""
+        return max(last - first for first, last in self.slices)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Chunks of weights: blocks, and words of the fullest one."""
+
+    output_chunk: int
+    input_chunk: int
+    weight_slot: int
+
+
+def conv_fetch(layer: Layer) -> Fetch:
+    """Columns and rows to send. A strided 1x1 kernel skips in the descriptor what it would never look at."""
+    kernel, stride, dilation = layer.kernel_size[1], layer.strides[1], layer.dilations[1]
+    if layer.kernel_size == (1, 1) and not any(layer.pads):
+        return Fetch(0, layer.output.width, 0, stride, layer.strides[0])
+    width = (layer.output.width - 1) * stride + (kernel - 1) * dilation + 1
+    left = min(layer.pads[1], width)
+    # where all windows lie on the left border, one column is sent that nobody looks at: a descriptor moves something
+    columns = max(1, min(layer.input.width, width - left))
+    return Fetch(left, columns, max(width - left - columns, 0))
+
+
+def divisors(count: int) -> list[int]:
+    """Largest first."""
+    return [size for size in range(count, 0, -1) if count % size == 0]
+
+
+def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], slices: Sequence[Range]) -> tuple[CoreWork, ...]:
+    """Cores of a column that hear the same slice split its rows; cores without rows or blocks are left out."""
+    works: list[CoreWork] = []
+    for column, (first, last) in enumerate(column_rows):
+        for index, blocks in enumerate(slices):
+            listeners = [row for row in range(chip.core_rows) if chip.domain(row) % len(slices) == index]
+            for row, (low, high) in zip(listeners, split_evenly(last - first, len(listeners)), strict=True):
+                rows = (first + low, first + high)
+                if high > low and blocks[1] > blocks[0]:
+                    works.append(CoreWork(column, row, rows, blocks, layer.input_rows(rows)))
+    return tuple(works)
+
+
+def splits(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> Iterator[Split]:
+    """
+    Every number of streams that divides those of the chip, with slices of equal length.
+
+    Where blocks of Γ are missing, also with slices of equal work: an output block costs about as much as one of its
+    weight blocks, whether it has any or not.
+    """
+    first, last = blocks
+    work = 1 + layer.gamma[first:last].sum(axis=1)
+    for streams in divisors(chip.domains):
+        ways = [split_evenly(last - first, streams)]
+        if work.min() < work.max():
+            ways.append(balanced_runs(work.tolist(), streams))
+        for way in dict.fromkeys(map(tuple, ways)):
+            slices = tuple((first + low, first + high) for low, high in way)
+            yield Split(slices, _assign(layer, chip, column_rows, slices))
+
+
+def _divisible(words: int, limit: int) -> int:
+    """The next size, in steps of one block, that a descriptor with an iteration counts in three dimensions."""
+    while factors(words, limit) is None:
+        words += BLOCK_WORDS
+    return words
+
+
+def cuts(layer: Layer, chip: Chip, split: Split) -> Iterator[Cut]:
+    """Every number of chunks, as equal as they can be; input chunks must be equal."""
+    most = min(split.widest, chip.iteration_limit)
+    sizes = sorted({-(-split.widest // chunks) for chunks in range(1, most + 1)}, reverse=True)
+    taps, columns = layer.kernel_size
+    for input_chunk in divisors(layer.input.blocks):
+        if layer.input.blocks // input_chunk > chip.iteration_limit:
+            continue
+        parts = np.add.reduceat(layer.gamma.astype(np.int64), np.arange(0, layer.input.blocks, input_chunk), axis=1)
+        sums = np.concatenate((np.zeros((1, parts.shape[1]), np.int64), np.cumsum(parts, axis=0)))
+        for output_chunk in sizes:
+            fullest = 0
+            for first, last in split.slices:
+                starts = np.arange(first, last, output_chunk)
+                counts = sums[np.minimum(starts + output_chunk, last)] - sums[starts]
+                fullest = max(fullest, int(counts.max(initial=0)))
+            words = chunk_words(output_chunk, taps, fullest * taps * columns)
+            yield Cut(output_chunk, input_chunk, _divisible(words, chip.core_wrap_limit))
+
+
+def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut) -> Launch | None:
+    """
+    The launch of a split and a cut, None if a core's memory is too small for it.
+
+    Slots are as many as help: two for weights, or one where two do not fit or only one chunk comes, and of input a
+    window with the two next strides, or fewer.
+    """
+    fetch = conv_fetch(layer)
+    input_slot = cut.input_chunk * fetch.width * 2
+    output_slot = cut.output_chunk * layer.output.width * 2 + OUTPUT_SLACK_WORDS
+    input_chunks = layer.input.blocks // cut.input_chunk
+    several = cut.output_chunk < split.widest or input_chunks > 1
+    rows = max(work.rows for work in split.works)
+    partial_row = computed_pixels(layer.output.width) * cut.output_chunk * 8 if input_chunks > 1 else 0
+    stride = 1 if fetch.row_step > 1 else layer.strides[0]
+    stream = max(-(-(work.input_rows[1] - work.input_rows[0]) // fetch.row_step) for work in split.works)
+    held = rows_held(layer, stride, stream)
+    for weight_slots in (2, 1) if several else (1,):
+        rest = arena_words(chip) - cut.weight_slot * weight_slots - output_slot * OUTPUT_SLOTS - partial_row * rows
+        input_slots = min(rest // input_slot, layer.window_rows + 2 * stride, max(stream, held), most_slots(chip))
+        if input_slots >= held:
+            arena = Arena(
+                input_slot, input_slots, cut.weight_slot, weight_slots, output_slot, OUTPUT_SLOTS, partial_row, rows
+            )
+            return Launch(layer, split.works, fetch, arena, cut.output_chunk, cut.input_chunk, split.slices)
+    return None

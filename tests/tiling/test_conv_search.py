@@ -1,0 +1,79 @@
+"""The mapping of a convolution that is chosen is the fastest of all, by the recurrence and without looking at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies_networks import tight_chips, window_layers
+
+from compiler.costs.planned import launch_cycles
+from compiler.hardware.chip import Chip, chip_named
+from compiler.kernels.parameters import Kernel
+from compiler.scheduling.stripes import even_stripes
+from compiler.tiling.balance import balanced_runs, imbalance
+from compiler.tiling.conv import ConvPlanner
+from compiler.tiling.layer import Layer, MapShape, split_evenly
+from compiler.tiling.limits import launch_faults
+
+
+@given(st.data(), tight_chips(), st.integers(1, 64), st.integers(1, 64), st.integers(1, 12), st.integers(1, 12))
+def test_no_other_mapping_is_faster_and_none_beats_its_floor(
+    data: st.DataObject, chip: Chip, inputs: int, outputs: int, height: int, width: int
+) -> None:
+    layer = data.draw(window_layers(Kernel.CONV, MapShape(inputs, height, width), outputs))
+    planner, rows = ConvPlanner(chip), even_stripes((0, layer.output.height), chip.columns)
+    blocks = (0, layer.output.blocks)
+    times: list[int] = []
+    for candidate in planner.candidates(layer, rows, blocks):
+        cycles = launch_cycles(candidate.launch, chip, planner.program)
+        assert candidate.floor <= cycles
+        if not launch_faults(candidate.launch, chip):
+            times.append(cycles)
+    best = planner.best(layer, rows, blocks)
+    assert (best.cycles if best else None) == min(times, default=None)
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=7), st.integers(1, 4))
+def test_no_other_runs_are_lighter(weights: list[int], parts: int) -> None:
+    def heaviest(start: int, left: int) -> int:
+        """Of the best way to cut what begins at `start` into `left` runs."""
+        if left == 1:
+            return sum(weights[start:])
+        ends = range(start, len(weights) + 1)
+        return min(max(sum(weights[start:end]), heaviest(end, left - 1)) for end in ends)
+
+    runs = balanced_runs(weights, parts)
+    assert len(runs) == parts
+    assert [index for first, last in runs for index in range(first, last)] == list(range(len(weights)))
+    assert max(sum(weights[first:last]) for first, last in runs) == heaviest(0, parts)
+
+
+@given(st.integers(1, 40), st.integers(1, 8))
+def test_equal_weights_are_split_evenly(count: int, parts: int) -> None:
+    runs = balanced_runs([1] * count, parts)
+    assert max(last - first for first, last in runs) == -(-count // parts)
+    assert imbalance([1] * count, runs) == pytest.approx(-(-count // parts) * parts / count)
+
+
+def test_slices_follow_the_non_zero_blocks() -> None:
+    """The first 8 of 32 output blocks have all the weights: the stream that had them all keeps two of them."""
+    gamma = np.zeros((32, 32), np.bool_)
+    gamma[:8] = True
+    layer = Layer(
+        "uneven", Kernel.CONV, MapShape(256, 14, 14), MapShape(256, 14, 14), (3, 3), pads=(1,) * 4, gamma=gamma
+    )
+    (launch,) = ConvPlanner(chip_named("npu1")).plan(layer, even_stripes((0, 14), 4))
+    counts = gamma.sum(axis=1).tolist()
+    assert imbalance(counts, split_evenly(32, 4)) == 4.0
+    assert imbalance(counts, launch.slices) == 1.0
+
+
+def test_a_deep_layer_streams_its_input_once() -> None:
+    """From 1024 to 256 channels on 14x14 pixels: partial sums of input chunks stay in the core."""
+    layer = Layer(
+        "deep", Kernel.CONV, MapShape(1024, 14, 14), MapShape(256, 14, 14), gamma=np.ones((32, 128), np.bool_)
+    )
+    (launch,) = ConvPlanner(chip_named("npu1")).plan(layer, even_stripes((0, 14), 4))
+    assert launch.input_chunks > 1
