@@ -1,9 +1,13 @@
 """
-How the convolution kernel divides an output row: 16 pixels at once, then 8 for the rest.
+How the convolution kernel divides an output row into steps: as many pixels at once as stay in accumulators.
 
-A weight block takes as long to load as eight pixels. With four groups of four pixels per block, loads and
-multiplications take equally long; with two, the loads take half as long again; one would take as long as two.
-A rest of more than 8 pixels is a step of 16 too, so a row is always computed up to the next multiple of 8.
+A weight block takes as long to load as eight pixels, so a step of 16 pixels keeps the multiplier as busy as the loads,
+and a longer one only pays less often for what a step costs around its products. 28 pixels are seven accumulators of
+nine, and the maps of networks for 224 pixels are 224, 112, 56, 28, 14 and 7 wide. A rest is one step of the smallest
+size that covers it, or of the largest and a further rest; the last step may compute surplus pixels.
+
+Loads of every second pixel are twice as many and gain nothing from more than 16; partial sums, which are laid out in
+whole steps of 8, take the same. Single pixels are loaded 8 at a time.
 """
 
 from __future__ import annotations
@@ -11,11 +15,14 @@ from __future__ import annotations
 GROUP = 4
 """Pixels per multiply-accumulate."""
 
-WIDE_PIXELS = 16
-"""Pixels of a step of the main loop."""
+LONG_STEPS = (28, 16, 8)
+"""Pixels of the steps of a row that one call begins and ends, where pixels lie next to each other."""
 
-NARROW_PIXELS = 8
-"""Pixels of the step for the rest, and of every step where pixels are loaded one by one."""
+SHORT_STEPS = (16, 8)
+"""The same where every second pixel is loaded, and of partial sums."""
+
+SINGLE_STEPS = (8,)
+"""The same where pixels are loaded one by one."""
 
 NEIGHBOURS = 2
 """Words from one pixel to the next where four pixels are one load."""
@@ -23,21 +30,36 @@ NEIGHBOURS = 2
 EVERY_SECOND = 4
 """Words from one pixel to the next where four pixels are every second one of two loads."""
 
-SURPLUS_WORDS = 2 * (NARROW_PIXELS - 1)
+SURPLUS_PIXELS = LONG_STEPS[0] - LONG_STEPS[1] - 1
+"""The most surplus pixels: a rest of one more than the second size is a step of the first."""
+
+SURPLUS_WORDS = 2 * SURPLUS_PIXELS
 """The most words of surplus pixels that fall behind the last output block of a row."""
 
 
-def computed_pixels(width: int) -> int:
-    """Pixels that the kernel computes of a row of `width`, partial sums included."""
-    return -(-width // NARROW_PIXELS) * NARROW_PIXELS
+def step_sizes(pixel_stride: int, whole: bool) -> tuple[int, ...]:
+    """Sizes of the steps, longest first; `whole` if the call has no partial sums."""
+    if pixel_stride == NEIGHBOURS and whole:
+        return LONG_STEPS
+    return SHORT_STEPS if pixel_stride in (NEIGHBOURS, EVERY_SECOND) else SINGLE_STEPS
 
 
-def row_steps(width: int, pixel_stride: int) -> tuple[int, int]:
-    """Steps of 16 pixels, and steps of 8, that a row takes."""
-    wide = (width + WIDE_PIXELS - NARROW_PIXELS - 1) // WIDE_PIXELS if pixel_stride <= EVERY_SECOND else 0
-    return wide, (computed_pixels(width) - WIDE_PIXELS * wide) // NARROW_PIXELS
+def row_steps(width: int, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """How many steps of each size a row takes: of each as long as more is left than the next smaller one covers."""
+    counts: list[int] = []
+    done = 0
+    for size, smaller in zip(sizes, (*sizes[1:], 0), strict=True):
+        counts.append(max(0, -(-(width - done - smaller) // size)))
+        done += size * counts[-1]
+    return tuple(counts)
+
+
+def computed_pixels(width: int, sizes: tuple[int, ...] = SHORT_STEPS) -> int:
+    """Pixels that the kernel computes of a row of `width`; by default those that have partial sums."""
+    return sum(size * count for size, count in zip(sizes, row_steps(width, sizes), strict=True))
 
 
 def surplus_reach(width: int, pixel_stride: int) -> int:
     """Words that loads for surplus pixels, and for pixels that are left out, may lie behind an input slot."""
-    return (computed_pixels(width) - width) * pixel_stride + pixel_stride
+    most = max(computed_pixels(width, step_sizes(pixel_stride, whole)) for whole in (True, False))
+    return (most - width) * pixel_stride + pixel_stride

@@ -7,7 +7,7 @@ A kernel sees the parameter buffer (parameters, then the row table), the arena, 
     out       word offset of the output slot, laid out [block][pixel][8 channels]
     partial   word offset of this row's partial sums
     blocks    output channel blocks of this chunk
-    first     1 if this is the first input chunk: start from 0, not from the partial sums
+    first     1 if this is the first input chunk: start from the bias, not from the partial sums
     last      1 if this is the last input chunk: requantise and write `out`, else write the partial sums
     row       output row of this core, counted from 0
 
@@ -102,7 +102,9 @@ def conv(params: Words, arena: Words, call: Call) -> None:
     pixels = computed_pixels(width)
     partial = slice(call.partial, call.partial + call.blocks * pixels * 8)
     total = np.zeros((call.blocks, width, 8), np.int64)
-    if not call.first:
+    if call.first:
+        total += head[view.bias : view.offsets].reshape(call.blocks, 1, 8)
+    else:
         total += arena[partial].reshape(call.blocks, pixels, 8)[:, :width]
     data = _bytes(arena)
     channels = 4 * int(params[P.PIXEL_STRIDE]) * np.arange(width)[None, :, None] + np.arange(8)
@@ -124,8 +126,7 @@ def conv(params: Words, arena: Words, call: Call) -> None:
     if not call.last:
         arena[partial].reshape(call.blocks, pixels, 8)[:, :width] = total
         return
-    bias = head[view.bias : view.offsets].reshape(call.blocks, 1, 8)
-    _store(arena, call, requantise(params, total + bias))
+    _store(arena, call, requantise(params, total))
 
 
 def add(params: Words, arena: Words, call: Call) -> None:

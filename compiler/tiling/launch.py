@@ -16,7 +16,7 @@ from compiler.kernels.row_steps import SURPLUS_WORDS
 from compiler.tiling.layer import Layer, MapShape, Range
 
 OUTPUT_SLACK_WORDS = -(-SURPLUS_WORDS // 8) * 8
-"""A convolution computes 8 pixels at once, up to 7 of them behind the last row: 56 bytes, kept to a multiple of 32."""
+"""A convolution computes up to 28 pixels at once, some of them behind the last row; kept to a multiple of 32 bytes."""
 
 
 @dataclass(frozen=True)

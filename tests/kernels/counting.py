@@ -7,18 +7,37 @@ of the first loop.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 
+from kernels.list_schedule import (
+    LOAD_A,
+    LOAD_B,
+    LOAD_LATENCY,
+    MATRIX,
+    MATRIX_LATENCY,
+    MULTIPLY_LATENCY,
+    NARROW_LATENCY,
+    SCALAR,
+    STORE,
+    VECTOR,
+    VECTOR_LATENCY,
+    Step,
+    schedule_cycles,
+)
 from xdsl.dialects import arith, func, memref, scf, vector
 from xdsl.dialects.builtin import IndexType, IntegerType, VectorType
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
-from compiler.kernels.bodies.vector_unit import MULTIPLY_ACCUMULATE, SET
+from compiler.kernels.bodies import vector_unit
+from compiler.kernels.bodies.assembler import ACCUMULATOR, W32
 from compiler.kernels.cycles import Code
 from dialects.aievec import ShiftRoundSaturateOp
 
 FREE = (arith.ConstantOp, arith.IndexCastOp, arith.TruncIOp, vector.BitcastOp, scf.YieldOp, func.ReturnOp)
 VECTOR_BITS = 512
+HALF_BITS = 256
+"""Of a vector register; also what one load or store moves."""
 
 
 def bits(kind: Attribute) -> int:
@@ -71,6 +90,59 @@ def _takes_address(user: Operation, address: SSAValue, loop: scf.ForOp) -> bool:
             return is_distance(user, loop)
 
 
+def is_halves(op: Operation) -> bool:
+    """Whether a shuffle only puts two halves of a register side by side, or takes one: no instruction does that."""
+    if not isinstance(op, vector.ShuffleOp):
+        return False
+    lanes = list(op.mask.get_values())
+    taken = bits(op.result.type)
+    return lanes == list(range(len(lanes))) and taken % HALF_BITS == 0 and bits(op.v1.type) % HALF_BITS == 0
+
+
+def copied(op: Operation) -> list[SSAValue]:
+    """Accumulators that go on into a loop or out of a choice and are needed again: each is moved to its own."""
+    values = op.iter_args if isinstance(op, scf.ForOp) else op.operands if isinstance(op, scf.YieldOp) else ()
+    return [value for value in values if value.type == ACCUMULATOR and (_is_shared(value) or _is_outer(value, op))]
+
+
+def _is_shared(value: SSAValue) -> bool:
+    return sum(1 for _ in value.uses) > 1
+
+
+def _is_outer(value: SSAValue, op: Operation) -> bool:
+    return not isinstance(value.owner, Operation) or value.owner.parent_block() is not op.parent_block()
+
+
+def issued(op: Operation, loop: scf.ForOp | None) -> Step:
+    """What an operation takes of a core."""
+    match op:
+        case memref.LoadOp():
+            return Step((LOAD_A,), 1, LOAD_LATENCY)
+        case vector.LoadOp():
+            size = bits(op.result.type)
+            slots = (LOAD_A,) if size == bits(W32) else (LOAD_A, LOAD_B)
+            return Step(slots, -(-size // HALF_BITS), LOAD_LATENCY)
+        case vector.StoreOp():
+            return Step((STORE,), -(-bits(op.vector.type) // HALF_BITS), 1)
+        case func.CallOp():
+            match op.callee.string_value():
+                case vector_unit.MULTIPLY_ACCUMULATE:
+                    return Step((MATRIX,), 1, MATRIX_LATENCY)
+                case vector_unit.SET_CONTROL:
+                    return Step((SCALAR,), 1, 1)
+                case symbol:
+                    assert symbol == vector_unit.SET
+                    return Step()
+        case ShiftRoundSaturateOp():
+            return Step((STORE,), 1, NARROW_LATENCY)
+        case _ if isinstance(op, FREE) or is_halves(op) or follows_index(op, loop) or is_distance(op, loop):
+            return Step()
+        case _ if isinstance(op.results[0].type, VectorType):
+            return Step((VECTOR,), -(-bits(op.results[0].type) // VECTOR_BITS), VECTOR_LATENCY)
+        case _:
+            return Step((SCALAR,), 1, MULTIPLY_LATENCY if isinstance(op, arith.MuliOp) else 1)
+
+
 def pieces(function: func.FuncOp) -> dict[str, Code]:
     """The code of every block that issues anything."""
     found: dict[str, Code] = {}
@@ -79,35 +151,62 @@ def pieces(function: func.FuncOp) -> dict[str, Code]:
 
 
 def _count(block: Block, path: str, loop: scf.ForOp | None, found: dict[str, Code]) -> None:
+    """Count a block and those inside it; they cut it into parts that are scheduled one by one."""
     loads: list[int] = []
     stores: list[int] = []
-    vectors = scalars = loops = choices = 0
+    used: dict[str, int] = dict.fromkeys((STORE, SCALAR, VECTOR, MATRIX), 0)
+    parts: list[dict[Operation, Step]] = [{}]
+    moves: list[Step] = []
+    nested = dict.fromkeys("fi", 0)
+    straight = 0
     for op in block.ops:
+        part = parts[-1]
+        before = _makers(op.operands, part)
+        for value in copied(op):
+            moves.append(Step((VECTOR,), 1, VECTOR_LATENCY, _makers([value], part), True))
+            used[VECTOR] += 1
         match op:
-            case scf.ForOp():
-                _count(op.body.block, f"{path}/for{loops}", op, found)
-                loops += 1
-            case scf.IfOp():
-                for sign, region in (("+", op.true_region), ("-", op.false_region)):
-                    _count(region.block, f"{path}/if{choices}{sign}", loop, found)
-                choices += 1
+            case scf.ForOp() | scf.IfOp():
+                kind = "for" if isinstance(op, scf.ForOp) else "if"
+                inside = op if isinstance(op, scf.ForOp) else loop
+                for sign, region in zip(("",) if kind == "for" else ("+", "-"), op.regions, strict=True):
+                    _count(region.block, f"{path}/{kind}{nested[kind[0]]}{sign}", inside, found)
+                nested[kind[0]] += 1
+                straight += _part_cycles(part, moves)
+                parts.append({})
+                moves = []
+                continue
             case memref.LoadOp():
                 loads.append(4)
             case vector.LoadOp():
                 loads.append(bits(op.result.type) // 8)
             case vector.StoreOp():
                 stores.append(bits(op.vector.type) // 8)
-            case func.CallOp():
-                assert op.callee.string_value() in (SET, MULTIPLY_ACCUMULATE)
-                vectors += op.callee.string_value() == MULTIPLY_ACCUMULATE
-            case ShiftRoundSaturateOp():
-                vectors += 1
-            case _ if isinstance(op, FREE) or follows_index(op, loop) or is_distance(op, loop):
-                pass
-            case _ if isinstance(op.results[0].type, VectorType):
-                vectors += -(-bits(op.results[0].type) // VECTOR_BITS)
             case _:
-                scalars += 1
-    code = Code(tuple(loads), tuple(stores), vectors, scalars)
+                pass
+        step = issued(op, loop)
+        step.after = before
+        if isinstance(op, memref.LoadOp | vector.LoadOp):
+            step.after += [one for other, one in part.items() if isinstance(other, vector.StoreOp)]
+        elif not isinstance(op, vector.StoreOp) and step.times:
+            used[step.slots[0]] += step.times
+        part[op] = step
+    straight += _part_cycles(parts[-1], moves)
+    innermost = loop is not None and block is loop.body.block and not sum(nested.values())
+    code = Code(
+        tuple(loads), tuple(stores), used[MATRIX], used[VECTOR], used[STORE], used[SCALAR], 0 if innermost else straight
+    )
     if code != Code():
         found[path] = code
+
+
+def _makers(values: Iterable[SSAValue], part: dict[Operation, Step]) -> list[Step]:
+    """The steps of a part that make `values`."""
+    return [part[value.owner] for value in values if isinstance(value.owner, Operation) and value.owner in part]
+
+
+def _part_cycles(part: dict[Operation, Step], moves: list[Step]) -> int:
+    for op, step in part.items():
+        step.leaves = any(use.operation not in part for result in op.results for use in result.uses)
+        step.leaves |= any(isinstance(use.operation, scf.YieldOp) for result in op.results for use in result.uses)
+    return schedule_cycles([*part.values(), *moves])

@@ -22,11 +22,13 @@ from xdsl.dialects.func import FuncOp
 from compiler.hardware.chip import PRESETS
 from compiler.interpret.kernel_body import KernelBodyError, run_kernel_body
 from compiler.kernels.bodies import KERNEL_BODIES, kernel_function, kernel_functions
-from compiler.kernels.bodies.assembler import Assembler
+from compiler.kernels.bodies.assembler import B32, W8, W32, Assembler
+from compiler.kernels.bodies.vector_unit import set_rounding
 from compiler.kernels.parameters import TABLE_WORDS, Kernel, Parameter, Rounding, pack
 from compiler.kernels.row_steps import SURPLUS_WORDS, computed_pixels, surplus_reach
 from compiler.kernels.semantics import KERNELS, Call
 from compiler.kernels.weight_chunk import encode_chunk
+from dialects.aievec import ShiftRoundSaturateOp
 
 ARENA_WORDS = 4096
 SLACK_WORDS = SURPLUS_WORDS
@@ -215,7 +217,7 @@ def test_convolution(case: Case) -> None:
 
 
 @pytest.mark.parametrize("stride", [2, 4, 6, 14])
-@pytest.mark.parametrize("width", [1, 5, 8, 9, 13, 16, 23])
+@pytest.mark.parametrize("width", [1, 5, 8, 9, 13, 16, 17, 23, 29])
 def test_loads_for_surplus_pixels_reach_no_further_than_planned(width: int, stride: int) -> None:
     """The input lies at the end of the arena, with exactly the words behind it that a launch makes sure of."""
     chunk = encode_chunk(
@@ -242,6 +244,20 @@ def test_requantisation(case: Case) -> None:
     check(Kernel.REQUANTISE, case)
 
 
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("left", [0, 3, 6, 7, 12])
+@pytest.mark.parametrize("right", [0, 1, 2, 5, 8, 13, 19])
+def test_every_byte_is_rounded_as_it_is_defined(left: int, right: int, rounding: Rounding) -> None:
+    """All ties among them, both ends of int8, and left shifts by products and lane by lane."""
+    bounds = {Parameter.CLAMP_LOW: -128, Parameter.CLAMP_HIGH: 127, Parameter.ROUNDING: rounding}
+    shifts = {Parameter.SHIFT_A: left, Parameter.SHIFT: right}
+    params = pack({Parameter.TAPS: 1, Parameter.WIDTH: 32, Parameter.BLOCK_STRIDE: 64, **bounds, **shifts})
+    arena = noise(0)
+    arena[:64] = np.arange(256).astype(np.uint8).view(np.int32)
+    call = Call(0, 1000, 0, 1, 1, 1, 0)
+    check(Kernel.REQUANTISE, Case(np.concatenate([params, table([0])]), arena, call, *output(call, 32)))
+
+
 @given(pools())
 def test_largest_value(case: Case) -> None:
     check(Kernel.MAX_POOL, case)
@@ -256,8 +272,8 @@ def test_a_device_gets_the_intrinsics_and_one_function_per_kernel() -> None:
     module = ModuleOp(kernel_functions(ARENA_WORDS))
     module.verify()
     names = [op.sym_name.data for op in module.ops if isinstance(op, FuncOp)]
-    assert names[2:] == [kernel.symbol for kernel in Kernel]
-    assert all(name.startswith("llvm.aie2.") for name in names[:2])
+    assert names[3:] == [kernel.symbol for kernel in Kernel]
+    assert all(name.startswith("llvm.aie2.") for name in names[:3])
     assert list(KERNEL_BODIES) == list(Kernel)
 
 
@@ -266,7 +282,10 @@ def test_a_body_stays_small() -> None:
     Program memory is 16 KB: at some 16 bytes per operation that issues, this many leave a third for the core program.
     """
     codes = [code for body in BODIES.values() for code in pieces(body).values()]
-    operations = sum(len(code.loads) + len(code.stores) + code.vector + code.scalar for code in codes)
+    operations = sum(
+        len(code.loads) + len(code.stores) + code.products + code.vectors + code.narrowings + code.scalars
+        for code in codes
+    )
     assert operations < 700
     assert 16 * operations < PRESETS["npu1"].program_memory_bytes * 2 / 3
 
@@ -288,6 +307,24 @@ def test_an_unknown_operation_is_named() -> None:
     arguments = [np.zeros(128, np.int32), noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))]
     with pytest.raises(KernelBodyError, match=r"holds 'arith\.xori', which is not run here"):
         run_kernel_body(body.finish(), arguments)
+
+
+def test_a_control_register_that_is_not_the_rounding_is_refused() -> None:
+    body = Assembler("odd", ARENA_WORDS)
+    set_rounding(body, body.word(11))
+    arguments = [np.zeros(128, np.int32), noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))]
+    with pytest.raises(KernelBodyError, match="sets control register 6 to 11"):
+        run_kernel_body(body.finish(), arguments)
+
+
+def test_a_kernel_that_sets_no_rounding_rounds_down() -> None:
+    """What another kernel left in the register is nothing to rely on."""
+    body = Assembler("odd", ARENA_WORDS)
+    lanes = body.words(np.full(32, 3, np.int32), W32)
+    body.store(body.bitcast(body.emit(ShiftRoundSaturateOp(lanes, body.word(1), B32)), W8), body.index(0))
+    arena = noise(0)
+    run_kernel_body(body.finish(), [np.zeros(128, np.int32), arena, *astuple(Call(0, 0, 0, 1, 1, 1, 0))])
+    assert (arena[:8].view(np.int8) == 1).all()
 
 
 def test_a_shift_by_the_width_is_refused() -> None:

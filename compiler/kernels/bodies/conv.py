@@ -6,8 +6,11 @@ tap, and the distance from the start of that tap's row. So one inner loop runs o
 Zero blocks cost nothing, and border rows, which are the first and the last taps, are cut off the ends of the list.
 
 A weight block takes as long to load as eight pixels, so it has to serve several groups of four to keep the multiplier
-busy: 16 pixels at once, whose sums stay in accumulators, then 8 for the rest of the row. Surplus pixels, 7 at most,
-fall on the next output block, which is written afterwards, or behind the slot.
+busy: a step of a row keeps the sums of many pixels in accumulators (`row_steps`). Surplus pixels of the last step fall
+on the next output block, which is written afterwards, or behind the slot.
+
+What a call does is chosen before its loops, so a step of a row that one call begins and ends has no branches: it starts
+from the bias and ends as int8. With partial sums, which come and go in int32, a step chooses as it goes.
 """
 
 from __future__ import annotations
@@ -22,94 +25,155 @@ from compiler.kernels.bodies.assembler import ACCUMULATOR, W8, W16, W32, Assembl
 from compiler.kernels.bodies.pixel_loads import Loads, every_second, neighbours, single
 from compiler.kernels.bodies.vector_unit import Requantiser, multiply_accumulate
 from compiler.kernels.parameters import Kernel, Parameter
-from compiler.kernels.row_steps import EVERY_SECOND, GROUP, NARROW_PIXELS, NEIGHBOURS, WIDE_PIXELS
+from compiler.kernels.row_steps import EVERY_SECOND, GROUP, LONG_STEPS, NEIGHBOURS, SHORT_STEPS, SINGLE_STEPS
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_BITS, OFFSET_MASK
+
+Sums = Sequence[SSAValue]
 
 
 @dataclass(frozen=True)
-class _Chunk:
-    """What the whole call shares."""
+class _Call:
+    """What all output blocks share."""
 
     body: Assembler
     requantiser: Requantiser
+    taps: SSAValue
+    first_tap: SSAValue
+    last_tap: SSAValue
+    """The taps [first, last) are on the map; first > last if none is."""
+    width: SSAValue
     stride: SSAValue
     neighbours: SSAValue
     """Whether pixels lie next to each other, and whether every second one is wanted."""
     every_second: SSAValue
+    pointers: SSAValue
+    bias: SSAValue
     offsets: SSAValue
     blocks: SSAValue
-    first: SSAValue
-    last: SSAValue
 
 
 @dataclass(frozen=True)
 class _OutputBlock:
-    """One output channel block of the row: its entries [begin, end), where its sums start, and where they go."""
+    """One output channel block of the row: its number, its entries [begin, end), and its bias for four pixels."""
 
-    chunk: _Chunk
+    call: _Call
+    number: SSAValue
     begin: SSAValue
     end: SSAValue
     biases: SSAValue
-    partials: SSAValue
-    out: SSAValue
 
-    def pixels(self, lower: SSAValue, upper: SSAValue, together: int) -> None:
-        """Compute the pixels [lower, upper), some `together`."""
-        chunk, body = self.chunk, self.chunk.body
-        groups = together // GROUP
-        with body.loop(lower, upper, together) as pixel:
-            sums_at = body.add(self.partials, body.multiply(pixel.index, body.index(8)))
-            out_at = body.add(self.out, body.multiply(pixel.index, body.index(2)))
-            partials = [body.add(sums_at, body.index(8 * GROUP * group)) for group in range(groups)]
-            outs = [body.add(out_at, body.index(2 * GROUP * group)) for group in range(groups)]
-
-            def begun() -> Sequence[SSAValue]:
-                return [body.bitcast(self.biases, ACCUMULATOR)] * groups
-
-            def resumed() -> Sequence[SSAValue]:
-                sums = [body.add(body.load(partial, W32), self.biases) for partial in partials]
-                return [body.bitcast(total, ACCUMULATOR) for total in sums]
-
-            starts = body.choose_all(chunk.first, begun, resumed)
-            totals = [body.bitcast(total, W32) for total in self._multiplied(pixel.index, starts)]
-
-            def finish() -> None:
-                for total, out in zip(totals, outs, strict=True):
-                    body.store(chunk.requantiser.apply(total), out)
-
-            def keep() -> None:
-                for total, partial in zip(totals, partials, strict=True):
-                    body.store(total, partial)
-
-            body.branch(chunk.last, finish, keep)
-
-    def _multiplied(self, pixel: SSAValue, starts: Sequence[SSAValue]) -> Sequence[SSAValue]:
-        """The sums after all entries, by the loads that fit the stride. Single pixels are loaded by the rest only."""
-        chunk, body = self.chunk, self.chunk.body
-
-        def by(loads: Loads) -> Callable[[], Sequence[SSAValue]]:
-            return lambda: self._entries(pixel, starts, loads)
-
-        def apart() -> Sequence[SSAValue]:
-            if GROUP * len(starts) != NARROW_PIXELS:
-                return by(every_second)()
-            return body.choose_all(chunk.every_second, by(every_second), by(single))
-
-        return body.choose_all(chunk.neighbours, by(neighbours), apart)
-
-    def _entries(self, pixel: SSAValue, starts: Sequence[SSAValue], loads: Loads) -> Sequence[SSAValue]:
-        """Multiply every entry's block with each group's pixels."""
-        chunk, body = self.chunk, self.chunk.body
-        groups = loads(body, body.multiply(pixel, chunk.stride), chunk.stride, len(starts))
+    def multiplied(self, pixel: SSAValue, starts: Sums, loads: Loads) -> Sums:
+        """The sums of groups of pixels from `pixel` on, after multiplying every entry's block with each group."""
+        call, body = self.call, self.call.body
+        groups = loads(body, body.multiply(pixel, call.stride), call.stride, len(starts))
         with body.loop(self.begin, self.end, carried=starts) as entry:
-            word = body.load_word(body.add(chunk.offsets, entry.index))
+            word = body.load_word(body.add(call.offsets, entry.index))
             row = body.tap(body.as_index(body.shift_right(word, body.word(OFFSET_BITS))))
             offset = body.binary(arith.AndIOp, word, body.word(OFFSET_MASK))
             address = body.add(row, body.as_index(offset))
-            block = body.load(body.add(chunk.blocks, body.multiply(entry.index, body.index(BLOCK_WORDS))), W16)
+            block = body.load(body.add(call.blocks, body.multiply(entry.index, body.index(BLOCK_WORDS))), W16)
             sums = enumerate(entry.values)
             body.yield_(*(multiply_accumulate(body, groups.group(n, address), block, total) for n, total in sums))
-        return entry.results
+        return [body.bitcast(total, W32) for total in entry.results]
+
+    def out(self, pixel: SSAValue) -> SSAValue:
+        """Where the result of `pixel` goes."""
+        body = self.call.body
+        row = body.add(body.arguments.out, body.multiply(self.number, body.multiply(self.call.width, body.index(2))))
+        return body.add(row, body.multiply(pixel, body.index(2)))
+
+
+def _each_block(call: _Call, compute: Callable[[_OutputBlock], None]) -> None:
+    """The loop over output blocks."""
+    body = call.body
+    with body.loop(body.index(0), body.arguments.blocks) as block:
+        eight = body.load(body.add(call.bias, body.multiply(block.index, body.index(8))), W8)
+        lists = body.add(call.pointers, body.multiply(block.index, call.taps))
+        compute(
+            _OutputBlock(
+                call,
+                block.index,
+                begin=body.load_index(body.add(lists, call.first_tap)),
+                end=body.load_index(body.add(lists, call.last_tap)),
+                biases=body.bitcast(body.shuffle(eight, eight, [*range(8)] * GROUP, W32), ACCUMULATOR),
+            )
+        )
+
+
+def _steps(call: _Call, sizes: Sequence[int], ends: Sums, compute: Callable[[SSAValue, int], None]) -> None:
+    """The loops over a row's steps: `compute(pixel, groups)` for each size until less is left than its `ends`."""
+    body = call.body
+    done = body.index(0)
+    for size, end in zip(sizes, ends, strict=True):
+        with body.loop(done, end, size, carried=[done]) as step:
+            compute(step.index, size // GROUP)
+            body.yield_(body.add(step.index, body.index(size)))
+        done = step.results[0]
+
+
+def _ends(call: _Call, sizes: Sequence[int]) -> Sums:
+    """Where the steps of each size end: what is left then is covered by the next smaller one."""
+    body = call.body
+    return [*(body.subtract(call.width, body.index(smaller)) for smaller in sizes[1:]), call.width]
+
+
+def _whole(call: _Call, loads: Loads, sizes: Sequence[int]) -> None:
+    """A row without partial sums: from the bias to int8."""
+    ends = _ends(call, sizes)
+
+    def compute(block: _OutputBlock) -> None:
+        def step(pixel: SSAValue, groups: int) -> None:
+            call.requantiser.store(block.multiplied(pixel, [block.biases] * groups, loads), block.out(pixel))
+
+        _steps(call, sizes, ends, step)
+
+    _each_block(call, compute)
+
+
+def _partial(call: _Call, first: SSAValue, last: SSAValue) -> None:
+    """A row that begins with partial sums or ends with them."""
+    body = call.body
+    last_wide, *rest = _ends(call, SHORT_STEPS)
+    in_fours = body.compare(call.stride, "sle", body.index(EVERY_SECOND))
+    ends = [body.select(in_fours, last_wide, body.index(0)), *rest]
+    (narrowest,) = SINGLE_STEPS
+    wholes = body.shift_right(body.add(call.width, body.index(narrowest - 1)), body.index(narrowest.bit_length() - 1))
+    block_words = body.multiply(wholes, body.index(8 * narrowest))
+
+    def compute(block: _OutputBlock) -> None:
+        partials = body.add(body.arguments.partial, body.multiply(block.number, block_words))
+
+        def step(pixel: SSAValue, groups: int) -> None:
+            at = body.add(partials, body.multiply(pixel, body.index(8)))
+            places = [body.add(at, body.index(8 * GROUP * group)) for group in range(groups)]
+
+            def begun() -> Sums:
+                return [block.biases] * groups
+
+            def resumed() -> Sums:
+                return [body.bitcast(body.load(place, W32), ACCUMULATOR) for place in places]
+
+            starts = body.choose_all(first, begun, resumed)
+
+            def by(loads: Loads) -> Callable[[], Sums]:
+                return lambda: block.multiplied(pixel, starts, loads)
+
+            def apart() -> Sums:
+                if GROUP * groups not in SINGLE_STEPS:
+                    return by(every_second)()
+                return body.choose_all(call.every_second, by(every_second), by(single))
+
+            totals = body.choose_all(call.neighbours, by(neighbours), apart)
+
+            def keep() -> None:
+                for total, place in zip(totals, places, strict=True):
+                    body.store(total, place)
+
+            body.branch(last, lambda: call.requantiser.store(totals, block.out(pixel)), keep)
+
+        _steps(call, SHORT_STEPS, ends, step)
+
+    _each_block(call, compute)
 
 
 def _taps_on_map(body: Assembler, taps: SSAValue) -> tuple[SSAValue, SSAValue]:
@@ -125,55 +189,39 @@ def _taps_on_map(body: Assembler, taps: SSAValue) -> tuple[SSAValue, SSAValue]:
     return tap.results[0], tap.results[1]
 
 
-def _quotient(body: Assembler, value: SSAValue, more: int, divisor: int) -> SSAValue:
-    """(value + more) // divisor, a power of two."""
-    return body.shift_right(body.add(value, body.index(more)), body.index(divisor.bit_length() - 1))
-
-
 def conv(arena_words: int) -> func.FuncOp:
     """See `semantics.conv`."""
     body = Assembler(Kernel.CONV.symbol, arena_words)
-    call = body.arguments
-    taps, width = body.parameter(Parameter.TAPS), body.parameter(Parameter.WIDTH)
-    requantiser = Requantiser.of(body)
-    pointers = body.add(call.weights, body.index(1))
-    bias = body.add(body.add(pointers, body.multiply(call.blocks, taps)), body.index(1))
-    stride = body.parameter(Parameter.PIXEL_STRIDE)
-    last = body.compare(call.last, "ne", body.index(0))
-    chunk = _Chunk(
+    arguments = body.arguments
+    taps, stride = body.parameter(Parameter.TAPS), body.parameter(Parameter.PIXEL_STRIDE)
+    pointers = body.add(arguments.weights, body.index(1))
+    bias = body.add(body.add(pointers, body.multiply(arguments.blocks, taps)), body.index(1))
+    call = _Call(
         body,
-        requantiser,
-        stride,
+        Requantiser.of(body),
+        taps,
+        *_taps_on_map(body, taps),
+        width=body.parameter(Parameter.WIDTH),
+        stride=stride,
         neighbours=body.compare(stride, "eq", body.index(NEIGHBOURS)),
         every_second=body.compare(stride, "eq", body.index(EVERY_SECOND)),
-        offsets=body.add(bias, body.multiply(call.blocks, body.index(8))),
-        blocks=body.add(call.weights, body.load_index(call.weights)),
-        first=body.compare(call.first, "ne", body.index(0)),
-        last=last,
+        pointers=pointers,
+        bias=bias,
+        offsets=body.add(bias, body.multiply(arguments.blocks, body.index(8))),
+        blocks=body.add(arguments.weights, body.load_index(arguments.weights)),
     )
-    # the bias joins the sums in the last chunk only, with what the rounding asks for
-    finishing = body.broadcast(body.select(last, body.word(-1), body.word(0)), W8)
-    lowering = body.broadcast(requantiser.lowering, W8)
-    # a rest of more than NARROW_PIXELS is wide too, with surplus pixels; single pixels are narrow throughout
-    wide = body.multiply(_quotient(body, width, WIDE_PIXELS - NARROW_PIXELS - 1, WIDE_PIXELS), body.index(WIDE_PIXELS))
-    wide = body.select(body.compare(stride, "sle", body.index(EVERY_SECOND)), wide, body.index(0))
-    rounded = _quotient(body, width, NARROW_PIXELS - 1, NARROW_PIXELS)
-    partial_block = body.multiply(rounded, body.index(8 * NARROW_PIXELS))
-    row_words = body.multiply(width, body.index(2))
-    first_tap, last_tap = _taps_on_map(body, taps)
-    with body.loop(body.index(0), call.blocks) as block:
-        number = block.index
-        words = body.load(body.add(bias, body.multiply(number, body.index(8))), W8)
-        eight = body.binary(arith.AndIOp, body.add(words, lowering), finishing)
-        lists = body.add(pointers, body.multiply(number, taps))
-        row = _OutputBlock(
-            chunk,
-            begin=body.load_index(body.add(lists, first_tap)),
-            end=body.load_index(body.add(lists, last_tap)),
-            biases=body.shuffle(eight, eight, [*range(8)] * GROUP, W32),
-            partials=body.add(call.partial, body.multiply(number, partial_block)),
-            out=body.add(call.out, body.multiply(number, row_words)),
+    first = body.compare(arguments.first, "ne", body.index(0))
+    last = body.compare(arguments.last, "ne", body.index(0))
+
+    def apart() -> None:
+        body.branch(
+            call.every_second,
+            lambda: _whole(call, every_second, SHORT_STEPS),
+            lambda: _whole(call, single, SINGLE_STEPS),
         )
-        row.pixels(body.index(0), wide, WIDE_PIXELS)
-        row.pixels(wide, width, NARROW_PIXELS)
+
+    def whole() -> None:
+        body.branch(call.neighbours, lambda: _whole(call, neighbours, LONG_STEPS), apart)
+
+    body.branch(body.binary(arith.AndIOp, first, last), whole, lambda: _partial(call, first, last))
     return body.finish()

@@ -20,6 +20,7 @@ from xdsl.ir import SSAValue
 from compiler.kernels.bodies.assembler import B32, W2, W8, W16, W32, Assembler
 from compiler.kernels.bodies.vector_unit import Clamper, Widener, gather, zeros
 from compiler.kernels.parameters import Kernel, Parameter
+from dialects.aievec import ShiftRoundSaturateOp
 
 GROUP = 4
 """Output pixels per step."""
@@ -162,7 +163,8 @@ def avg_pool(arena_words: int) -> func.FuncOp:
         lanes = [divisor(first) for first in group.columns]
         upper = body.shuffle(lanes[2], lanes[3], range(16), W16)
         divisors = body.shuffle(body.shuffle(lanes[0], lanes[1], range(16), W16), upper, range(32), W32)
-        return clamper.narrow(_rounded_quotient(body, body.shift_left(total, scale), divisors, half_up), body.word(0))
+        quotient = _rounded_quotient(body, body.shift_left(total, scale), divisors, half_up)
+        return clamper.apply(body.emit(ShiftRoundSaturateOp(quotient, body.word(0), B32)))
 
     windows.each(average)
     return body.finish()
