@@ -24,6 +24,7 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 
 from compiler.blobs import save_weights
+from compiler.bulk import few_garbage_collections
 from compiler.errors import InputError
 from compiler.pipelines import LEVELS
 from compiler.registry import full_context
@@ -112,7 +113,8 @@ class ParsedModules(Mapping[str, ModuleOp]):
             raise KeyError(level)
         if level not in self._parsed:
             file = self._path / f"{level}.mlir"
-            self._parsed[level] = Parser(full_context(), file.read_text(encoding="utf-8"), str(file)).parse_module()
+            with few_garbage_collections():
+                self._parsed[level] = Parser(full_context(), file.read_text(encoding="utf-8"), str(file)).parse_module()
         return self._parsed[level]
 
     def __iter__(self) -> Iterator[str]:

@@ -10,10 +10,8 @@ pass: `Pipeline.default(...).spec()` prints it in the syntax of `-p`.
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ModuleOp
@@ -21,6 +19,7 @@ from xdsl.passes import ModulePass
 from xdsl.utils.arg_spec import ArgSpec, ParameterListType, ParameterType
 from xdsl.utils.exceptions import VerifyException
 
+from compiler.bulk import few_garbage_collections
 from compiler.errors import InputError
 from compiler.registry import available_passes, full_context
 from compiler.suggestions import unknown
@@ -134,7 +133,7 @@ class Pipeline:
         prepared = [(stage, [_instantiate(spec) for spec in stage.passes]) for stage in self.stages]
         context = full_context()
         modules: dict[str, ModuleOp] = {}
-        with _few_garbage_collections():
+        with few_garbage_collections():
             for index, (stage, passes) in enumerate(prepared):
                 for module_pass in passes:
                     if self.before_pass is not None:
@@ -164,14 +163,3 @@ def _verify(module: ModuleOp, level: str) -> None:
     except VerifyException as error:
         error.add_note(f"the module of level '{level}' is wrong after its last pass")
         raise
-
-
-@contextmanager
-def _few_garbage_collections() -> Generator[None]:
-    """IR is made in bulk and stays alive, so collecting every 700 objects doubles the time of a pass (measured)."""
-    thresholds = gc.get_threshold()
-    gc.set_threshold(200_000, *thresholds[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)

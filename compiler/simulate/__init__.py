@@ -16,11 +16,14 @@ from collections.abc import Mapping
 
 from xdsl.dialects.builtin import ModuleOp
 
+from compiler.bulk import few_garbage_collections
 from compiler.hardware.timing import instruction_costs, with_timing
-from compiler.simulate.array import Array, device_of, runs_of
+from compiler.simulate.array import Array
 from compiler.simulate.controller import ControllerCost
+from compiler.simulate.cores import Durations
 from compiler.simulate.events import SimulationError
 from compiler.simulate.links import LinkKind, LinkUse
+from compiler.simulate.program import Program
 from compiler.simulate.result import Binding, ControllerTotal, CoreResult, SegmentTime, Simulation, Times
 from compiler.simulate.summary import ChargedRun, summarise
 from compiler.simulate.timeline import DdrTraffic, Interval, Timeline
@@ -52,12 +55,14 @@ def simulate(module: ModuleOp, *, overrides: Mapping[str, int] | None = None, ti
     `overrides` replaces numbers of the chip that time depends on; `timeline` keeps what everything did when. Raises
     SimulationError for a program that cannot go on.
     """
-    chip, device, runs = with_timing(chip_of(module), overrides or {}), device_of(module), runs_of(module)
-    free = Array.of(device, chip)
-    free.run(runs, ControllerCost())
-    charged: list[ChargedRun] = []
-    for cycles in instruction_costs(chip):
-        array = Array.of(device, chip)
-        total = array.run(runs, ControllerCost(cycles, chip.launch_cycles))
-        charged.append(ChargedRun(cycles, total, array.activity))
-    return summarise(free, charged, len(runs), timeline=timeline)
+    chip = with_timing(chip_of(module), overrides or {})
+    with few_garbage_collections():
+        program, durations = Program.of(module, chip), Durations()
+        free = Array.of(program, chip, durations)
+        free.run(ControllerCost())
+        charged: list[ChargedRun] = []
+        for cycles in instruction_costs(chip):
+            array = Array.of(program, chip, durations, noted=False)
+            total = array.run(ControllerCost(cycles, chip.launch_cycles))
+            charged.append(ChargedRun(cycles, total, array.activity))
+        return summarise(free, charged, program.launches, timeline=timeline)

@@ -79,8 +79,10 @@ class Activity:
         if known is None:
             self.segments[segment] = SegmentActivity(first, last)
             return
-        known.first = min(known.first, first)
-        known.last = max(known.last, last)
+        if first < known.first:
+            known.first = first
+        if last > known.last:
+            known.last = last
 
     def computed(self, segment: str, kernel: str, first: int, last: int) -> None:
         """A kernel ran for a segment in [first, last)."""

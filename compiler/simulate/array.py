@@ -3,77 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import BlockArgument, Operation, SSAValue
+from xdsl.ir import SSAValue
 
-from compiler.errors import InputError
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW
 from compiler.simulate.activity import Activity
 from compiler.simulate.channels import Channel
-from compiler.simulate.controller import ChannelKey, Controller, ControllerCost
-from compiler.simulate.core_code import END, translate
-from compiler.simulate.cores import Core
+from compiler.simulate.controller import Controller, ControllerCost
+from compiler.simulate.core_code import END, CoreCode
+from compiler.simulate.cores import Core, Durations
 from compiler.simulate.events import EventQueue, SimulationError
-from compiler.simulate.links import Link, LinkKind
+from compiler.simulate.links import Link, LinkKind, Pieces, Unnoted
 from compiler.simulate.locks import Lock
-from compiler.simulate.memory import Memory, Words
+from compiler.simulate.memory import Memory
+from compiler.simulate.program import ChannelKey, Program
 from compiler.simulate.streams import DdrPort, Stream, check_banks
 from dialects.aie import (
     BufferOp,
     CoreOp,
-    DeviceOp,
     DMAChannelDir,
     FlowOp,
     LockOp,
-    RuntimeSequenceOp,
     TileOp,
     WireBundle,
     int_value,
 )
-from dialects.bsr import array_of
-from dialects.mem import ImageOp, RunOp
-
-WEIGHTS_ARGUMENT = 1
-"""Of a runtime sequence; the argument before it holds activations."""
-
-Run = tuple[RuntimeSequenceOp, Words | None]
-"""A sequence and the words of its weights argument."""
-
-
-def device_of(module: ModuleOp) -> DeviceOp:
-    """The one device of a module."""
-    devices = [op for op in module.body.ops if isinstance(op, DeviceOp)]
-    if len(devices) != 1:
-        raise InputError(
-            f"the module has {len(devices)} aie.device; a simulation needs one. Compile to level 'aie' first"
-        )
-    return devices[0]
-
-
-def runs_of(module: ModuleOp) -> list[Run]:
-    """The sequences in the order in which the host runs them, with the weights of each."""
-    sequences = {op.sym_name.data: op for op in device_of(module).body.ops if isinstance(op, RuntimeSequenceOp)}
-    runs: list[Run] = []
-    images: dict[Operation, Words] = {}
-    for op in module.walk():
-        if isinstance(op, RunOp):
-            image = op.weights.owner
-            assert isinstance(image, ImageOp), "the weights argument comes from mem.image"
-            if image not in images:
-                images[image] = array_of(image.values).reshape(-1)
-            runs.append((sequences[op.sequence.string_value()], images[image]))
-    return runs or [(sequence, None) for sequence in sequences.values()]
 
 
 @dataclass
 class Array:
     """Everything that happens in one simulation."""
 
+    program: Program
     chip: Chip
+    note: type[Pieces]
+    """How to write down what a link does."""
     events: EventQueue = field(default_factory=EventQueue)
     activity: Activity = field(default_factory=Activity)
     tiles: dict[SSAValue, tuple[int, int]] = field(default_factory=dict[SSAValue, tuple[int, int]])
@@ -88,12 +54,12 @@ class Array:
     cores: list[Core] = field(default_factory=list[Core])
 
     @classmethod
-    def of(cls, device: DeviceOp, chip: Chip) -> Array:
-        """Build the static parts."""
-        array = cls(chip)
+    def of(cls, program: Program, chip: Chip, durations: Durations, *, noted: bool = True) -> Array:
+        """Build the static parts. What links did is `noted` only if somebody asks for it afterwards."""
+        array = cls(program, chip, Pieces if noted else Unnoted)
         if chip.ddr_total_bytes_per_cycle:
-            array.total_port = DdrPort("DDR, all columns", chip.ddr_total_bytes_per_cycle)
-        for op in device.body.ops:
+            array.total_port = DdrPort("DDR, all columns", chip.ddr_total_bytes_per_cycle, array.note())
+        for op in program.device.body.ops:
             match op:
                 case TileOp():
                     array.tiles[op.result] = op.position
@@ -104,10 +70,10 @@ class Array:
                     array.locks[op.result] = array._lock(op)
                 case FlowOp():
                     array._flow(op)
-                case CoreOp():
-                    array._core(op)
                 case _:
                     pass
+        for op, code in program.cores:
+            array._core(op, code, durations)
         for stream in array.streams.values():
             stream.connect()
         memtiles = Counter(tile for tile, _, _ in array.channels if array.tiles[tile][1] == MEMTILE_ROW)
@@ -119,10 +85,11 @@ class Array:
         initial = int_value(op.init) if op.init is not None else 0
         return Lock(name, initial, self.chip.lock_limit, self.chip.lock_cycles, self.events)
 
-    def _core(self, op: CoreOp) -> None:
-        code = translate(op, self.chip, self.memories)
+    def _core(self, op: CoreOp, code: CoreCode, durations: Durations) -> None:
         locks = [self.locks[lock] for lock in code.locks]
-        core = Core(self.tiles[op.tile], self.chip, code, locks, self.events, self.activity)
+        memories = [self.memories[buffer] for buffer in code.buffers]
+        place = self.tiles[op.tile]
+        core = Core(place, self.chip, code, memories, locks, self.events, self.activity, durations)
         self.activity.cores[core.place] = core.time
         self.cores.append(core)
 
@@ -137,6 +104,8 @@ class Array:
                 self.chip.descriptor_cycles,
                 self.events,
                 self.activity,
+                self.note(),
+                self.note(),
                 carries=row < FIRST_CORE_ROW,
             )
         return self.channels[key]
@@ -150,7 +119,7 @@ class Array:
         if source not in self.streams:
             ports = self._ports(first, last)
             self.streams[source] = Stream(
-                self._channel(*source), [], self.chip.stream_bytes_per_cycle, self.events, ports
+                self._channel(*source), [], self.chip.stream_bytes_per_cycle, self.events, ports, self.note()
             )
             for port in ports:
                 port.channels += 1
@@ -167,7 +136,7 @@ class Array:
         else:
             return ()
         if key not in self.ports:
-            self.ports[key] = DdrPort(name, self.chip.ddr_bytes_per_cycle)
+            self.ports[key] = DdrPort(name, self.chip.ddr_bytes_per_cycle, self.note())
         return (self.ports[key],) if self.total_port is None else (self.ports[key], self.total_port)
 
     @property
@@ -186,29 +155,28 @@ class Array:
         """The ways from (MM2S) or to (S2MM) DDR, by column."""
         return [port for (_, way), port in sorted(self.ports.items()) if way is direction]
 
-    def run(self, runs: list[Run], cost: ControllerCost) -> int:
-        """Run the sequences to their end; the cycle in which the array has come to rest and the controller knows."""
+    def run(self, cost: ControllerCost) -> int:
+        """Run the program to its end; the cycle in which the array has come to rest and the controller knows."""
         controller = self.controller = Controller(
-            self._operations(runs), cost, self.channels, self.memories, self.locks, self.events, self.activity
+            iter(self.program.steps),
+            cost,
+            self.channels,
+            self.memories,
+            self.locks,
+            self.events,
+            self.activity,
+            self.note(),
         )
         controller.begin()
         self.events.run()
+        for lock in self.locks.values():
+            lock.settle()
         if controller.finished is None:
             raise SimulationError(self._stuck(controller))
         end = max((segment.last for segment in self.activity.segments.values()), default=0)
         for core in self.cores:
             core.end(end)
         return max(end, controller.finished)
-
-    def _operations(self, runs: list[Run]) -> Iterator[Operation]:
-        """All operations in order. The arguments of a sequence are known from its beginning on."""
-        for sequence, weights in runs:
-            for index, argument in enumerate(sequence.body.block.args):
-                known = weights if index == WEIGHTS_ARGUMENT else None
-                ranges = [(0, known.size)] if known is not None else []
-                self.memories[argument] = Memory(_argument_name(argument), known, ranges)
-            yield sequence
-            yield from sequence.body.block.ops
 
     def _stuck(self, controller: Controller) -> str:
         """Nothing can happen any more, and the controller still waits: who waits for what."""
@@ -221,10 +189,6 @@ class Array:
                 lock, amount = core.request
                 told.append(f"core {core.place} waits for {amount} of lock '{core.locks[lock].name}'")
         return f"the array stands still from cycle {self.events.now} on: " + "; ".join(told)
-
-
-def _argument_name(argument: BlockArgument) -> str:
-    return argument.name_hint or f"argument {argument.index}"
 
 
 def _wait_of(channel: Channel) -> str:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compiler.simulate.activity import Activity
-from compiler.simulate.descriptors import Descriptor, Task
 from compiler.simulate.events import EventQueue, SimulationError
 from compiler.simulate.links import Pieces
 from compiler.simulate.memory import Words
+from compiler.simulate.tasks import Step, Task
 
 if TYPE_CHECKING:
     from compiler.simulate.streams import Stream
@@ -35,6 +35,9 @@ class Channel:
     setup: int
     events: EventQueue
     activity: Activity
+    setups: Pieces
+    waits: Pieces
+    """For locks, after the set-up."""
     carries: bool = True
     """Whether the words it sends can matter: what a core sends are activations."""
     stream: Stream | None = None
@@ -47,13 +50,11 @@ class Channel:
     """Words still to move of the descriptor under way; 0 when there is none."""
     ready: int = 0
     """When the descriptor under way may move its first word."""
+    total: int = 0
+    """Words of the descriptor under way."""
     began: int = 0
-    start: int = 0
     payload: Words | None = None
     arrived: list[Words | None] = field(default_factory=list[Words | None])
-    setups: Pieces = field(default_factory=Pieces)
-    waits: Pieces = field(default_factory=Pieces)
-    """For locks, after the set-up."""
 
     def push(self, task: Task, segment: str) -> None:
         """Queue a task."""
@@ -79,7 +80,7 @@ class Channel:
         self._open()
 
     @property
-    def descriptor(self) -> Descriptor:
+    def descriptor(self) -> Step:
         """The one under way, or waiting for its lock."""
         assert self.task is not None, f"{self.name} is idle"
         return self.task.chain[self.link]
@@ -93,22 +94,19 @@ class Channel:
             self._granted()
 
     def _granted(self) -> None:
-        assert self.task is not None, f"{self.name} is idle"
-        descriptor = self.descriptor
-        if self.events.now > self.ready:
-            self.waits.add(self.ready, self.events.now, 0, self.segment)
-            self.ready = self.events.now
-        self.start = descriptor.offset + self.task.counters[self.link] % descriptor.wrap * descriptor.step
-        self.remaining = descriptor.words
-        if self.sends and self.carries and not descriptor.padded:
-            self.payload = descriptor.memory.read(self.start, descriptor.pattern)
+        now, descriptor = self.events.now, self.descriptor
+        if now > self.ready:
+            self.waits.add(self.ready, now, 0, self.segment)
+            self.ready = now
+        self.remaining = self.total = descriptor.words
+        if self.carries and self.sends and descriptor.memory.known and not descriptor.padded:
+            self.payload = descriptor.memory.read(descriptor.start, descriptor.pattern)
         assert self.stream is not None, "only connected channels have tasks"
         self.stream.try_move()
 
     def take(self, words: int, cycle: int) -> Words | None:
         """The next words that leave, at `cycle`; None where they are not known."""
-        total = self.descriptor.words
-        position = total - self.remaining
+        position = self.total - self.remaining
         if not position:
             self.began = cycle
         self.remaining -= words
@@ -116,7 +114,7 @@ class Channel:
 
     def give(self, words: int, cycle: int, piece: Words | None) -> None:
         """Words that are on their way here."""
-        if self.remaining == self.descriptor.words:
+        if self.remaining == self.total:
             self.began = cycle
         self.remaining -= words
         self.arrived.append(piece)
@@ -125,15 +123,16 @@ class Channel:
         """The last word of the descriptor has left or arrived."""
         task, descriptor, now = self.task, self.descriptor, self.events.now
         assert task is not None, f"{self.name} is idle"
-        if not self.sends:
-            descriptor.memory.write(self.start, descriptor.pattern, self._collected(), self.segment)
-        self.payload = None
-        self.arrived.clear()
+        if self.sends:
+            self.payload = None
+        else:
+            descriptor.memory.write(descriptor.start, descriptor.pattern, self._collected(), self.segment)
+            self.arrived.clear()
         self.activity.moved(self.segment, self.began, now)
         if descriptor.release is not None:
             lock, amount = descriptor.release
             lock.release(amount, now)
-        task.counters[self.link] += 1
+        descriptor.count += 1
         self.link += 1
         if self.link == len(task.chain):
             self.link = 0

@@ -16,8 +16,10 @@ Vector operations of the program itself only set up the core: they are charged a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from types import CodeType
 from typing import Any, cast
 
 from xdsl.dialects import arith, func, memref, scf
@@ -27,7 +29,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from compiler.hardware.chip import Chip
 from compiler.simulate.events import SimulationError
 from compiler.simulate.memory import Memory
-from dialects.aie import CoreOp, EndOp, LockAction, UseLockOp, int_value
+from dialects.aie import BufferOp, CoreOp, EndOp, LockAction, UseLockOp, int_value
 
 Request = tuple[int, int, int]
 """Number of a lock, amount, and cycles since the core was resumed."""
@@ -68,10 +70,10 @@ class _Translation:
     """Source so far, and what its names stand for."""
 
     chip: Chip
-    memories: Mapping[SSAValue, Memory]
     locks: list[SSAValue] = field(default_factory=list[SSAValue])
     kernels: list[str] = field(default_factory=list[str])
-    used: list[Memory] = field(default_factory=list[Memory])
+    used: list[SSAValue] = field(default_factory=list[SSAValue])
+    """Buffers."""
     names: dict[SSAValue, str] = field(default_factory=dict[SSAValue, str])
     lines: list[str] = field(default_factory=list[str])
     depth: int = 1
@@ -99,9 +101,13 @@ class _Translation:
 
     def memory(self, value: SSAValue) -> str:
         """The words of a buffer."""
-        if value not in self.memories:
+        return f"m{self.buffer(value)}"
+
+    def buffer(self, value: SSAValue) -> int:
+        """The number of a buffer."""
+        if not isinstance(value.owner, BufferOp):
             raise SimulationError("a core's program uses a memory that is no buffer of the device")
-        return f"m{_number(self.used, self.memories[value])}"
+        return _number(self.used, value)
 
     def block(self, block: Block, results: list[str]) -> None:
         """All operations; the terminator's operands go to `results`."""
@@ -204,9 +210,8 @@ class _Translation:
         self.settle()
         params, arena, *scalars = op.arguments
         kernel = _number(self.kernels, op.callee.string_value())
-        memories = f"{_number(self.used, self.memories[params])}, {_number(self.used, self.memories[arena])}"
         values = "".join(f", {self.name(value)}" for value in scalars)
-        self.line(f"c += call({kernel}, c, {memories}{values})")
+        self.line(f"c += call({kernel}, c, {self.buffer(params)}, {self.buffer(arena)}{values})")
 
 
 def _number(known: list[Any], wanted: object) -> int:
@@ -225,19 +230,31 @@ class CoreCode:
     source: str
     locks: tuple[SSAValue, ...]
     kernels: tuple[str, ...]
-    memories: tuple[Memory, ...]
+    buffers: tuple[SSAValue, ...]
 
-    def start(self, release: Callable[[int, int, int], None], call: Callable[..., int]) -> Program:
-        """A run from the beginning. `release(lock, amount, cycles)`; `call(kernel, cycles, params, arena, …)`."""
+    def start(
+        self, memories: Sequence[Memory], release: Callable[[int, int, int], None], call: Callable[..., int]
+    ) -> Program:
+        """
+        A run from the beginning, with the memories behind `buffers`.
+
+        `release(lock, amount, cycles)`; `call(kernel, cycles, params, arena, …)` gives the cycles of the call.
+        """
         names: dict[str, Any] = {"release": release, "call": call}
-        names |= {f"m{number}": memory.words for number, memory in enumerate(self.memories)}
-        exec(compile(self.source, "<core program>", "exec"), names)
+        names |= {f"m{number}": memory.words for number, memory in enumerate(memories)}
+        exec(_compiled(self.source), names)
         return cast("Program", names["program"]())
 
 
-def translate(core: CoreOp, chip: Chip, memories: Mapping[SSAValue, Memory]) -> CoreCode:
+@cache
+def _compiled(source: str) -> CodeType:
+    """All cores have one program."""
+    return compile(source, "<core program>", "exec")
+
+
+def translate(core: CoreOp, chip: Chip) -> CoreCode:
     """The program of one core."""
-    code = _Translation(chip, memories)
+    code = _Translation(chip)
     code.lines += ["def program():", "    c = 0"]
     code.depth = 0
     code.block(core.body.block, [])

@@ -27,6 +27,10 @@ from compiler.simulate.memory import Memory, Words
 _STATES = {"input": State.INPUT, "weights": State.WEIGHTS, "output": State.OUTPUT, "parameters": State.IDLE}
 BLOCK_MACS = 8 * 8
 """Of one non-zero block and one pixel."""
+Durations = dict[tuple[str, bytes, int, int, int, Work], int]
+"""Cycles by kernel, parameters without taps, output blocks, first and last chunk, and what the call finds."""
+CallKey = tuple[int, bytes, int, int, int, int]
+"""Kernel, parameters with taps, place of the weights, output blocks, first and last chunk."""
 _KERNELS = {kernel.symbol: kernel for kernel in Kernel}
 
 
@@ -48,9 +52,12 @@ class Core:
     place: tuple[int, int]
     chip: Chip
     code: CoreCode
+    memories: list[Memory]
     locks: list[Lock]
     events: EventQueue
     activity: Activity
+    durations: Durations
+    """Shared by all cores."""
     time: CoreTime = field(default_factory=CoreTime)
     program: Program = field(init=False)
     resumed: int = 0
@@ -58,22 +65,25 @@ class Core:
     """When it last asked for a lock."""
     waits_for: State | None = None
     """Set while it waits."""
-    found: dict[tuple[int, int, bytes], int] = field(default_factory=dict[tuple[int, int, bytes], int])
-    """Entries of weight chunks, by place, output blocks and taps on the map; valid for one version of the arena."""
-    found_version: int = -1
-    durations: dict[tuple[str, bytes, Call, Work], int] = field(
-        default_factory=dict[tuple[str, bytes, Call, Work], int]
-    )
-    """Cycles of kernel calls, by all that they depend on."""
+    calls: dict[CallKey, tuple[int, int]] = field(default_factory=dict[CallKey, tuple[int, int]])
+    """Cycles and products of kernel calls, by all that they depend on in one version of the arena's weights."""
+    version: int = -1
+    """Of the arena, for which these are right."""
     work: dict[str, CoreWork] = field(default_factory=dict[str, CoreWork])
     """By segment."""
 
     def __post_init__(self) -> None:
+        unknown = [symbol for symbol in self.code.kernels if symbol not in _KERNELS]
+        if unknown:
+            raise SimulationError(
+                f"core {self.place} calls '{unknown[0]}', which the cycle model does not know; known are "
+                f"{', '.join(_KERNELS)}"
+            )
         self.states = [waiting_state(lock.name) for lock in self.locks]
-        named = (memory for memory in self.code.memories if memory.name.startswith("parameters"))
+        named = (memory for memory in self.memories if memory.name.startswith("parameters"))
         self.parameters = next(named, Memory("no parameters", None))
         self.request = (0, 0)
-        self.program = self.code.start(self._release, self._call)
+        self.program = self.code.start(self.memories, self._release, self._call)
         self.events.at(0, Priority.CORE, self._continue)
 
     def _continue(self) -> None:
@@ -110,44 +120,44 @@ class Core:
 
     def _call(self, kernel: int, cycles: int, params: int, arena: int, *scalars: int) -> int:
         """Cycles of a kernel call that begins `cycles` after the core was resumed."""
-        symbol = self.code.kernels[kernel]
-        if symbol not in _KERNELS:
-            raise SimulationError(
-                f"core {self.place} calls '{symbol}', which the cycle model does not know; known are "
-                f"{', '.join(_KERNELS)}"
-            )
-        parameters = self.code.memories[params]
-        if parameters.words is None or not parameters.version:
-            raise SimulationError(
-                f"core {self.place} calls '{symbol}' before a parameter block came from the weights argument, so the "
-                "length of the call is not known"
-            )
+        parameters, memory, call = self.memories[params], self.memories[arena], Call(*scalars)
         words = parameters.words
-        call = Call(*scalars)
-        taps = words[PARAMETER_WORDS : PARAMETER_WORDS + words.item(Parameter.TAPS)] >= 0
-        entries = self._entries(self.code.memories[arena], call, taps) if symbol == Kernel.CONV.symbol else 0
-        work = Work(int(np.count_nonzero(taps)), entries)
+        if words is None or not parameters.version:
+            raise SimulationError(
+                f"core {self.place} calls '{self.code.kernels[kernel]}' before a parameter block came from the weights "
+                "argument, so the length of the call is not known"
+            )
+        if memory.version != self.version:
+            self.calls.clear()
+            self.version = memory.version
         # rows differ in where their data lies, which takes no time
-        key = (symbol, words[:PARAMETER_WORDS].tobytes(), Call(0, 0, 0, call.blocks, call.first, call.last, 0), work)
-        if key not in self.durations:
-            self.durations[key] = kernel_cycles(self.chip, _KERNELS[symbol], words, key[2], work)
-        duration = self.durations[key]
+        block = words[: PARAMETER_WORDS + words.item(Parameter.TAPS)].tobytes()
+        key = (kernel, block, call.weights, call.blocks, call.first, call.last)
+        known = self.calls.get(key)
+        if known is None:
+            known = self.calls[key] = self._length(self.code.kernels[kernel], words, memory, call)
+        duration, macs = known
         begin = self.resumed + cycles
-        self.activity.computed(parameters.segment, symbol, begin, begin + duration)
-        done = self.work.setdefault(parameters.segment, CoreWork(begin, begin))
+        segment = parameters.segment
+        self.activity.computed(segment, self.code.kernels[kernel], begin, begin + duration)
+        done = self.work.get(segment)
+        if done is None:
+            done = self.work[segment] = CoreWork(begin, begin)
         done.last = begin + duration
-        done.macs += entries * BLOCK_MACS * words.item(Parameter.WIDTH)
+        done.macs += macs
         return duration
 
-    def _entries(self, arena: Memory, call: Call, taps: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
-        """Non-zero blocks that the call's taps list in its chunk of weights."""
-        if self.found_version != arena.version:
-            self.found.clear()
-            self.found_version = arena.version
-        key = (call.weights, call.blocks, taps.tobytes())
-        if key not in self.found:
-            self.found[key] = _count_entries(self._chunk_head(arena, call, taps.size), call.blocks, taps)
-        return self.found[key]
+    def _length(self, symbol: str, words: Words, arena: Memory, call: Call) -> tuple[int, int]:
+        """Cycles and products of a call that has not been made with these weights before."""
+        taps = words[PARAMETER_WORDS : PARAMETER_WORDS + words.item(Parameter.TAPS)] >= 0
+        entries = 0
+        if symbol == Kernel.CONV.symbol:
+            entries = _count_entries(self._chunk_head(arena, call, taps.size), call.blocks, taps)
+        work = Work(int(np.count_nonzero(taps)), entries)
+        key = (symbol, words[:PARAMETER_WORDS].tobytes(), call.blocks, call.first, call.last, work)
+        if key not in self.durations:
+            self.durations[key] = kernel_cycles(self.chip, _KERNELS[symbol], words, call, work)
+        return self.durations[key], entries * BLOCK_MACS * words.item(Parameter.WIDTH)
 
     def _chunk_head(self, arena: Memory, call: Call, taps: int) -> Words:
         """The row pointers of the chunk."""

@@ -9,16 +9,15 @@ to 0 when the descriptor is written again, which is when its task is configured.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import cast
 
 from xdsl.dialects.builtin import DenseArrayBase, MemRefType
 from xdsl.ir import Attribute, Block, SSAValue
 
 from compiler.simulate.events import SimulationError
-from compiler.simulate.locks import Lock
-from compiler.simulate.memory import Memory, Pattern
+from compiler.simulate.memory import Pattern
 from dialects.aie import DMABDOp, EndOp, LockAction, NextBDOp, UseLockOp, int_value
 from dialects.aiex import DMAConfigureTaskOp
 from dialects.notes import ITERATION
@@ -26,16 +25,16 @@ from dialects.notes import ITERATION
 
 @dataclass(frozen=True)
 class Descriptor:
-    """One buffer descriptor: the locks around it and the words it moves per run."""
+    """One buffer descriptor: the locks around it with the amounts, and the words it moves per run."""
 
-    memory: Memory
+    buffer: SSAValue
     offset: int
     words: int
     pattern: Pattern
     wrap: int = 1
     step: int = 0
-    acquire: tuple[Lock, int] | None = None
-    release: tuple[Lock, int] | None = None
+    acquire: tuple[SSAValue, int] | None = None
+    release: tuple[SSAValue, int] | None = None
 
     @property
     def padded(self) -> bool:
@@ -43,30 +42,13 @@ class Descriptor:
         return self.words != self.pattern.words
 
 
-@dataclass(eq=False)
-class Task:
+@dataclass(frozen=True)
+class TaskForm:
     """A chain of descriptors that one channel runs `runs` times per start."""
 
     chain: tuple[Descriptor, ...]
     runs: int
     token: bool
-    counters: list[int] = field(init=False)
-    """Runs of each descriptor since it was written."""
-    tokens: int = 0
-    """Completions that nobody has awaited yet."""
-    awaiting: Callable[[], None] | None = None
-
-    def __post_init__(self) -> None:
-        self.counters = [0] * len(self.chain)
-
-    def completed(self) -> None:
-        """All runs of one start are over; whoever awaits the token goes on."""
-        if not self.token:
-            return
-        self.tokens += 1
-        if self.awaiting is not None:
-            resume, self.awaiting = self.awaiting, None
-            resume()
 
 
 def _blocks(op: DMAConfigureTaskOp) -> Iterator[Block]:
@@ -112,17 +94,17 @@ def _shape(op: DMABDOp) -> tuple[int, Pattern, int, int]:
     return length, Pattern(sizes, strides), wrap, step
 
 
-def read_task(op: DMAConfigureTaskOp, memories: Mapping[SSAValue, Memory], locks: Mapping[SSAValue, Lock]) -> Task:
-    """The task that an op describes, with counters at 0."""
+def read_task(op: DMAConfigureTaskOp) -> TaskForm:
+    """The task that an op describes."""
     chain: list[Descriptor] = []
     for block in _blocks(op):
-        acquire: tuple[Lock, int] | None = None
-        release: tuple[Lock, int] | None = None
+        acquire: tuple[SSAValue, int] | None = None
+        release: tuple[SSAValue, int] | None = None
         found: DMABDOp | None = None
         for part in block.ops:
             match part:
                 case UseLockOp():
-                    use = (locks[part.lock], int_value(part.value))
+                    use = (part.lock, int_value(part.value))
                     match part.lock_action:
                         case LockAction.AcquireGreaterEqual:
                             acquire = use
@@ -130,7 +112,8 @@ def read_task(op: DMAConfigureTaskOp, memories: Mapping[SSAValue, Memory], locks
                             release = use
                         case LockAction.Acquire:
                             raise SimulationError(
-                                f"lock '{use[0].name}': only AcquireGreaterEqual and Release are used"
+                                "a descriptor acquires a lock by equality; only AcquireGreaterEqual and Release are "
+                                "simulated"
                             )
                 case DMABDOp():
                     found = part
@@ -142,5 +125,5 @@ def read_task(op: DMAConfigureTaskOp, memories: Mapping[SSAValue, Memory], locks
             raise SimulationError("a descriptor of a task moves nothing; it needs an aie.dma_bd")
         words, pattern, wrap, step = _shape(found)
         offset = int_value(found.offset)
-        chain.append(Descriptor(memories[found.buffer], offset, words, pattern, wrap, step, acquire, release))
-    return Task(tuple(chain), int_value(op.repeat_count) + 1, bool(int_value(op.issue_token)))
+        chain.append(Descriptor(found.buffer, offset, words, pattern, wrap, step, acquire, release))
+    return TaskForm(tuple(chain), int_value(op.repeat_count) + 1, bool(int_value(op.issue_token)))

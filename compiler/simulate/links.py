@@ -66,6 +66,13 @@ class Pieces:
         return list(found.values())
 
 
+class Unnoted(Pieces):
+    """For a run of which only the end is asked."""
+
+    def add(self, start: int, end: int, words: int, segment: str) -> None:
+        """Forget it."""
+
+
 @dataclass(frozen=True)
 class Link:
     """One link with everything it did."""

@@ -48,10 +48,10 @@ class DdrPort:
 
     name: str
     bytes_per_cycle: int
+    pieces: Pieces
     channels: int = 0
     """Streams that begin or end here."""
     free: int = 0
-    pieces: Pieces = field(default_factory=Pieces)
 
     def is_narrow(self, stream_bytes: int) -> bool:
         """Whether its streams can ask for more than it has."""
@@ -73,12 +73,12 @@ class Stream:
     sinks: list[tuple[Channel, int]]
     bytes_per_cycle: int
     events: EventQueue
-    ports: tuple[DdrPort, ...] = ()
+    ports: tuple[DdrPort, ...]
     """On its way, when the source or the sink is in DDR."""
+    pieces: Pieces
     free: int = 0
     """When the source's last word so far has left."""
     narrow: list[DdrPort] = field(init=False, default_factory=list[DdrPort])
-    pieces: Pieces = field(default_factory=Pieces)
 
     @property
     def name(self) -> str:
