@@ -11,6 +11,10 @@ Arithmetic (`compiler.quantization.arithmetic`), with p() the position of a type
     add            y = clamp(int8(round(a + b))), both operands brought to the finer position first
     avg_pool       y = clamp(int8(round(Σ x / n · 2^(p(y) - p(x)))), an exact fraction, rounded once
 
+A map with a general scale has it, and its zero-point, in the type instead. Then x means x - zero_x, the power of two
+is a multiplier and a shift (`compiler.quantization.scaling`), and zero_y is added after rounding; a zero-point takes
+part before int8 saturates. A contraction has a multiplier for each output channel, a sum one for each operand.
+
 A function is `func.func @main` on ONNX's shapes. What the array cannot do is a `bsr.host` with the reason, and so are
 the quantisation of the network's input and the dequantisation of its output. Locations are ONNX node names. The
 discardable attribute `bsr.tensor` on an op names the tensor of the quantised ONNX graph (the output of its
@@ -37,15 +41,23 @@ from dialects.bsr_attributes import (
     FixedAttr,
     FixedTensorType,
     Rounding,
+    Scaled,
+    ScaledAttr,
     blocks_of,
+    encoding_of,
     fixed_type,
     is_fixed,
+    is_map,
+    is_scaled,
+    map_type,
     position_of,
+    scale_of,
     shape_of,
     weights_type,
+    zero_point_of,
 )
 from dialects.bsr_base import FULL_RANGE, TENSOR_NAME, BsrOp, RoundingOp, window_shape
-from dialects.bsr_contract import Conv2dOp, GemmOp
+from dialects.bsr_contract import Conv2dOp, GemmOp, contraction_multipliers
 from dialects.bsr_maps import (
     AddOp,
     ClampOp,
@@ -82,14 +94,23 @@ __all__ = [
     "ReshapeOp",
     "Rounding",
     "RoundingOp",
+    "Scaled",
+    "ScaledAttr",
     "WeightsOp",
     "blocks_of",
+    "contraction_multipliers",
+    "encoding_of",
     "fixed_type",
     "is_fixed",
+    "is_map",
+    "is_scaled",
+    "map_type",
     "position_of",
+    "scale_of",
     "shape_of",
     "weights_type",
     "window_shape",
+    "zero_point_of",
 ]
 
 
@@ -193,5 +214,5 @@ Bsr = Dialect(
         ReshapeOp,
         HostOp,
     ],
-    [FixedAttr, BlocksAttr, BlobAttr],
+    [FixedAttr, ScaledAttr, BlocksAttr, BlobAttr],
 )

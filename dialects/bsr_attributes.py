@@ -2,7 +2,9 @@
 The types of the `bsr` level: builtin int8 tensors whose encoding says what the integers mean.
 
     tensor<1x64x56x56xi8, #bsr.fixed<5>>                a map: real = q * 2**-5, logical NCHW, N = 1
+    tensor<1x64x56x56xi8, #bsr.scaled<2.35e-02, -3>>    a map: real = (q + 3) * 0.0235, the scale a float32
     tensor<64x64x3x3xi8, #bsr.blocks<7, 31 of 64>>      at position 7; 31 of 64 blocks (8 outputs x 8 inputs) stored
+    tensor<64x64x3x3xi8, #bsr.blocks<scaled, 31 of 64>> weights with a scale for every output channel
 
 An encoding, not a new type: shape and element type stay those of a tensor that every tool understands.
 """
@@ -13,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
+import numpy as np
 from typing_extensions import TypeVar
 from xdsl.dialects.builtin import DenseArrayBase, IntegerType, TensorType, i8, i64
 from xdsl.ir import Attribute, Data
@@ -52,10 +55,46 @@ class FixedAttr(Data[int]):
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Position of the weights and how many of their blocks hold anything."""
+class Scaled:
+    """A scale, which is a positive float32, and the integer that means zero."""
 
-    position: int
+    scale: float
+    zero_point: int
+
+
+@irdl_attr_definition
+class ScaledAttr(Data[Scaled]):
+    """`#bsr.scaled<2.5e-01, -3>`: the tensor's real values are (its integers + 3) times 0.25."""
+
+    name = "bsr.scaled"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Scaled:
+        with parser.in_angle_brackets():
+            scale = parser.parse_float()
+            parser.parse_punctuation(",")
+            return Scaled(scale, parser.parse_integer(allow_boolean=False))
+
+    def print_parameter(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string(f"{np.format_float_scientific(self.data.scale, trim='0')}, {self.data.zero_point}")
+
+    def verify(self) -> None:
+        scale = self.data.scale
+        if not 0 < scale < float("inf") or float(np.float32(scale)) != scale:
+            raise VerifyException(f"the scale {scale} is no positive float32")
+        if not -128 <= self.data.zero_point <= 127:
+            raise VerifyException(f"the zero-point {self.data.zero_point} is no int8")
+
+
+Encoding: TypeAlias = FixedAttr | ScaledAttr
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Position of the weights, None if their channels have scales, and how many of their blocks hold anything."""
+
+    position: int | None
     non_zero: int
     total: int
 
@@ -69,7 +108,8 @@ class BlocksAttr(Data[Blocks]):
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Blocks:
         with parser.in_angle_brackets():
-            position = parser.parse_integer(allow_boolean=False)
+            scaled = parser.parse_optional_keyword("scaled") is not None
+            position = None if scaled else parser.parse_integer(allow_boolean=False)
             parser.parse_punctuation(",")
             non_zero = parser.parse_integer(allow_boolean=False, allow_negative=False)
             parser.parse_keyword("of")
@@ -77,10 +117,11 @@ class BlocksAttr(Data[Blocks]):
 
     def print_parameter(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
-            printer.print_string(f"{self.data.position}, {self.data.non_zero} of {self.data.total}")
+            position = "scaled" if self.data.position is None else self.data.position
+            printer.print_string(f"{position}, {self.data.non_zero} of {self.data.total}")
 
     def verify(self) -> None:
-        if self.data.position not in POSITIONS:
+        if self.data.position is not None and self.data.position not in POSITIONS:
             raise VerifyException(f"position {self.data.position} lies outside {POSITIONS.start}..{POSITIONS.stop - 1}")
         if not 0 <= self.data.non_zero <= self.data.total:
             raise VerifyException(f"{self.data.non_zero} non-zero blocks of {self.data.total} cannot be")
@@ -91,7 +132,12 @@ def fixed_type(shape: Sequence[int], position: int) -> FixedTensorType:
     return TensorType(i8, shape, FixedAttr(position))
 
 
-def weights_type(shape: Sequence[int], position: int, non_zero: int) -> FixedTensorType:
+def map_type(shape: Sequence[int], encoding: int | Encoding) -> FixedTensorType:
+    """`tensor<shape x i8, encoding>`; a number is a binary position."""
+    return TensorType(i8, shape, FixedAttr(encoding) if isinstance(encoding, int) else encoding)
+
+
+def weights_type(shape: Sequence[int], position: int | None, non_zero: int) -> FixedTensorType:
     """`tensor<OxIxKHxKWxi8, #bsr.blocks<position, non_zero of …>>`."""
     return TensorType(i8, shape, BlocksAttr(Blocks(position, non_zero, blocks_of(shape[0]) * blocks_of(shape[1]))))
 
@@ -107,13 +153,47 @@ def position_of(type: Attribute) -> int:
         if isinstance(type.encoding, FixedAttr):
             return type.encoding.data
         if isinstance(type.encoding, BlocksAttr):
-            return type.encoding.data.position
+            position = type.encoding.data.position
+            if position is not None:
+                return position
     raise VerifyException(f"{type} has no position; a fixed-point tensor carries #bsr.fixed or #bsr.blocks")
+
+
+def encoding_of(type: Attribute) -> Encoding:
+    """What the integers of a map mean."""
+    if isinstance(type, TensorType) and isinstance(type.encoding, FixedAttr | ScaledAttr):
+        return type.encoding
+    raise VerifyException(f"{type} is no map; a map carries #bsr.fixed or #bsr.scaled")
+
+
+def scale_of(type: Attribute) -> float:
+    """The real value of one step of a map, exactly."""
+    encoding = encoding_of(type)
+    return 2.0**-encoding.data if isinstance(encoding, FixedAttr) else encoding.data.scale
+
+
+def zero_point_of(type: Attribute) -> int:
+    """The integer that means zero in a map."""
+    encoding = encoding_of(type)
+    return 0 if isinstance(encoding, FixedAttr) else encoding.data.zero_point
 
 
 def is_fixed(type: Attribute) -> bool:
     """Whether `type` is a map in fixed point."""
     return isinstance(type, TensorType) and isinstance(type.encoding, FixedAttr)
+
+
+def is_scaled(type: Attribute) -> bool:
+    """Whether `type` is a map with a general scale, or weights with a scale for each output channel."""
+    if not isinstance(type, TensorType):
+        return False
+    encoding = type.encoding
+    return isinstance(encoding, ScaledAttr) or (isinstance(encoding, BlocksAttr) and encoding.data.position is None)
+
+
+def is_map(type: Attribute) -> bool:
+    """Whether `type` is a map of this level, whatever its integers mean."""
+    return isinstance(type, TensorType) and isinstance(type.encoding, FixedAttr | ScaledAttr)
 
 
 def element_type_of(type: Attribute) -> Attribute | None:
@@ -132,19 +212,20 @@ def shape_of(type: Attribute) -> tuple[int, ...]:
 class EncodedTensorConstraint(AttrConstraint[FixedTensorType]):
     """An int8 tensor of static shape with the given encoding and one of the given ranks."""
 
-    encoding: type[FixedAttr | BlocksAttr]
+    encodings: tuple[type[FixedAttr | ScaledAttr | BlocksAttr], ...]
     ranks: tuple[int, ...]
 
     def verify(self, attr: Attribute, constraint_context: VerificationContext) -> None:
         tensor = cast("TensorType[Attribute]", attr) if isinstance(attr, TensorType) else None
-        if tensor is None or not isinstance(tensor.encoding, self.encoding) or tensor.element_type != i8:
-            raise VerifyException(f"expected tensor<…xi8, #{self.encoding.name}<…>>, got {attr}")
+        if tensor is None or not isinstance(tensor.encoding, self.encodings) or tensor.element_type != i8:
+            wanted = " or ".join(f"#{encoding.name}<…>" for encoding in self.encodings)
+            raise VerifyException(f"expected tensor<…xi8, {wanted}>, got {attr}")
         shape = tensor.get_shape()
         if len(shape) not in self.ranks:
             raise VerifyException(f"expected rank {' or '.join(map(str, self.ranks))}, got {attr}")
         if min(shape, default=1) < 1:
             raise VerifyException(f"expected positive dimensions, got {attr}")
-        if self.encoding is FixedAttr and shape and shape[0] != 1:
+        if FixedAttr in self.encodings and shape and shape[0] != 1:
             raise VerifyException(f"expected batch 1, got {attr}")
 
     def get_bases(self) -> set[type[Attribute]]:
@@ -156,9 +237,9 @@ class EncodedTensorConstraint(AttrConstraint[FixedTensorType]):
         return self
 
 
-MAP = EncodedTensorConstraint(FixedAttr, (4,))
-VECTOR_OR_MAP = EncodedTensorConstraint(FixedAttr, (2, 4))
-WEIGHTS = EncodedTensorConstraint(BlocksAttr, (4,))
+MAP = EncodedTensorConstraint((FixedAttr, ScaledAttr), (4,))
+VECTOR_OR_MAP = EncodedTensorConstraint((FixedAttr, ScaledAttr), (2, 4))
+WEIGHTS = EncodedTensorConstraint((BlocksAttr,), (4,))
 
 
 def int_array(values: Sequence[int]) -> DenseArrayBase[IntegerType]:

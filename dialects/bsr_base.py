@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 from xdsl.dialects.builtin import DenseArrayBase, IntegerType, StringAttr, i64
 from xdsl.ir import Attribute
 from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, eq, prop_def, traits_def
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.bsr_attributes import Rounding, int_array, position_of, shape_of
+from compiler.quantization.scaling import Multipliers, ScaleError, multipliers
+from dialects.bsr_attributes import Rounding, encoding_of, int_array, is_scaled, scale_of, shape_of
 
 TENSOR_NAME = "bsr.tensor"
 """Note on an op: the tensor of the quantised ONNX graph that its result equals."""
@@ -44,6 +47,11 @@ class BsrOp(IRDLOperation):
 
     irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(Pure())
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether a general scale is involved, so that multipliers take the place of shifts."""
+        return any(is_scaled(value.type) for value in (*self.operands, *self.results))
 
     @property
     def tensor_name(self) -> str:
@@ -105,11 +113,24 @@ def verify_shape(what: str, found: Sequence[int], expected: Sequence[int]) -> No
 
 
 def verify_same_position(op: str, source: Attribute, result: Attribute) -> None:
-    """An op that does not round keeps the position."""
-    if position_of(source) != position_of(result):
+    """An op that does not round keeps the position, or the scale and the zero-point."""
+    if encoding_of(source) != encoding_of(result):
         raise VerifyException(
-            f"{op} keeps positions, but goes from {position_of(source)} to {position_of(result)}; requantise apart"
+            f"{op} keeps positions, but goes from {_words(source)} to {_words(result)}; requantise apart"
         )
+
+
+def _words(type: Attribute) -> str:
+    encoding = encoding_of(type)
+    return str(encoding) if is_scaled(type) else str(encoding.data)
+
+
+def result_multipliers(products: npt.NDArray[np.float64], result: Attribute, widest_shift: int) -> Multipliers:
+    """What takes accumulators of these scales to a map of type `result`. Refuses scales too far apart."""
+    try:
+        return multipliers(products, scale_of(result), widest_shift)
+    except ScaleError as error:
+        raise VerifyException(str(error)) from error
 
 
 def window_shape(

@@ -18,14 +18,17 @@ from xdsl.irdl import (
 )
 from xdsl.utils.exceptions import VerifyException
 
+from compiler.quantization.scaling import WIDEST_SHIFT, Multipliers
 from dialects.bsr_attributes import (
     MAP,
     VECTOR_OR_MAP,
     WEIGHTS,
+    Encoding,
     Rounding,
-    fixed_type,
     int_array,
+    map_type,
     position_of,
+    scale_of,
     shape_of,
 )
 from dialects.bsr_base import (
@@ -37,6 +40,7 @@ from dialects.bsr_base import (
     RoundingOp,
     four_of,
     pair_of,
+    result_multipliers,
     verify_alignment,
     verify_clamp,
     verify_length,
@@ -58,7 +62,10 @@ class Conv2dOp(RoundingOp):
 
     With a skip, the convolution is first rounded to int8 at `inner_position` and clamped to `inner_clamp`, as the
     separate convolution was; then skip is added, rounded to the result's position and clamped. So the fusion changes
-    no bit. `pads` is top, left, bottom, right.
+    no bit. `pads` is top, left, bottom, right, and each pad cell is the zero-point of the input.
+
+    With a general scale somewhere, `multipliers` takes the place of the shift:
+    y = clamp(int8(zero_y + round(acc · m · 2^-s))), with m and s for each output channel. There is no skip then.
     """
 
     name = "bsr.conv2d"
@@ -79,7 +86,7 @@ class Conv2dOp(RoundingOp):
         self,
         input: SSAValue,
         weights: SSAValue,
-        position: int,
+        position: int | Encoding,
         *,
         strides: tuple[int, int] = (1, 1),
         pads: tuple[int, int, int, int] = (0, 0, 0, 0),
@@ -103,7 +110,7 @@ class Conv2dOp(RoundingOp):
                 "inner_clamp": int_array(inner_clamp),
                 **({} if inner_position is None else {"inner_position": IntegerAttr(inner_position, i64)}),
             },
-            result_types=[fixed_type(shape, position)],
+            result_types=[map_type(shape, position)],
         )
 
     @property
@@ -164,8 +171,10 @@ class Conv2dOp(RoundingOp):
             raise VerifyException("inner_clamp belongs to a skip operand: without one, use clamp")
         if self.skip is not None:
             verify_shape("skip", shape_of(self.skip.type), expected)
+            if self.is_scaled:
+                raise VerifyException("a skip is added in fixed point; with general scales, add apart")
             verify_alignment(self.inner_position, position_of(self.skip.type))
-        verify_shift(self.shift)
+        verify_rescaling(self)
 
 
 @irdl_op_definition
@@ -191,7 +200,7 @@ class GemmOp(RoundingOp):
         self,
         input: SSAValue,
         weights: SSAValue,
-        position: int,
+        position: int | Encoding,
         *,
         clamp: tuple[int, int] = FULL_RANGE,
         rounding: Rounding = "half_even",
@@ -199,7 +208,7 @@ class GemmOp(RoundingOp):
         super().__init__(
             operands=[input, weights],
             properties={"clamp": int_array(clamp), "rounding": StringAttr(rounding)},
-            result_types=[fixed_type((1, shape_of(weights.type)[0]), position)],
+            result_types=[map_type((1, shape_of(weights.type)[0]), position)],
         )
 
     @property
@@ -217,7 +226,21 @@ class GemmOp(RoundingOp):
         shape = (*shape_of(self.input.type)[1:], 1, 1)[:3]
         verify_shape("the weights", contracted, shape)
         verify_shape("the result", shape_of(self.result.type), (1, outputs))
-        verify_shift(self.shift)
+        verify_rescaling(self)
+
+
+def contraction_multipliers(op: Conv2dOp | GemmOp) -> Multipliers:
+    """Multiplier and shift of every output channel, from the accumulator to the result."""
+    products = scale_of(op.input.type) * op.weights_op().scale_values()
+    return result_multipliers(products, op.result.type, WIDEST_SHIFT)
+
+
+def verify_rescaling(op: Conv2dOp | GemmOp) -> None:
+    """The shift or, with general scales, every multiplier is one that the arithmetic has."""
+    if not op.is_scaled:
+        verify_shift(op.shift)
+    else:
+        contraction_multipliers(op)
 
 
 def verify_shift(shift: int) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+import numpy as np
 from xdsl.dialects.builtin import StringAttr
-from xdsl.ir import SSAValue
+from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
@@ -16,7 +17,20 @@ from xdsl.irdl import (
 )
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.bsr_attributes import MAP, VECTOR_OR_MAP, Rounding, fixed_type, int_array, position_of, shape_of
+from compiler.quantization.scaling import WIDEST_SHIFT, ScaleError, sum_multipliers
+from dialects.bsr_attributes import (
+    MAP,
+    VECTOR_OR_MAP,
+    Encoding,
+    Rounding,
+    encoding_of,
+    int_array,
+    is_scaled,
+    map_type,
+    position_of,
+    scale_of,
+    shape_of,
+)
 from dialects.bsr_base import (
     FULL_RANGE,
     INTS,
@@ -24,6 +38,7 @@ from dialects.bsr_base import (
     RoundingOp,
     four_of,
     pair_of,
+    result_multipliers,
     verify_alignment,
     verify_clamp,
     verify_length,
@@ -55,7 +70,7 @@ class AddOp(RoundingOp):
         self,
         left: SSAValue,
         right: SSAValue,
-        position: int,
+        position: int | Encoding,
         *,
         clamp: tuple[int, int] = FULL_RANGE,
         rounding: Rounding = "half_even",
@@ -63,14 +78,24 @@ class AddOp(RoundingOp):
         super().__init__(
             operands=[left, right],
             properties={"clamp": int_array(clamp), "rounding": StringAttr(rounding)},
-            result_types=[fixed_type(shape_of(left.type), position)],
+            result_types=[map_type(shape_of(left.type), position)],
         )
 
     def verify_(self) -> None:
         super().verify_()
         verify_shape("the second operand", shape_of(self.right.type), shape_of(self.left.type))
         verify_shape("the result", shape_of(self.result.type), shape_of(self.left.type))
-        verify_alignment(position_of(self.left.type), position_of(self.right.type))
+        if not self.is_scaled:
+            verify_alignment(position_of(self.left.type), position_of(self.right.type))
+            return
+        try:
+            self.multipliers()
+        except ScaleError as error:
+            raise VerifyException(str(error)) from error
+
+    def multipliers(self) -> tuple[tuple[int, ...], int]:
+        """With general scales: the multipliers of both operands and the shift after their sum."""
+        return sum_multipliers((scale_of(self.left.type), scale_of(self.right.type)), scale_of(self.result.type))
 
 
 @irdl_op_definition
@@ -93,7 +118,7 @@ class ConcatOp(RoundingOp):
     def __init__(
         self,
         inputs: Sequence[SSAValue],
-        position: int,
+        position: int | Encoding,
         *,
         clamp: tuple[int, int] = FULL_RANGE,
         rounding: Rounding = "half_even",
@@ -102,7 +127,7 @@ class ConcatOp(RoundingOp):
         super().__init__(
             operands=[list(inputs)],
             properties={"clamp": int_array(clamp), "rounding": StringAttr(rounding)},
-            result_types=[fixed_type((1, sum(shape[1] for shape in shapes), *shapes[0][2:]), position)],
+            result_types=[map_type((1, sum(shape[1] for shape in shapes), *shapes[0][2:]), position)],
         )
 
     def verify_(self) -> None:
@@ -112,6 +137,7 @@ class ConcatOp(RoundingOp):
         shapes = [shape_of(value.type) for value in self.inputs]
         for index, shape in enumerate(shapes):
             verify_shape(f"operand {index}", (shape[0], *shape[2:]), (1, *shapes[0][2:]))
+            verify_scale_change(self.inputs[index].type, self.result.type)
         expected = (1, sum(shape[1] for shape in shapes), *shapes[0][2:])
         verify_shape("the result", shape_of(self.result.type), expected)
 
@@ -166,7 +192,7 @@ class RequantiseOp(RoundingOp):
     def __init__(
         self,
         input: SSAValue,
-        position: int,
+        position: int | Encoding,
         *,
         clamp: tuple[int, int] = FULL_RANGE,
         rounding: Rounding = "half_even",
@@ -174,7 +200,7 @@ class RequantiseOp(RoundingOp):
         super().__init__(
             operands=[input],
             properties={"clamp": int_array(clamp), "rounding": StringAttr(rounding)},
-            result_types=[fixed_type(shape_of(input.type), position)],
+            result_types=[map_type(shape_of(input.type), position)],
         )
 
     @property
@@ -185,12 +211,19 @@ class RequantiseOp(RoundingOp):
     def verify_(self) -> None:
         super().verify_()
         verify_shape("the result", shape_of(self.result.type), shape_of(self.input.type))
+        verify_scale_change(self.input.type, self.result.type)
+
+
+def verify_scale_change(source: Attribute, result: Attribute) -> None:
+    """There is a multiplier from one map to the other."""
+    if is_scaled(source) or is_scaled(result):
+        result_multipliers(np.array(scale_of(source)), result, WIDEST_SHIFT)
 
 
 @irdl_op_definition
 class PadOp(BsrOp):
     """
-    Zeros around a map: top, left, bottom, right.
+    Zeros (the zero-point of the map) around it: top, left, bottom, right.
 
         %y = bsr.pad(%x) {pads = array<i64: 1, 1, 1, 1>}
              : (tensor<1x64x56x56xi8, #bsr.fixed<4>>) -> tensor<1x64x58x58xi8, #bsr.fixed<4>>
@@ -209,7 +242,7 @@ class PadOp(BsrOp):
         super().__init__(
             operands=[input],
             properties={"pads": int_array(pads)},
-            result_types=[fixed_type(shape, position_of(input.type))],
+            result_types=[map_type(shape, encoding_of(input.type))],
         )
 
     @property
@@ -241,7 +274,7 @@ class ReshapeOp(BsrOp):
     assembly_format = "`(` $input `)` attr-dict `:` functional-type(operands, results)"
 
     def __init__(self, input: SSAValue, shape: Sequence[int]):
-        super().__init__(operands=[input], result_types=[fixed_type(shape, position_of(input.type))])
+        super().__init__(operands=[input], result_types=[map_type(shape, encoding_of(input.type))])
 
     def verify_(self) -> None:
         source, result = shape_of(self.input.type), shape_of(self.result.type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from xdsl.dialects.builtin import BoolAttr, StringAttr
 from xdsl.ir import SSAValue
 from xdsl.irdl import (
@@ -12,7 +13,8 @@ from xdsl.irdl import (
 )
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.bsr_attributes import MAP, Rounding, fixed_type, int_array, position_of, shape_of
+from compiler.quantization.scaling import LARGEST_WINDOW, MEAN_SHIFT, Multipliers
+from dialects.bsr_attributes import MAP, Encoding, Rounding, encoding_of, int_array, map_type, scale_of, shape_of
 from dialects.bsr_base import (
     FULL_RANGE,
     INTS,
@@ -22,6 +24,7 @@ from dialects.bsr_base import (
     RoundingOp,
     four_of,
     pair_of,
+    result_multipliers,
     verify_clamp,
     verify_length,
     verify_same_position,
@@ -68,7 +71,7 @@ class MaxPoolOp(BsrOp):
                 "pads": int_array(pads),
                 "clamp": int_array(clamp),
             },
-            result_types=[fixed_type(shape, position_of(input.type))],
+            result_types=[map_type(shape, encoding_of(input.type))],
         )
 
     @property
@@ -123,7 +126,7 @@ class AvgPoolOp(RoundingOp):
     def __init__(
         self,
         input: SSAValue,
-        position: int,
+        position: int | Encoding,
         kernel: tuple[int, int],
         *,
         strides: tuple[int, int] = (1, 1),
@@ -143,7 +146,7 @@ class AvgPoolOp(RoundingOp):
                 "clamp": int_array(clamp),
                 "rounding": StringAttr(rounding),
             },
-            result_types=[fixed_type(shape, position)],
+            result_types=[map_type(shape, position)],
         )
 
     @property
@@ -166,9 +169,18 @@ class AvgPoolOp(RoundingOp):
         """Whether cells of the pads count in the divisor."""
         return bool(self.count_include_pad_attr)
 
+    def multipliers(self) -> Multipliers:
+        """With general scales: multiplier and shift of the exact mean."""
+        return result_multipliers(np.array(scale_of(self.input.type)), self.result.type, MEAN_SHIFT)
+
     def verify_(self) -> None:
         super().verify_()
         verify_window(self)
+        if not self.is_scaled:
+            return
+        if self.kernel[0] * self.kernel[1] > LARGEST_WINDOW:
+            raise VerifyException(f"a mean with general scales has at most {LARGEST_WINDOW} cells; {self.kernel} given")
+        self.multipliers()
 
 
 def verify_window(op: MaxPoolOp | AvgPoolOp) -> None:

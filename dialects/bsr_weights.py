@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     BaseAttr,
     irdl_op_definition,
+    opt_prop_def,
     prop_def,
     result_def,
 )
@@ -42,6 +43,9 @@ DENSE = BaseAttr[DenseIntOrFPElementsAttr[IntegerType]](cast("type[Any]", DenseI
 CONSTANT = DENSE | BaseAttr(BlobAttr)
 
 
+Scales: TypeAlias = npt.NDArray[np.float32]
+
+
 def array_of(attribute: Attribute) -> npt.NDArray[Any]:
     """Values of an inline or outside constant, whose type an inline one carries itself."""
     if isinstance(attribute, DenseIntOrFPElementsAttr):
@@ -59,8 +63,9 @@ class WeightsOp(BsrOp):
                           bias = dense<0> : tensor<8xi32>} : tensor<8x3x7x7xi8, #bsr.blocks<7, 1 of 1>>
 
     `dialects.bsr_blocks` says how Γ and the blocks are stored. The position of the weights is in the type; the bias
-    is at the position of the products, p(x) + p(w). Γ is always inline, so that passes that only count blocks never
-    load values.
+    is at the position of the products, p(x) + p(w). Weights of type `#bsr.blocks<scaled, …>` have `scales` instead, a
+    float32 for each output channel, and the bias is at the scale of the products, with - zero_x · Σ w already in it.
+    Γ and scales are always inline, so that passes that only count blocks or choose multipliers never load values.
     """
 
     name = "bsr.weights"
@@ -68,15 +73,20 @@ class WeightsOp(BsrOp):
     gamma = prop_def(DENSE)
     values = prop_def(CONSTANT)
     bias = prop_def(CONSTANT)
+    scales_attr = opt_prop_def(DENSE, prop_name="scales")
     result = result_def(WEIGHTS)
 
     assembly_format = "attr-dict `:` type($result)"
 
     @classmethod
     def from_dense(
-        cls, weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], position: int, key: str
+        cls, weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], position: int | Scales, key: str
     ) -> WeightsOp:
-        """Find the zero blocks of O×I×KH×KW weights; large values become the blobs `key` and `key.bias`."""
+        """
+        Find the zero blocks of O×I×KH×KW weights, at a position or with a scale for each output channel.
+
+        Large values become the blobs `key` and `key.bias`.
+        """
         gamma, values = compress(weights)
         return cls.from_blocks(gamma, values, bias, weights.shape, position, key)
 
@@ -87,19 +97,20 @@ class WeightsOp(BsrOp):
         values: npt.NDArray[np.int8],
         bias: npt.NDArray[np.int32],
         shape: tuple[int, ...],
-        position: int,
+        position: int | Scales,
         key: str,
     ) -> WeightsOp:
         """Weights of logical O×I×KH×KW `shape` from Γ and its blocks, as `dialects.bsr_blocks.compress` gives them."""
         packed = pack_gamma(gamma)
-        return cls.create(
-            properties={
-                "gamma": dense_attribute(packed, constant_type(packed)),
-                "values": constant_attribute(values, key),
-                "bias": constant_attribute(bias, f"{key}.bias"),
-            },
-            result_types=[weights_type(shape, position, len(values))],
-        )
+        properties: dict[str, Attribute] = {
+            "gamma": dense_attribute(packed, constant_type(packed)),
+            "values": constant_attribute(values, key),
+            "bias": constant_attribute(bias, f"{key}.bias"),
+        }
+        if not isinstance(position, int):
+            properties["scales"] = dense_attribute(position, constant_type(position))
+        type = weights_type(shape, position if isinstance(position, int) else None, len(values))
+        return cls.create(properties=properties, result_types=[type])
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -133,6 +144,12 @@ class WeightsOp(BsrOp):
         """One int32 per output channel, at position p(x) + p(w)."""
         return array_of(self.bias)
 
+    def scale_values(self) -> npt.NDArray[np.float64]:
+        """One exact scale per output channel."""
+        if self.scales_attr is None:
+            return np.full(self.shape[0], 2.0**-self.position)
+        return array_of(self.scales_attr).astype(np.float64)
+
     def dense(self) -> npt.NDArray[np.int8]:
         """The O×I×KH×KW weights with their zeros."""
         return expand(self.gamma_mask(), self.block_values(), self.shape)
@@ -150,7 +167,12 @@ class WeightsOp(BsrOp):
         if found != declared.non_zero:
             raise VerifyException(f"gamma marks {found} blocks, the type says {declared.non_zero}")
         stored = (found, kernel_height, kernel_width, BLOCK, BLOCK)
-        for what, constant, shape in (("values", self.values, stored), ("bias", self.bias, (outputs,))):
+        if (self.scales_attr is None) != (declared.position is not None):
+            raise VerifyException("weights have a position in their type or scales, one of them")
+        constants = [("values", self.values, stored), ("bias", self.bias, (outputs,))]
+        if self.scales_attr is not None:
+            constants.append(("scales", self.scales_attr, (outputs,)))
+        for what, constant, shape in constants:
             if isinstance(constant, DenseIntOrFPElementsAttr):
                 verify_shape(what, constant.get_shape(), shape)
 

@@ -13,7 +13,7 @@ After:
 Exact, because the convolution still rounds to int8 at its own position and clamps there, before the sum is rounded.
 The convolution moves down to the place of the addition, where both operands exist. If both operands are convolutions,
 the one that comes later moves, since its input then lives the shorter. It stays apart when the convolution is used
-elsewhere too, has a skip already, or rounds in another way than the addition.
+elsewhere too, has a skip already, rounds in another way than the addition, or if a general scale is involved.
 """
 
 from __future__ import annotations
@@ -68,6 +68,9 @@ def fusible(value: SSAValue, add: AddOp) -> Conv2dOp | None:
         return None
     # Someone else needs the values before the addition; x + x is two uses
     if not value.has_one_use():
+        return None
+    # A skip is added in fixed point
+    if conv.is_scaled or add.is_scaled:
         return None
     # One op has one way to round
     return conv if conv.rounding == add.rounding else None

@@ -31,16 +31,16 @@ from xdsl.pattern_rewriter import (
     op_type_rewrite_pattern,
 )
 
-from dialects.bsr import FULL_RANGE, ClampOp, ConcatOp, RequantiseOp, position_of
+from dialects.bsr import FULL_RANGE, ClampOp, ConcatOp, RequantiseOp, encoding_of
 
 
 class RequantiseIsClamp(RewritePattern):
-    """A requantisation that keeps the position."""
+    """A requantisation that changes no meaning."""
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: RequantiseOp, rewriter: PatternRewriter) -> None:
-        # It shifts
-        if op.shift != 0:
+        # It shifts or multiplies
+        if encoding_of(op.input.type) != encoding_of(op.result.type):
             return
         clamp = ClampOp(op.input, op.clamp)
         clamp.location = op.location
@@ -56,7 +56,7 @@ class FuseIntoConcat(RewritePattern):
         operands = [_before_requantise(operand.owner, op) or operand for operand in op.inputs]
         if operands == list(op.inputs):
             return
-        fused = ConcatOp(operands, position_of(op.result.type), clamp=op.clamp, rounding=op.rounding)
+        fused = ConcatOp(operands, encoding_of(op.result.type), clamp=op.clamp, rounding=op.rounding)
         fused.location = op.location
         fused.attributes.update(op.attributes)
         rewriter.replace(op, fused)
@@ -67,7 +67,7 @@ def _before_requantise(producer: Operation | Block, concat: ConcatOp) -> SSAValu
     if not isinstance(producer, RequantiseOp):
         return None
     # Another position would be two roundings
-    if position_of(producer.result.type) != position_of(concat.result.type):
+    if encoding_of(producer.result.type) != encoding_of(concat.result.type):
         return None
     # Its clamp would be lost
     if producer.clamp not in (FULL_RANGE, concat.clamp):

@@ -31,6 +31,9 @@ class PadByConv(RewritePattern):
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: PadOp, rewriter: PatternRewriter) -> None:
+        # Its zeros are zero-points, and its layers run on the host
+        if op.is_scaled:
+            return
         channels = shape_of(op.input.type)[1]
         identity = np.eye(channels, dtype=np.int8)[:, :, None, None]
         weights = WeightsOp.from_dense(identity, np.zeros(channels, np.int32), 0, f"identity{channels}")

@@ -60,6 +60,9 @@ class SplitRaggedConcat(RewritePattern):
         # Whole blocks but for the last operand
         if all(shape_of(value.type)[1] % BLOCK == 0 for value in op.inputs[:-1]):
             return
+        # General scales need multipliers, which placing by a convolution does not have
+        if op.is_scaled:
+            return
         total = shape_of(op.result.type)[1]
         ops: list[Operation] = []
         sums: SSAValue | None = None

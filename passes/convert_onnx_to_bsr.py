@@ -12,7 +12,7 @@ After: one op per QuantizeLinear, on integers, and the weights by their non-zero
     %w = bsr.weights {gamma = …, values = …, bias = …} : tensor<64x64x3x3xi8, #bsr.blocks<7, 31 of 64>>
     %y = bsr.conv2d(%q, %w) {pads = array<i64: 1, 1, 1, 1>, clamp = array<i64: 0, 127>, bsr.tensor = "y"}
 
-Every QuantizeLinear with a power-of-two scale and zero-point 0 is an anchor: a value of both graphs, bit for bit.
+Every QuantizeLinear to int8 with a constant scale for the tensor is an anchor: a value of both graphs, bit for bit.
 What lies between an anchor and the anchors before it becomes ops of this level if there is an exact form, and a
 `bsr.host` with the reason otherwise. So every graph is accepted, and no operator is dropped or approximated.
 """
@@ -29,10 +29,10 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from compiler.errors import InputError
-from dialects.bsr import TENSOR_NAME, WeightsOp, fixed_type, is_fixed
+from dialects.bsr import TENSOR_NAME, WeightsOp, is_map, map_type
 from dialects.bsr_attributes import element_type_of
 from dialects.onnx import OnnxOp, is_operator
-from passes.fixed_point_operands import Operands, Unrepresentable, is_int8, linear_position, static_shape
+from passes.fixed_point_operands import Operands, Unrepresentable, is_int8, linear_encoding, static_shape
 from passes.host_segments import PLUMBING, Segment, cone_of, finish_segment, merge_segments, open_segment
 from passes.quantised_operators import lower_quantize
 
@@ -71,7 +71,7 @@ class _Conversion:
     rounding: Literal["half_even", "half_up"]
     available: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
     maps: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
-    """Those of the available values that are int8 in fixed point."""
+    """Those of the available values that are int8 maps."""
     segments: list[Segment] = field(default_factory=list[Segment])
 
     def run(self) -> FuncOp:
@@ -80,7 +80,7 @@ class _Conversion:
         for argument, new in zip(old.args, self.block.args, strict=True):
             new.name_hint = argument.name_hint
             self.available[argument] = new
-            if is_fixed(new.type):
+            if is_map(new.type):
                 self.maps[argument] = new
         for op in old.ops:
             if is_operator(op, "QuantizeLinear"):
@@ -100,11 +100,11 @@ class _Conversion:
         )
 
     def _anchor(self, quantize: OnnxOp) -> None:
-        """Lower one QuantizeLinear; without a binary position it is an ordinary node of some host segment."""
+        """Lower one QuantizeLinear; without one constant scale it is an ordinary node of some host segment."""
         if not is_int8(quantize.output):
             return
         try:
-            position = linear_position(quantize)
+            encoding = linear_encoding(quantize)
             shape = static_shape(quantize.output)
         except Unrepresentable:
             return
@@ -117,7 +117,7 @@ class _Conversion:
                     op.result.name_hint = f"{quantize.output.name_hint or 'layer'}_weights"
             self.block.add_ops(operands.emitted)
         except Unrepresentable as reason:
-            value = self._host(quantize.output, fixed_type(shape, position), str(reason), name)
+            value = self._host(quantize.output, map_type(shape, encoding), str(reason), name)
         if isinstance(value.owner, Operation) and TENSOR_NAME not in value.owner.attributes:
             value.owner.attributes[TENSOR_NAME] = StringAttr(name)
             value.name_hint = quantize.output.name_hint
@@ -154,16 +154,16 @@ class _Conversion:
 
 
 def _argument_type(argument: SSAValue) -> Attribute:
-    """An int8 input of the network has the position that its DequantizeLinear nodes agree on."""
+    """An int8 input of the network means what its DequantizeLinear nodes agree on."""
     if not is_int8(argument):
         return argument.type
     readers = [use.operation for use in argument.uses]
     try:
-        positions = {linear_position(cast(OnnxOp, op)) for op in readers if is_operator(op, "DequantizeLinear")}
+        encodings = {linear_encoding(cast(OnnxOp, op)) for op in readers if is_operator(op, "DequantizeLinear")}
         shape = static_shape(argument)
     except Unrepresentable:
         return argument.type
-    return fixed_type(shape, positions.pop()) if len(positions) == 1 else argument.type
+    return map_type(shape, encodings.pop()) if len(encodings) == 1 else argument.type
 
 
 def _float_reason(value: SSAValue, nodes: frozenset[OnnxOp]) -> str:

@@ -16,14 +16,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import i8
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from compiler.quantization.arithmetic import INT8_RANGE, Clamp, Rounding
-from dialects.bsr import ClampOp, MaxPoolOp, ReshapeOp, position_of, shape_of
-from dialects.bsr_attributes import VECTOR_OR_MAP, element_type_of
+from compiler.quantization.scaling import integer_bounds, is_bias_scale
+from dialects.bsr import (
+    ClampOp,
+    FixedAttr,
+    MaxPoolOp,
+    ReshapeOp,
+    Scaled,
+    ScaledAttr,
+    encoding_of,
+    scale_of,
+    shape_of,
+    zero_point_of,
+)
+from dialects.bsr_attributes import VECTOR_OR_MAP, Encoding, element_type_of
+from dialects.bsr_weights import Scales
 from dialects.onnx import OnnxOp, is_operator
-from dialects.onnx_fixed_point import NotFixedPoint, constant_of, is_absent, position_of_linear
+from dialects.onnx_fixed_point import Linear, NotFixedPoint, constant_of, is_absent, linear_of
 from dialects.onnx_window import shape_of_value, window_of
 from passes.array_rules import broken_rules
 
@@ -47,10 +60,23 @@ def is_int8(value: SSAValue) -> bool:
     return element_type_of(value.type) == i8
 
 
-def linear_position(op: OnnxOp) -> int:
-    """The position of a Quantize or DequantizeLinear of int8 or int32."""
+def linear(op: OnnxOp) -> Linear:
+    """What a Quantize or DequantizeLinear of constant scales says."""
     try:
-        return position_of_linear(op)
+        return linear_of(op)
+    except NotFixedPoint as error:
+        raise Unrepresentable(str(error)) from error
+
+
+def linear_encoding(op: OnnxOp) -> Encoding:
+    """The meaning of the int8 map that a QuantizeLinear makes or a DequantizeLinear reads."""
+    says = linear(op)
+    try:
+        return FixedAttr(says.position)
+    except NotFixedPoint:
+        pass  # a general scale or a zero-point: the next form has both
+    try:
+        return ScaledAttr(Scaled(says.scale, says.zero_point))
     except NotFixedPoint as error:
         raise Unrepresentable(str(error)) from error
 
@@ -77,17 +103,11 @@ def bounds_of(op: OnnxOp) -> tuple[float, float]:
     return bounds[0], bounds[1]
 
 
-def integer_clamp(bounds: tuple[float, float], position: int, rounding: Rounding) -> Clamp:
-    """
-    The int8 clamp after rounding that equals real bounds before it.
-
-    Rounding is monotone, so it commutes with minimum and maximum: round(min(x, b)) = min(round(x), round(b)).
-    """
+def integer_clamp(bounds: tuple[float, float], type: Attribute, rounding: Rounding) -> Clamp:
+    """The int8 clamp after rounding to a map of `type` that equals real bounds before it."""
     if bounds[0] > bounds[1]:
         raise Unrepresentable(f"the lower bound {bounds[0]:g} of Clip lies above the upper bound {bounds[1]:g}")
-    scaled = np.clip(np.ldexp(np.asarray(bounds), position), *INT8_RANGE)
-    rounded = np.rint(scaled) if rounding == "half_even" else np.floor(scaled + 0.5)
-    return int(rounded[0]), int(rounded[1])
+    return integer_bounds(bounds, scale_of(type), zero_point_of(type), rounding)
 
 
 def _checked(value: SSAValue) -> SSAValue:
@@ -137,7 +157,7 @@ class Operands:
             raise Unrepresentable("it reads the network's input in floating point")
         if is_operator(producer, "DequantizeLinear") and is_int8(producer.inputs[0]):
             source = self.map(producer.inputs[0])
-            if position_of(source.type) != linear_position(producer):
+            if encoding_of(source.type) != linear_encoding(producer):
                 raise Unrepresentable(f"{producer.describe()} has another scale than the QuantizeLinear before it")
             return source
         if is_operator(producer, "Relu", "Clip") and not is_int8(value):
@@ -152,11 +172,12 @@ class Operands:
 
     def _clamped(self, node: OnnxOp) -> SSAValue:
         source, bounds = self.map(node.inputs[0]), bounds_of(node)
-        position = position_of(source.type)
-        clamp = integer_clamp(bounds, position, "half_even")
-        for bound, limit in zip(np.ldexp(np.asarray(bounds), position), clamp, strict=True):
-            if INT8_RANGE[0] <= bound <= INT8_RANGE[1] and bound != limit:
-                raise Unrepresentable(f"a bound of {node.describe()} is no int8 at position {position}")
+        scale, zero_point = scale_of(source.type), zero_point_of(source.type)
+        clamp = integer_clamp(bounds, source.type, "half_even")
+        for bound, limit in zip(bounds, clamp, strict=True):
+            value = zero_point + bound / scale
+            if INT8_RANGE[0] <= value <= INT8_RANGE[1] and (limit - zero_point) * scale != bound:
+                raise Unrepresentable(f"a bound of {node.describe()} is no int8 of {encoding_of(source.type)}")
         return self.emit(ClampOp(source, clamp), node)
 
     def max_pool(self, node: OnnxOp, clamp: Clamp) -> SSAValue:
@@ -177,34 +198,65 @@ class Operands:
         require_rules(node)
         return self.emit(ReshapeOp(source, shape), node)
 
-    def constant(self, value: SSAValue, what: str) -> tuple[npt.NDArray[Any], int]:
-        """Integers and position of a dequantised constant."""
+    def constant(self, value: SSAValue, what: str) -> tuple[npt.NDArray[Any], Linear]:
+        """Integers of a dequantised constant and what they mean."""
         producer = value.owner
         if isinstance(producer, OnnxOp) and is_operator(producer, "DequantizeLinear"):
             integers = constant_of(producer.inputs[0])
             if integers is not None and integers.dtype.name in ("int8", "int32"):
-                return integers, linear_position(producer)
+                return integers, linear(producer)
         raise Unrepresentable(f"{what} is not a constant in int8 or int32 with a DequantizeLinear")
 
-    def weights(self, value: SSAValue) -> tuple[npt.NDArray[np.int8], int]:
-        """Integers and position of constant weights."""
-        integers, position = self.constant(value, "its weight")
+    def weights(self, value: SSAValue, output_axis: int) -> tuple[npt.NDArray[np.int8], Scales]:
+        """Integers of constant weights, less their zero-points, and their scales: one, or one for each output."""
+        integers, says = self.constant(value, "its weight")
         if integers.dtype != np.int8:
             raise Unrepresentable(f"its weight is {integers.dtype}, not int8")
-        return integers, position
+        if says.scales.size > 1 and says.axis % integers.ndim != output_axis:
+            raise Unrepresentable(f"{says.label} has a scale for each index of axis {says.axis}, not of the outputs")
+        if says.zero_points.any():
+            zeros = says.along(says.zero_points, integers.ndim) if says.zero_points.size > 1 else says.zero_points
+            centred = integers - zeros
+            if centred.min(initial=0) < INT8_RANGE[0] or centred.max(initial=0) > INT8_RANGE[1]:
+                raise Unrepresentable(
+                    f"its weight less the zero-point of {says.label} reaches from {centred.min()} to {centred.max()}, "
+                    "beyond int8; weights with zero-point 0 would fit"
+                )
+            integers = centred.astype(np.int8)
+        return integers, np.unique(says.scales) if np.ptp(says.scales) == 0 else says.scales
 
-    def bias(self, node: OnnxOp, position: int, channels: int) -> npt.NDArray[np.int32]:
-        """The bias, the third input of `node`, as int32 at the position of the products; zeros if it is left out."""
+    def bias(self, node: OnnxOp, products: npt.NDArray[np.float64], channels: int) -> npt.NDArray[np.int32]:
+        """
+        The bias, the third input of `node`, as int32 at the scale of the products; zeros if it is left out.
+
+        `products` is that scale, one or one for each channel. A bias at another scale is taken if they are a power of
+        two apart and nothing is lost, and one in floating point if the scale of the products is a power of two.
+        """
         if len(node.inputs) < 3 or is_absent(node.inputs[2]):
             return np.zeros(channels, np.int32)
         plain = constant_of(node.inputs[2])
         if plain is not None:
-            scaled = np.ldexp(plain.astype(np.float64), position)
+            integers, scales = plain.astype(np.float64).reshape(-1), np.ones(1)
         else:
-            integers, given = self.constant(node.inputs[2], "its bias")
-            scaled = np.ldexp(integers.astype(np.float64), position - given)
-        if np.any(scaled != np.rint(scaled)) or np.any(np.abs(scaled) >= 2**31):
-            raise Unrepresentable(f"its bias is no int32 at position {position}, where the products are")
-        if scaled.size not in (1, channels):
-            raise Unrepresentable(f"its bias has {scaled.size} values for {channels} channels")
-        return np.broadcast_to(scaled.reshape(-1), channels).astype(np.int32)
+            given, says = self.constant(node.inputs[2], "its bias")
+            if says.zero_points.any():
+                raise Unrepresentable(f"its bias has the zero-point {says.zero_points[0]}")
+            integers, scales = given.astype(np.float64).reshape(-1), says.scales.astype(np.float64)
+        if integers.size not in (1, channels):
+            raise Unrepresentable(f"its bias has {integers.size} values for {channels} channels")
+        if plain is not None or not is_bias_scale(*np.broadcast_arrays(scales, products)):
+            apart = scales / products
+            if integers.any() and (apart.size > 1 or np.frexp(apart)[0] != 0.5):
+                raise Unrepresentable(
+                    f"its bias has the scale {scales[0]:g}, which is not that of the products, {products[0]:g}"
+                )
+            integers = integers * apart[0]
+        if np.any(integers != np.rint(integers)) or np.any(np.abs(integers) >= 2**31):
+            raise Unrepresentable(f"its bias is no int32 at {_at(products)}, where the products are")
+        return np.broadcast_to(integers, channels).astype(np.int32)
+
+
+def _at(products: npt.NDArray[np.float64]) -> str:
+    """A scale in words."""
+    mantissa, exponent = np.frexp(products[0])
+    return f"position {1 - exponent}" if products.size == 1 and mantissa == 0.5 else "the scale of the input and weight"

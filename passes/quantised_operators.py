@@ -29,9 +29,14 @@ from dialects.bsr import (
     RequantiseOp,
     ReshapeOp,
     WeightsOp,
-    position_of,
+    encoding_of,
+    map_type,
+    scale_of,
     shape_of,
+    zero_point_of,
 )
+from dialects.bsr_attributes import Encoding
+from dialects.bsr_weights import Scales
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of
 from dialects.onnx_window import window_of
@@ -42,7 +47,7 @@ from passes.fixed_point_operands import (
     Unrepresentable,
     bounds_of,
     integer_clamp,
-    linear_position,
+    linear_encoding,
     require_rules,
     static_shape,
 )
@@ -52,7 +57,7 @@ from passes.fixed_point_operands import (
 class Target:
     """What the QuantizeLinear at the end asks for."""
 
-    position: int
+    encoding: Encoding
     clamp: Clamp
     name: str
 
@@ -62,7 +67,7 @@ Lowering: TypeAlias = Callable[[Operands, OnnxOp, Target], SSAValue]
 
 def lower_quantize(operands: Operands, quantize: OnnxOp, name: str) -> SSAValue:
     """The bsr value that equals the result of a QuantizeLinear; `name` is free for its weights."""
-    position = linear_position(quantize)
+    encoding = linear_encoding(quantize)
     value, bounds = quantize.inputs[0], UNBOUNDED
     while isinstance(value.owner, OnnxOp) and is_operator(value.owner, "Relu", "Clip"):
         inner = bounds_of(value.owner)
@@ -73,9 +78,8 @@ def lower_quantize(operands: Operands, quantize: OnnxOp, name: str) -> SSAValue:
         raise Unrepresentable("the network's input arrives in floating point and is quantised on the host")
     if not is_operator(node, "DequantizeLinear"):
         require_rules(node)
-    return LOWERINGS[node.operator](
-        operands, node, Target(position, integer_clamp(bounds, position, operands.rounding), name)
-    )
+    clamp = integer_clamp(bounds, map_type((), encoding), operands.rounding)
+    return LOWERINGS[node.operator](operands, node, Target(encoding, clamp, name))
 
 
 def _same_values(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
@@ -84,8 +88,8 @@ def _same_values(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 
 
 def _requantised(operands: Operands, node: OnnxOp, source: SSAValue, target: Target) -> SSAValue:
-    if position_of(source.type) != target.position:
-        op = RequantiseOp(source, target.position, clamp=target.clamp, rounding=operands.rounding)
+    if encoding_of(source.type) != target.encoding:
+        op = RequantiseOp(source, target.encoding, clamp=target.clamp, rounding=operands.rounding)
         return operands.emit(op, node)
     if target.clamp != INT8_RANGE:
         return operands.emit(ClampOp(source, target.clamp), node)
@@ -93,7 +97,7 @@ def _requantised(operands: Operands, node: OnnxOp, source: SSAValue, target: Tar
 
 
 def _max_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    if position_of(operands.map(node.inputs[0]).type) == target.position:
+    if encoding_of(operands.map(node.inputs[0]).type) == target.encoding:
         return operands.max_pool(node, target.clamp)
     return _requantised(operands, node, operands.max_pool(node, INT8_RANGE), target)
 
@@ -102,16 +106,14 @@ def _conv(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     window = window_of(node)
     assert window is not None, f"{node.describe()} reads a map, as its rules demand"
     source = operands.map(node.inputs[0])
-    weights, position = operands.weights(node.inputs[1])
-    products = position_of(source.type) + position
-    bias = operands.bias(node, products, len(weights))
+    weights, scales = operands.weights(node.inputs[1], 0)
     full = ungrouped(weights, node.integer("group", 1))
-    constant = _constant(operands, node, target, full, bias, position)
+    constant = _constant(operands, node, target, source, full, scales)
     return operands.build(
         lambda: Conv2dOp(
             source,
             constant,
-            target.position,
+            target.encoding,
             strides=window.strides,
             pads=window.pads,
             dilations=window.dilations,
@@ -139,35 +141,48 @@ def ungrouped(weights: npt.NDArray[np.int8], groups: int) -> npt.NDArray[np.int8
 
 
 def _constant(
-    operands: Operands,
-    node: OnnxOp,
-    target: Target,
-    weights: npt.NDArray[np.int8],
-    bias: npt.NDArray[np.int32],
-    position: int,
+    operands: Operands, node: OnnxOp, target: Target, source: SSAValue, weights: npt.NDArray[np.int8], scales: Scales
 ) -> SSAValue:
+    """
+    Weights and bias of one layer that reads `source`.
+
+    Its zero-point goes into the bias: Σ (x - z)·w + b = Σ x·w + (b - z·Σ w), over all taps, as pads hold z.
+    """
+    products = scale_of(source.type) * scales.astype(np.float64)
+    bias = operands.bias(node, products, len(weights)).astype(np.int64)
+    bias -= zero_point_of(source.type) * weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
     bound = accumulator_bound(weights, bias)
     if bound > LARGEST_ACCUMULATOR:
         raise Unrepresentable(f"its accumulator can reach {bound}, and int32 holds {LARGEST_ACCUMULATOR}")
-    return operands.emit(WeightsOp.from_dense(weights, bias, position, f"{target.name}.blocks"), node)
+    position = _position(scales, len(weights))
+    constant = WeightsOp.from_dense(weights, bias.astype(np.int32), position, f"{target.name}.blocks")
+    return operands.emit(constant, node)
+
+
+def _position(scales: Scales, outputs: int) -> int | Scales:
+    """The binary position of weights, or else a scale for each output channel."""
+    mantissa, exponent = np.frexp(scales)
+    if scales.size == 1 and mantissa[0] == 0.5:
+        return int(1 - exponent[0])
+    return np.broadcast_to(scales, outputs).astype(np.float32)
 
 
 def _gemm(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    weights, position = operands.weights(node.inputs[1])
+    by_rows = bool(node.integer("transB", 0))
+    weights, scales = operands.weights(node.inputs[1], 0 if by_rows else 1)
     source = operands.map(node.inputs[0])
-    by_output = weights if node.integer("transB", 0) else np.ascontiguousarray(weights.T)
+    by_output = weights if by_rows else np.ascontiguousarray(weights.T)
     if isinstance(source.owner, ReshapeOp) and len(shape_of(source.owner.input.type)) == 4:
         source = source.owner.input  # a Flatten: contract the map itself, so that blocks are of its channels
     shape = (*shape_of(source.type)[1:], 1, 1)[:3]
-    bias = operands.bias(node, position_of(source.type) + position, len(by_output))
-    constant = _constant(operands, node, target, by_output.reshape(len(by_output), *shape), bias, position)
-    op = GemmOp(source, constant, target.position, clamp=target.clamp, rounding=operands.rounding)
+    constant = _constant(operands, node, target, source, by_output.reshape(len(by_output), *shape), scales)
+    op = GemmOp(source, constant, target.encoding, clamp=target.clamp, rounding=operands.rounding)
     return operands.emit(op, node)
 
 
 def _add(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     left, right = operands.map(node.inputs[0]), operands.map(node.inputs[1])
-    return operands.emit(AddOp(left, right, target.position, clamp=target.clamp, rounding=operands.rounding), node)
+    return operands.emit(AddOp(left, right, target.encoding, clamp=target.clamp, rounding=operands.rounding), node)
 
 
 def _average_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
@@ -178,7 +193,7 @@ def _average_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     return operands.build(
         lambda: AvgPoolOp(
             source,
-            target.position,
+            target.encoding,
             window.kernel,
             strides=window.strides,
             pads=window.reach,
@@ -194,7 +209,7 @@ def _reduce_mean(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     source = operands.map(node.inputs[0])
     shape = shape_of(source.type)
     kernel = (shape[2], shape[3])
-    mean = AvgPoolOp(source, target.position, kernel, clamp=target.clamp, rounding=operands.rounding)
+    mean = AvgPoolOp(source, target.encoding, kernel, clamp=target.clamp, rounding=operands.rounding)
     result = operands.emit(mean, node)
     wanted = static_shape(node.output)
     return result if len(wanted) == 4 else operands.emit(ReshapeOp(result, wanted), node)
@@ -203,7 +218,7 @@ def _reduce_mean(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 def _concat(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     parts = [operands.map(value) for value in node.inputs]
     return operands.build(
-        lambda: ConcatOp(parts, target.position, clamp=target.clamp, rounding=operands.rounding), node
+        lambda: ConcatOp(parts, target.encoding, clamp=target.clamp, rounding=operands.rounding), node
     )
 
 

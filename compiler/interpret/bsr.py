@@ -14,12 +14,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 
 from compiler.errors import InputError
 from compiler.interpret.execution import Arrays, Execution, entry_of
 from compiler.interpret.host import run_host_model
-from compiler.quantization.arithmetic import add_int8, average, requantise, saturate_int8
+from compiler.quantization.arithmetic import Clamp, Rounding, add_int8, average, requantise, saturate_int8
+from compiler.quantization.scaling import Multipliers, multipliers, round_shifts, scale_mean, scale_round
 from dialects.bsr import (
     BLOCK,
     AddOp,
@@ -35,8 +36,12 @@ from dialects.bsr import (
     RequantiseOp,
     ReshapeOp,
     WeightsOp,
+    contraction_multipliers,
+    is_scaled,
     position_of,
+    scale_of,
     shape_of,
+    zero_point_of,
 )
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -113,7 +118,8 @@ def _in_blocks(values: Array) -> Array:
 def _conv2d(op: Conv2dOp, values: Values) -> Array:
     _, outputs, rows, columns = shape_of(op.result.type)
     top, left, bottom, right = op.pads
-    padded = np.pad(_in_blocks(values[op.input]), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    blocks, zero = _in_blocks(values[op.input]), zero_point_of(op.input.type)
+    padded = np.pad(blocks, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=zero)
     taps = [
         padded[
             :,
@@ -125,6 +131,8 @@ def _conv2d(op: Conv2dOp, values: Values) -> Array:
         for column in range(op.kernel[1])
     ]
     accumulator = _contract(op.weights_op(), np.stack(taps), len(taps)).reshape(1, outputs, rows, columns)
+    if op.is_scaled:
+        return _rescaled(accumulator, contraction_multipliers(op).reshaped(1, -1, 1, 1), op)
     if op.skip is None:
         return requantise(accumulator, op.shift, op.rounding, op.clamp)
     inner = requantise(accumulator, op.shift, op.rounding, op.inner_clamp)
@@ -132,15 +140,27 @@ def _conv2d(op: Conv2dOp, values: Values) -> Array:
     return add_int8(inner, op.inner_position, skip, position, position_of(op.result.type), op.rounding, op.clamp)
 
 
+def _rescaled(accumulator: Array, by: Multipliers, op: Conv2dOp | GemmOp) -> Array:
+    """An accumulator as int8 of a general scale: the zero-point takes part before saturation."""
+    return saturate_int8(zero_point_of(op.result.type) + scale_round(accumulator, by, op.rounding), op.clamp)
+
+
 def _gemm(op: GemmOp, values: Values) -> Array:
     source = values[op.input]
     blocks = _in_blocks(source.reshape(1, source.shape[1], *(*source.shape[2:], 1, 1)[:2]))
     taps = blocks.reshape(*blocks.shape[:2], -1).transpose(2, 0, 1)[..., None]
     accumulator = _contract(op.weights_op(), taps, len(taps)).reshape(1, -1)
+    if op.is_scaled:
+        return _rescaled(accumulator, contraction_multipliers(op).reshaped(1, -1), op)
     return requantise(accumulator, op.shift, op.rounding, op.clamp)
 
 
 def _add(op: AddOp, values: Values) -> Array:
+    if op.is_scaled:
+        factors, shift = op.multipliers()
+        left, right = (_around_zero(values[value], value.type) for value in (op.left, op.right))
+        total = round_shifts(left * factors[0] + right * factors[1], np.array(shift), op.rounding)
+        return saturate_int8(zero_point_of(op.result.type) + total, op.clamp)
     return add_int8(
         values[op.left],
         position_of(op.left.type),
@@ -165,22 +185,22 @@ def _max_pool(op: MaxPoolOp, values: Values) -> Array:
 
 
 def _avg_pool(op: AvgPoolOp, values: Values) -> Array:
-    source = values[op.input].astype(np.int64)
+    source = _around_zero(values[op.input], op.input.type)
     top, left, bottom, right = op.pads
     around = ((0, 0), (0, 0), (top, bottom), (left, right))
     cells = np.pad(np.ones_like(source[:, :1]), around, constant_values=int(op.count_include_pad))
     total = _windows(np.pad(source, around), op).sum(axis=(4, 5))
     count = _windows(cells, op).sum(axis=(4, 5))
+    if op.is_scaled:
+        by = op.multipliers()
+        mean = scale_mean(total, count, (int(by.factors), int(by.shifts)), op.rounding)
+        return saturate_int8(zero_point_of(op.result.type) + mean, op.clamp)
     shift = position_of(op.input.type) - position_of(op.result.type)
     return average(total, count, shift, op.rounding, op.clamp)
 
 
 def _concat(op: ConcatOp, values: Values) -> Array:
-    position = position_of(op.result.type)
-    parts = [
-        requantise(values[operand], position_of(operand.type) - position, op.rounding, op.clamp)
-        for operand in op.inputs
-    ]
+    parts = [_changed(values[value], value.type, op.result.type, op.rounding, op.clamp) for value in op.inputs]
     return np.concatenate(parts, axis=1)
 
 
@@ -189,12 +209,26 @@ def _clamp(op: ClampOp, values: Values) -> Array:
 
 
 def _requantise(op: RequantiseOp, values: Values) -> Array:
-    return requantise(values[op.input], op.shift, op.rounding, op.clamp)
+    return _changed(values[op.input], op.input.type, op.result.type, op.rounding, op.clamp)
+
+
+def _changed(values: Array, source: Attribute, result: Attribute, rounding: Rounding, clamp: Clamp) -> Array:
+    """Integers of a map of type `source` as those of type `result`."""
+    if not is_scaled(source) and not is_scaled(result):
+        return requantise(values, position_of(source) - position_of(result), rounding, clamp)
+    by = multipliers(np.array(scale_of(source)), scale_of(result))
+    return saturate_int8(zero_point_of(result) + scale_round(_around_zero(values, source), by, rounding), clamp)
+
+
+def _around_zero(values: Array, type: Attribute) -> npt.NDArray[np.int64]:
+    """The integers of a map less its zero-point: proportional to what they mean."""
+    return values.astype(np.int64) - zero_point_of(type)
 
 
 def _pad(op: PadOp, values: Values) -> Array:
     top, left, bottom, right = op.pads
-    return np.pad(values[op.input], ((0, 0), (0, 0), (top, bottom), (left, right)))
+    around = ((0, 0), (0, 0), (top, bottom), (left, right))
+    return np.pad(values[op.input], around, constant_values=zero_point_of(op.input.type))
 
 
 def _reshape(op: ReshapeOp, values: Values) -> Array:

@@ -1,68 +1,137 @@
 """
 Exact values of a quantised ONNX graph: every float tensor between Dequantize and QuantizeLinear as integers.
 
-    real = integers * 2**-position / divisor
+    real = integers * scale / divisor (+ another such value, which an Add leaves), then held between two bounds
 
-A graph with power-of-two scales computes nothing but such values between its roundings: products and sums of
-integers times powers of two, and means, whose divisor is the number of cells. So nothing is rounded until a
-QuantizeLinear rounds, once. Each function below is one ONNX operator on such values; it returns None when the
-result is no such value (Softmax, a Mul of two means), and the caller computes in floating point instead.
+Between its roundings such a graph computes nothing but sums of products of integers, at the product of their scales,
+and means, whose divisor is the number of cells. So nothing is rounded until a QuantizeLinear rounds, once: by a shift
+if the ratio of the scales is a power of two, by multiplier and shift if not (`compiler.quantization.scaling`). Each
+function below is one ONNX operator on such values; it returns None when the result is no such value (Softmax, a Mul of
+two means), and the caller computes in floating point instead.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from compiler.quantization.arithmetic import Rounding, average, requantise
+from compiler.quantization.arithmetic import Rounding, average, requantise, saturate_int8
+from compiler.quantization.scaling import (
+    MEAN_SHIFT,
+    integer_bounds,
+    is_bias_scale,
+    multiplier,
+    multipliers,
+    round_shifts,
+    scale_mean,
+    scale_round,
+    sum_multipliers,
+)
 from dialects.onnx import OnnxOp
 from dialects.onnx_fixed_point import constant_of, is_absent
 from dialects.onnx_window import Window, shape_of_value, window_of
 
 Integers: TypeAlias = npt.NDArray[np.signedinteger[Any]]
+Scales: TypeAlias = npt.NDArray[np.float64]
 WIDEST_ALIGNMENT = 30
 """Positions further apart than this could leave 64 bits when one value is brought to the other's."""
 
 
 @dataclass(frozen=True)
 class Exact:
-    """A tensor of exact real values; the divisor is positive and broadcasts to the integers."""
+    """A tensor of exact real values; scale and divisor are positive and broadcast to the integers."""
 
     integers: Integers
-    position: int
+    scale: Scales
     divisor: Integers | None = None
+    addend: Exact | None = None
+    bounds: tuple[float, float] = (-np.inf, np.inf)
 
-    def at(self, position: int) -> Integers:
-        """The integers at a position that is not coarser."""
-        return self.integers.astype(np.int64) << (position - self.position)
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is integers times a scale and nothing else."""
+        return self.divisor is None and self.addend is None and self.bounds == (-np.inf, np.inf)
 
     def real(self) -> npt.NDArray[np.float32]:
-        """The values in floating point, rounded once; exact up to 24 significant bits."""
-        scaled = np.ldexp(self.integers.astype(np.float64), -self.position)
-        return (scaled if self.divisor is None else scaled / self.divisor).astype(np.float32)
+        """The values in floating point; exact up to 24 significant bits where scales are powers of two."""
+        return np.clip(self._wide(), *self.bounds).astype(np.float32)
 
-    def quantised(self, position: int, rounding: Rounding) -> npt.NDArray[np.int8]:
-        """Rounded to int8 at `position`."""
-        shift = self.position - position
+    def _wide(self) -> npt.NDArray[np.float64]:
+        values = self.integers.astype(np.float64) * self.scale
+        values = values if self.divisor is None else values / self.divisor
+        return values if self.addend is None else values + self.addend._wide()
+
+    def quantised(self, scale: float, zero_point: int, rounding: Rounding) -> npt.NDArray[np.int8]:
+        """Rounded to int8 of this scale and zero-point."""
+        clamp = integer_bounds(self.bounds, scale, zero_point, rounding)
+        shift = _binary_places(scale, self.scale) if zero_point == 0 and self.addend is None else None
+        if shift is None:
+            return saturate_int8(zero_point + self._scaled(scale, rounding), clamp)
         if self.divisor is None:
-            return requantise(self.integers, shift, rounding)
-        return average(self.integers, self.divisor, shift, rounding)
+            return requantise(self.integers, shift, rounding, clamp)
+        return average(self.integers, self.divisor, shift, rounding, clamp)
+
+    def _scaled(self, scale: float, rounding: Rounding) -> npt.NDArray[np.int64]:
+        """Rounded by multiplier and shift. Raises ScaleError if the scales lie too far apart."""
+        if self.addend is not None:
+            (left, right), shift = sum_multipliers((self.scale.item(), self.addend.scale.item()), scale)
+            total = self.integers.astype(np.int64) * left + self.addend.integers.astype(np.int64) * right
+            return round_shifts(total, np.array(shift), rounding)
+        if self.divisor is not None:
+            ratio = multiplier(Fraction(self.scale.item()) / Fraction(scale), MEAN_SHIFT)
+            return scale_mean(self.integers, self.divisor, ratio, rounding)
+        return scale_round(self.integers, multipliers(self.scale, scale), rounding)
+
+
+def _binary_places(scale: float, finer: Scales) -> int | None:
+    """By how many binary places one scale, the same for all elements, is finer than another; None if it is not."""
+    if finer.size != 1:
+        return None
+    mantissa, exponent = math.frexp(scale / finer.item())
+    exact = math.ldexp(finer.item(), exponent - 1) == scale
+    return exponent - 1 if mantissa == 0.5 and exact else None
+
+
+def _plain(value: Exact | None) -> Exact | None:
+    """The value as integers times a scale, its bounds taken where they are such integers; None if they are not."""
+    if value is None or value.is_plain or value.addend is not None or value.divisor is not None:
+        return value if value is not None and value.is_plain else None
+    scale = np.asarray(value.scale)
+    finest = scale
+    for bound in value.bounds:
+        if np.isfinite(bound) and bound != 0:
+            if scale.size != 1 or math.frexp(scale.item())[0] != 0.5:
+                return None
+            finest = np.minimum(finest, 1.0 / bound.as_integer_ratio()[1])
+    places = _binary_places(scale.item(), finest) if scale.size == 1 else 0
+    if places is None or places > WIDEST_ALIGNMENT:
+        return None
+    integers = value.integers.astype(np.int64) << places
+    low, high = value.bounds
+    if np.isfinite(low):
+        integers = np.maximum(integers, int(low / finest.item()) if low else 0)
+    if np.isfinite(high):
+        integers = np.minimum(integers, int(high / finest.item()) if high else 0)
+    return Exact(integers, finest)
 
 
 Operator: TypeAlias = Callable[[OnnxOp, "Sequence[Exact | None]"], "Exact | None"]
 
 
 def _conv(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    source, weights, *rest = inputs
+    source, weights = _plain(inputs[0]), _plain(inputs[1])
+    rest = inputs[2:]
     window = window_of(op)
     bias = rest[0] if rest else None
-    if source is None or weights is None or window is None or source.divisor is not None:
+    if source is None or weights is None or window is None or source.scale.size != 1:
         return None
-    if len(source.integers) != 1:
+    if len(source.integers) != 1 or weights.scale.size not in (1, len(weights.integers)):
         return None
     if rest and bias is None and not is_absent(op.inputs[2]):
         return None
@@ -75,27 +144,45 @@ def _conv(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
     for kernel_row, kernel_column, cells in _taps(source.integers, window, (rows, columns), 0):
         taken = cells.astype(np.float64).reshape(groups, per_group, rows * columns)
         total += filters[..., kernel_row, kernel_column] @ taken
-    return _with_bias(total.reshape(1, outputs, rows, columns), source, weights, bias, (1, -1, 1, 1))
+    products = _channel_scales(source, weights, (1, -1, 1, 1))
+    return _with_bias(Exact(total.reshape(1, outputs, rows, columns).astype(np.int64), products), bias, (1, -1, 1, 1))
 
 
-def _with_bias(
-    total: npt.NDArray[np.float64], source: Exact, weights: Exact, bias: Exact | None, shape: tuple[int, ...]
-) -> Exact | None:
-    """Products at the sum of the positions, plus the bias, which is usually at the very same."""
-    position = source.position + weights.position
-    products = Exact(total.astype(np.int64), position)
-    if bias is None:
+def _channel_scales(source: Exact, weights: Exact, shape: tuple[int, ...]) -> Scales:
+    """The exact scale of the products, one or one for each output channel, which `shape` has as its -1."""
+    products = source.scale.item() * weights.scale
+    return products.reshape(shape if products.size > 1 else ())
+
+
+def _with_bias(products: Exact, bias: Exact | None, shape: tuple[int, ...]) -> Exact | None:
+    """Products plus the bias, which is at the scale of the products or at a binary position of its own."""
+    if bias is None or not bias.integers.any():
         return products
-    return _sum(products, Exact(bias.integers.reshape(shape), bias.position))
+    if not bias.is_plain:
+        return None
+    integers = bias.integers.reshape(shape)
+    scale = bias.scale.reshape(shape if bias.scale.size > 1 else ())
+    total = _sum(products, Exact(integers, scale))
+    if total is not None and total.addend is None:
+        return total
+    if is_bias_scale(*np.broadcast_arrays(scale, products.scale)):
+        return Exact(products.integers + integers, products.scale)
+    return None
 
 
-def _sum(left: Exact, right: Exact) -> Exact | None:
-    if left.divisor is not None or right.divisor is not None:
+def _sum(left: Exact | None, right: Exact | None) -> Exact | None:
+    """One value if the scales are a power of two apart, a value with an addend otherwise."""
+    left, right = _plain(left), _plain(right)
+    if left is None or right is None or left.scale.size != 1 or right.scale.size != 1:
         return None
-    if abs(left.position - right.position) > WIDEST_ALIGNMENT:
+    if left.scale < right.scale:
+        left, right = right, left
+    places = _binary_places(left.scale.item(), right.scale)
+    if places is None:
+        return replace(left, addend=right)
+    if places > WIDEST_ALIGNMENT:
         return None
-    finer = max(left.position, right.position)
-    return Exact(left.at(finer) + right.at(finer), finer)
+    return Exact((left.integers.astype(np.int64) << places) + right.integers, right.scale)
 
 
 def _taps(
@@ -115,8 +202,9 @@ def _taps(
 
 
 def _gemm(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    left, right, *rest = inputs
-    if left is None or right is None or left.divisor is not None or right.divisor is not None:
+    left, right = _plain(inputs[0]), _plain(inputs[1])
+    rest = inputs[2:]
+    if left is None or right is None or left.scale.size != 1:
         return None
     if op.number("alpha", 1.0) != 1.0 or op.number("beta", 1.0) != 1.0:
         return None
@@ -127,8 +215,12 @@ def _gemm(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
     columns = right.integers.T if op.integer("transB", 0) else right.integers
     if rows.ndim != 2 or columns.ndim != 2:
         return None
+    scales = right.scale.T if op.integer("transB", 0) else right.scale
+    if scales.size > 1 and scales.shape not in ((1, columns.shape[1]), (columns.shape[1],)):
+        return None
+    products = Exact(_product(rows, columns).astype(np.int64), _channel_scales(left, Exact(columns, scales), (1, -1)))
     shape = (1, -1) if bias is not None and bias.integers.ndim == 1 else () if bias is None else bias.integers.shape
-    return _with_bias(_product(rows, columns), left, right, bias, shape)
+    return _with_bias(products, bias, shape)
 
 
 def _product(rows: Integers, columns: Integers) -> npt.NDArray[np.float64]:
@@ -141,7 +233,7 @@ def _product(rows: Integers, columns: Integers) -> npt.NDArray[np.float64]:
 
 
 def _add(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    if len(inputs) != 2 or inputs[0] is None or inputs[1] is None:
+    if len(inputs) != 2:
         return None
     return _sum(inputs[0], inputs[1])
 
@@ -162,35 +254,28 @@ def _relu(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
 
 
 def _between(source: Exact | None, low: float, high: float) -> Exact | None:
-    """Bounds are binary fractions as well: the values are brought to a position at which the bounds are integers."""
+    """Bounds wait until the value is rounded, where they are integers; a second pair holds the first."""
     if source is None:
         return None
-    bounds = [bound for bound in (low, high) if np.isfinite(bound)]
-    needed = [int(bound.as_integer_ratio()[1]).bit_length() - 1 for bound in bounds]
-    position = max([source.position, *needed])
-    if position - source.position > WIDEST_ALIGNMENT:
-        return None
-    values, divisor = source.at(position), 1 if source.divisor is None else source.divisor
-    if np.isfinite(low):
-        values = np.maximum(values, int(np.ldexp(low, position)) * divisor)
-    if np.isfinite(high):
-        values = np.minimum(values, int(np.ldexp(high, position)) * divisor)
-    return Exact(values, position, source.divisor)
+    first, last = source.bounds
+    return replace(source, bounds=(max(low, min(high, first)), min(high, max(low, last))))
 
 
 def _max_pool(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
     source, window = inputs[0], window_of(op)
-    if source is None or window is None or source.divisor is not None or len(op.outputs) != 1:
+    if source is None or window is None or source.divisor is not None or source.addend is not None:
+        return None
+    if len(op.outputs) != 1:
         return None
     size = cast("tuple[int, ...]", shape_of_value(op.output))[2:]
     lowest = int(np.iinfo(np.int64).min)
     taps = _taps(source.integers.astype(np.int64), window, (size[0], size[1]), lowest)
-    return Exact(np.maximum.reduce([cells for _, _, cells in taps]), source.position)
+    return replace(source, integers=np.maximum.reduce([cells for _, _, cells in taps]))
 
 
 def _average_pool(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    source, window = inputs[0], window_of(op)
-    if source is None or window is None or source.divisor is not None:
+    source, window = _plain(inputs[0]), window_of(op)
+    if source is None or window is None or source.scale.size != 1:
         return None
     size = cast("tuple[int, ...]", shape_of_value(op.output))[2:]
     inside = np.ones_like(source.integers[:, :1], dtype=np.int64)
@@ -201,49 +286,55 @@ def _average_pool(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
         counted = Window(window.kernel, window.strides, window.dilations, (0, 0, 0, 0), window.extra)
     sums = sum(cells for _, _, cells in _taps(source.integers.astype(np.int64), window, (size[0], size[1]), 0))
     counts = sum(cells for _, _, cells in _taps(inside, counted, (size[0], size[1]), 0))
-    return Exact(cast(Integers, sums), source.position, cast(Integers, counts))
+    return Exact(cast(Integers, sums), source.scale, cast(Integers, counts))
 
 
 def _reduce_mean(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    source = inputs[0]
+    source = _plain(inputs[0])
     axes = op.integers("axes", ())
     if len(op.inputs) > 1 and not is_absent(op.inputs[1]):
         given = constant_of(op.inputs[1])
         axes = None if given is None else tuple(int(axis) for axis in given)
-    if source is None or source.divisor is not None or not axes:
+    if source is None or source.scale.size != 1 or not axes:
         return None
     shape = cast("tuple[int, ...]", shape_of_value(op.output))
     cells = int(np.prod([source.integers.shape[axis] for axis in axes], dtype=np.int64))
     sums = source.integers.astype(np.int64).sum(axis=axes, keepdims=True)
-    return Exact(sums.reshape(shape), source.position, np.asarray(cells, np.int64))
+    return Exact(sums.reshape(shape), source.scale, np.asarray(cells, np.int64))
 
 
 def _concat(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    parts = [part for part in inputs if part is not None and part.divisor is None]
-    if len(parts) != len(inputs):
+    parts = [part for part in inputs if part is not None and part.divisor is None and part.addend is None]
+    if len(parts) != len(inputs) or len({part.bounds for part in parts}) > 1:
         return None
-    finer = max(part.position for part in parts)
-    if finer - min(part.position for part in parts) > WIDEST_ALIGNMENT:
-        return None
-    return Exact(np.concatenate([part.at(finer) for part in parts], axis=op.integer("axis", 0)), finer)
+    axis = op.integer("axis", 0)
+    integers = np.concatenate([part.integers for part in parts], axis=axis)
+    if len({part.scale.item() for part in parts if part.scale.size == 1}) == 1 == max(p.scale.size for p in parts):
+        return replace(parts[0], integers=integers)
+    scales = [np.broadcast_to(part.scale, part.integers.shape) for part in parts]
+    return Exact(integers, np.concatenate(scales, axis=axis), bounds=parts[0].bounds)
 
 
 def _reshape(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    source, shape = inputs[0], shape_of_value(op.output)
-    if source is None or shape is None:
-        return None
-    divisor = source.divisor
-    if divisor is not None:
-        divisor = np.broadcast_to(divisor, source.integers.shape).reshape(shape)
-    return Exact(source.integers.reshape(shape), source.position, divisor)
+    shape = shape_of_value(op.output)
+    return None if shape is None else _moved(inputs[0], lambda values: values.reshape(shape))
 
 
 def _transpose(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    source = inputs[0]
-    if source is None or source.divisor is not None:
+    axes = op.integers("perm", ()) or None
+    return _moved(inputs[0], lambda values: values.transpose(axes))
+
+
+def _moved(source: Exact | None, move: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Exact | None:
+    """The same numbers in other places."""
+    if source is None or source.addend is not None:
         return None
-    axes = op.integers("perm", tuple(reversed(range(source.integers.ndim))))
-    return Exact(source.integers.transpose(axes), source.position)
+
+    def along(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return values if values.size == 1 else move(np.broadcast_to(values, source.integers.shape))
+
+    divisor = None if source.divisor is None else along(source.divisor)
+    return replace(source, integers=move(source.integers), scale=along(source.scale), divisor=divisor)
 
 
 EXACT_OPERATORS: dict[str, Operator] = {

@@ -1,12 +1,13 @@
 """
 The integer reference: what a quantised ONNX graph means, slow and obvious, and the judge of every level below.
 
-The graph (power-of-two scales, zero-points 0, Quantize/DequantizeLinear around each operator) is executed node by node.
+The graph (Quantize/DequantizeLinear around each operator) is executed node by node.
 Between a Dequantize and the next QuantizeLinear every value is an exact number (`compiler.interpret.exact`): integers
-at a binary position, for a mean with a divisor. Only QuantizeLinear rounds. That is ONNX's own meaning, without the
-rounding of float32, from which it differs only where an accumulator needs more than 24 bits.
+times a scale, for a mean with a divisor. Only QuantizeLinear rounds. That is ONNX's own meaning, without the rounding
+of float32, from which it differs only where an accumulator needs more than 24 bits; and with general scales by the
+rounding of the ratio of scales to a multiplier of 31 bits, which `compiler.quantization.scaling` bounds.
 
-What has no exact form (Softmax, LRN, general scales) is computed by ONNX Runtime, node by node, from values rounded to
+What has no exact form (Softmax, LRN) is computed by ONNX Runtime, node by node, from values rounded to
 float32; so is the quantisation of the network's input. `rounding` changes how exact values are rounded, not those.
 
 It shares the shift-and-round of `compiler.quantization.arithmetic` with the other levels but nothing of blocks or Γ.
@@ -28,9 +29,10 @@ from compiler.interpret.execution import Arrays, Execution, entry_of
 from compiler.interpret.host import run_host_model
 from compiler.onnxio.subgraph import subgraph_model
 from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR, Rounding, accumulator_bound
+from compiler.quantization.scaling import ScaleError
 from dialects.bsr_attributes import element_type_of
 from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator
-from dialects.onnx_fixed_point import NotFixedPoint, is_absent, position_of_linear
+from dialects.onnx_fixed_point import NotFixedPoint, is_absent, is_constant, linear_of
 
 Value: TypeAlias = "npt.NDArray[Any] | Exact"
 
@@ -72,13 +74,7 @@ def _execute(module: ModuleOp, op: OnnxOp, values: Mapping[SSAValue, Value], rou
 def _exact(op: OnnxOp, values: Mapping[SSAValue, Value], rounding: Rounding) -> Value | None:
     source = values.get(op.inputs[0]) if op.inputs else None
     if is_operator(op, "QuantizeLinear", "DequantizeLinear"):
-        try:
-            position = position_of_linear(op)
-        except NotFixedPoint:
-            return None
-        if is_operator(op, "QuantizeLinear"):
-            return source.quantised(position, rounding) if isinstance(source, Exact) and _is_int8(op) else None
-        return Exact(source, position) if isinstance(source, np.ndarray) and source.dtype.kind == "i" else None
+        return _linear(op, source, rounding)
     operator = EXACT_OPERATORS.get(op.operator)
     if operator is None:
         return None
@@ -89,6 +85,24 @@ def _exact(op: OnnxOp, values: Mapping[SSAValue, Value], rounding: Rounding) -> 
     return operator(op, exact)
 
 
+def _linear(op: OnnxOp, source: Value | None, rounding: Rounding) -> Value | None:
+    """A Quantize or DequantizeLinear, where it is exact."""
+    try:
+        linear = linear_of(op)
+        if is_operator(op, "QuantizeLinear"):
+            if not isinstance(source, Exact) or not _is_int8(op):
+                return None
+            return source.quantised(linear.scale, linear.zero_point, rounding)
+    except (NotFixedPoint, ScaleError):
+        return None
+    if not isinstance(source, np.ndarray) or source.dtype.name not in ("int8", "int32"):
+        return None
+    scales = linear.scales.astype(np.float64)
+    scale = scales[0].reshape(()) if scales.size == 1 else linear.along(scales, source.ndim)
+    zeros = linear.along(linear.zero_points, source.ndim) if linear.zero_points.size > 1 else linear.zero_points[0]
+    return Exact(source - zeros if np.any(zeros) else source, scale)
+
+
 def _is_int8(op: OnnxOp) -> bool:
     """The zero-point decides the type that QuantizeLinear gives; without one it is uint8."""
     return element_type_of(op.output.type) == i8
@@ -97,7 +111,7 @@ def _is_int8(op: OnnxOp) -> bool:
 def _prove_accumulator(op: OnnxOp, operands: list[Exact | None]) -> None:
     """Refuse a layer whose int32 accumulator some input could overflow. Weights are the second operand."""
     source, weights, bias = operands[0], operands[1], operands[2] if len(operands) > 2 else None
-    if source is None or weights is None or weights.integers.dtype != np.int8:
+    if source is None or weights is None or not is_constant(op.inputs[1]):
         return
     by_output = weights.integers
     if not is_operator(op, "Conv") and not op.integer("transB", 0):
@@ -105,7 +119,7 @@ def _prove_accumulator(op: OnnxOp, operands: list[Exact | None]) -> None:
     biases = np.zeros(1, np.int64)
     if bias is not None and not is_absent(op.inputs[2]):
         biases = bias.integers.reshape(-1)
-    bound = accumulator_bound(by_output.astype(np.int8, copy=False), biases)
+    bound = accumulator_bound(by_output, biases, 128 if source.integers.dtype == np.int8 else 255)
     if bound > LARGEST_ACCUMULATOR:
         raise CapacityError(
             f"{op.describe()}: its accumulator can reach {bound}, and int32 holds {LARGEST_ACCUMULATOR}; "

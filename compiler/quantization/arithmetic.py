@@ -89,28 +89,35 @@ def average(
     rounding: Rounding = "half_even",
     clamp: Clamp = INT8_RANGE,
 ) -> npt.NDArray[np.int8]:
+    """`total / count * 2**-shift` as an exact fraction, rounded once. `count` is positive and broadcasts."""
+    numerator = total.astype(np.int64) << min(max(-shift, 0), _WIDEST_MEAN_SHIFT)
+    divisor = np.asarray(count, dtype=np.int64) << min(max(shift, 0), _WIDEST_MEAN_SHIFT)
+    return saturate_int8(round_divide(numerator, divisor, rounding), clamp)
+
+
+def round_divide(
+    numerator: npt.NDArray[np.int64], divisor: npt.NDArray[np.int64], rounding: Rounding
+) -> npt.NDArray[np.int64]:
     """
-    `total / count * 2**-shift` as an exact fraction, rounded once. `count` is positive and broadcasts.
+    The fraction rounded to an integer; the divisor is positive.
 
     The quotient is floored; what is left over, doubled, against the divisor says on which side of the tie it lies.
     """
-    numerator = total.astype(np.int64) << min(max(-shift, 0), _WIDEST_MEAN_SHIFT)
-    divisor = np.asarray(count, dtype=np.int64) << min(max(shift, 0), _WIDEST_MEAN_SHIFT)
     quotient, remainder = np.divmod(numerator, divisor)
     doubled = 2 * remainder
     up = doubled >= divisor
     if rounding == "half_even":
         up &= (doubled > divisor) | ((quotient & 1) == 1)
-    return saturate_int8(quotient + up, clamp)
+    return quotient + up
 
 
-def accumulator_bound(weights: npt.NDArray[np.int8], bias: Integers) -> int:
+def accumulator_bound(weights: Integers, bias: Integers, largest: int = 128) -> int:
     """
-    The largest |Σ x·w + bias| that any int8 input can cause, over output channels (the first axis).
+    The largest |Σ x·w + bias| that any input with |x| at most `largest` can cause, over output channels (first axis).
 
-    Partial sums in any order are bounded by it as well: every term enters with its absolute value, |x| at most 128.
+    Partial sums in any order are bounded by it as well: every term enters with its absolute value.
     """
     if weights.size == 0:
         return int(np.abs(bias.astype(np.int64)).max(initial=0))
-    magnitudes = np.abs(weights.reshape(len(weights), -1), dtype=np.int16).sum(axis=1, dtype=np.int64)
-    return int((128 * magnitudes + np.abs(bias.astype(np.int64))).max())
+    magnitudes = np.abs(weights.reshape(len(weights), -1), dtype=np.int16, casting="unsafe").sum(axis=1, dtype=np.int64)
+    return int((largest * magnitudes + np.abs(bias.astype(np.int64))).max())
