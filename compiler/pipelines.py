@@ -81,6 +81,7 @@ def default_stages(
                 step("bsr-fuse-add"),
                 step("bsr-pad-by-conv"),
                 step("bsr-split-ragged-concat"),
+                step("bsr-scaled-on-host"),
                 step("bsr-reshape-on-host"),
             ),
         ),

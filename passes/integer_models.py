@@ -1,0 +1,215 @@
+"""
+Ops of the bsr level with general scales as ONNX models in integers, which the host runs to the same bit.
+
+Contractions are ConvInteger and MatMulInteger on int8 with int32 sums; multiplication by a multiplier, rounding and
+zero-points are int64 arithmetic. ONNX has no shift of signed integers: a quotient by 2^s is (p - p mod 2^s) / 2^s with
+the Python-like Mod, and what Mod leaves over says on which side of a tie p lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from xdsl.ir import Attribute, Operation
+
+from compiler.quantization.arithmetic import Clamp, Rounding
+from compiler.quantization.scaling import Multipliers, multipliers
+from dialects.bsr import (
+    AddOp,
+    AvgPoolOp,
+    ClampOp,
+    ConcatOp,
+    Conv2dOp,
+    GemmOp,
+    MaxPoolOp,
+    PadOp,
+    RequantiseOp,
+    ReshapeOp,
+    contraction_multipliers,
+    scale_of,
+    shape_of,
+    zero_point_of,
+)
+
+_OPSET = 21
+_IR_VERSION = 10
+Pads = tuple[int, int, int, int]
+
+
+class IntegerGraph:
+    """A graph under construction; every method appends nodes and returns the name of what they compute."""
+
+    def __init__(self, op: Operation, inputs: Sequence[Attribute]):
+        self.op = op
+        self.types = tuple(inputs)
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """A node with one result."""
+        name = f"t{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
+        return name
+
+    def constant(self, values: npt.NDArray[Any]) -> str:
+        """A known tensor."""
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(values, name))
+        return name
+
+    def number(self, value: int) -> str:
+        """A known int64."""
+        return self.constant(np.array(value, np.int64))
+
+    def wide(self, value: str) -> str:
+        """As int64."""
+        return self.node("Cast", [value], to=TensorProto.INT64)
+
+    def around_zero(self, index: int) -> str:
+        """Input `index` less its zero-point, as int64."""
+        return self.node("Sub", [self.wide(f"x{index}"), self.number(zero_point_of(self.types[index]))])
+
+    def padded(self, index: int, pads: Pads) -> str:
+        """Input `index`, a map, with its zero-point around it."""
+        if not any(pads):
+            return f"x{index}"
+        top, left, bottom, right = pads
+        amounts = self.constant(np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
+        zero = self.constant(np.array(zero_point_of(self.types[index]), np.int8))
+        return self.node("Pad", [f"x{index}", amounts, zero])
+
+    def divided(self, value: str, divisor: npt.NDArray[np.int64], rounding: Rounding) -> str:
+        """An int64 over a positive constant up to 2^62, rounded: up if twice the rest, and one on a tie, exceeds it."""
+        by, two = self.constant(divisor), self.number(2)
+        rest = self.node("Mod", [value, by])
+        quotient = self.node("Div", [self.node("Sub", [value, rest]), by])
+        tie = self.number(1) if rounding == "half_up" else self.node("Mod", [quotient, two])
+        up = self.node("Greater", [self.node("Add", [self.node("Mul", [rest, two]), tie]), by])
+        return self.node("Add", [quotient, self.wide(up)])
+
+    def scaled(self, value: str, by: Multipliers, rounding: Rounding) -> str:
+        """An int64 times m · 2^-s, rounded."""
+        product = self.node("Mul", [value, self.constant(by.factors)])
+        return self.divided(product, np.int64(1) << by.shifts, rounding)
+
+    def saturated(self, value: str, zero_point: int, clamp: Clamp) -> str:
+        """An int64 around a zero-point as int8 within `clamp`."""
+        moved = self.node("Add", [value, self.number(zero_point)])
+        return self.node("Cast", [self.node("Clip", [moved, *map(self.number, clamp)])], to=TensorProto.INT8)
+
+    def changed(self, index: int, result: Attribute, rounding: Rounding, clamp: Clamp) -> str:
+        """Input `index` with the scale of another map."""
+        by = multipliers(np.array(scale_of(self.types[index])), scale_of(result))
+        return self.saturated(self.scaled(self.around_zero(index), by, rounding), zero_point_of(result), clamp)
+
+    def model(self, result: str) -> bytes:
+        """The model, whose output is `result`."""
+        nodes = [*self.nodes, helper.make_node("Identity", [result], ["y"])]
+        inputs = [
+            helper.make_tensor_value_info(f"x{index}", TensorProto.INT8, list(shape_of(type)))
+            for index, type in enumerate(self.types)
+        ]
+        output = helper.make_tensor_value_info("y", TensorProto.INT8, list(shape_of(self.op.results[0].type)))
+        graph = helper.make_graph(nodes, "integers", inputs, [output], self.constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+        return model.SerializeToString(deterministic=True)
+
+
+def _conv2d(graph: IntegerGraph, op: Conv2dOp) -> str:
+    weights = op.weights_op()
+    sums = graph.node(
+        "ConvInteger",
+        [graph.padded(0, op.pads), graph.constant(weights.dense())],
+        strides=list(op.strides),
+        dilations=list(op.dilations),
+    )
+    return _finished(graph, op, sums, (1, -1, 1, 1))
+
+
+def _gemm(graph: IntegerGraph, op: GemmOp) -> str:
+    rows = graph.node("Reshape", ["x0", graph.constant(np.array([1, -1], np.int64))])
+    columns = np.ascontiguousarray(op.weights_op().dense().reshape(op.weights_op().shape[0], -1).T)
+    sums = graph.node("MatMulInteger", [rows, graph.constant(columns)])
+    return _finished(graph, op, sums, (1, -1))
+
+
+def _finished(graph: IntegerGraph, op: Conv2dOp | GemmOp, sums: str, shape: tuple[int, ...]) -> str:
+    """Bias, multiplier, zero-point."""
+    bias = graph.constant(op.weights_op().bias_values().astype(np.int64).reshape(shape))
+    accumulator = graph.node("Add", [graph.wide(sums), bias])
+    scaled = graph.scaled(accumulator, contraction_multipliers(op).reshaped(*shape), op.rounding)
+    return graph.saturated(scaled, zero_point_of(op.result.type), op.clamp)
+
+
+def _add(graph: IntegerGraph, op: AddOp) -> str:
+    factors, shift = op.multipliers()
+    terms = [
+        graph.node("Mul", [graph.around_zero(index), graph.number(factor)]) for index, factor in enumerate(factors)
+    ]
+    total = graph.divided(graph.node("Add", terms), np.array(1 << shift, np.int64), op.rounding)
+    return graph.saturated(total, zero_point_of(op.result.type), op.clamp)
+
+
+def _max_pool(graph: IntegerGraph, op: MaxPoolOp) -> str:
+    kernel, strides, pads = list(op.kernel), list(op.strides), list(op.pads)
+    pooled = graph.node("MaxPool", ["x0"], kernel_shape=kernel, strides=strides, pads=pads)
+    return graph.saturated(graph.wide(pooled), 0, op.clamp)
+
+
+def _avg_pool(graph: IntegerGraph, op: AvgPoolOp) -> str:
+    _, channels, height, width = shape_of(op.input.type)
+    ones = graph.constant(np.ones((channels, 1, *op.kernel), np.int8))
+    sums = graph.node("ConvInteger", [graph.padded(0, op.pads), ones], group=channels, strides=list(op.strides))
+    # A pad holds the zero-point as well, so every window has all its cells
+    zeros = zero_point_of(op.input.type) * op.kernel[0] * op.kernel[1]
+    total = graph.node("Sub", [graph.wide(sums), graph.number(zeros)])
+    top, left, bottom, right = op.pads
+    cells = np.pad(
+        np.ones((height, width), np.int64), ((top, bottom), (left, right)), constant_values=int(op.count_include_pad)
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(cells, op.kernel)[:: op.strides[0], :: op.strides[1]]
+    by = op.multipliers()
+    product = graph.node("Mul", [total, graph.constant(by.factors)])
+    mean = graph.divided(product, windows.sum(axis=(2, 3)) << by.shifts, op.rounding)
+    return graph.saturated(mean, zero_point_of(op.result.type), op.clamp)
+
+
+def _concat(graph: IntegerGraph, op: ConcatOp) -> str:
+    parts = [graph.changed(index, op.result.type, op.rounding, op.clamp) for index in range(len(op.inputs))]
+    return graph.node("Concat", parts, axis=1)
+
+
+def _clamp(graph: IntegerGraph, op: ClampOp) -> str:
+    return graph.saturated(graph.wide("x0"), 0, op.clamp)
+
+
+def _requantise(graph: IntegerGraph, op: RequantiseOp) -> str:
+    return graph.changed(0, op.result.type, op.rounding, op.clamp)
+
+
+def _pad(graph: IntegerGraph, op: PadOp) -> str:
+    return graph.padded(0, op.pads)
+
+
+def _reshape(graph: IntegerGraph, op: ReshapeOp) -> str:
+    return graph.node("Reshape", ["x0", graph.constant(np.array(shape_of(op.result.type), np.int64))])
+
+
+MODELS: dict[type[Operation], tuple[str, Callable[[IntegerGraph, Any], str]]] = {
+    Conv2dOp: ("Conv", _conv2d),
+    GemmOp: ("Gemm", _gemm),
+    AddOp: ("Add", _add),
+    MaxPoolOp: ("MaxPool", _max_pool),
+    AvgPoolOp: ("AveragePool", _avg_pool),
+    ConcatOp: ("Concat", _concat),
+    ClampOp: ("Clip", _clamp),
+    RequantiseOp: ("QuantizeLinear", _requantise),
+    PadOp: ("Pad", _pad),
+    ReshapeOp: ("Reshape", _reshape),
+}
+"""The ONNX operator that users know an op by, and what it is in integers."""
