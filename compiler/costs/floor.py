@@ -38,19 +38,22 @@ class Share:
     stream_rows: int
     to_the_end: bool
     """Whether the last output row needs the last row of the stream."""
+    present: int
+    """Non-zero blocks of weights."""
 
 
 def shares(launch: Launch) -> frozenset[Share]:
     """Of all cores; equal ones once."""
     common = common_parameters(launch)
     found: set[Share] = set()
+    present = {blocks: int(launch.layer.gamma[slice(*blocks)].sum()) for blocks in launch.slices}
     for work in launch.cores:
         own = own_parameters(launch, work)
         tops = own[P.ROW_ORIGIN] + common[P.ROW_STRIDE] * np.arange(work.rows)
         taps = tops[:, None] + common[P.ROW_STEP] * np.arange(common[P.TAPS])
         on_map = int(((taps >= 0) & (taps < own[P.STREAM_ROWS])).sum())
         to_the_end = int(tops[-1]) + common[P.WINDOW] >= own[P.STREAM_ROWS] > 0
-        found.add(Share(work.blocks, work.rows, on_map, own[P.STREAM_ROWS], to_the_end))
+        found.add(Share(work.blocks, work.rows, on_map, own[P.STREAM_ROWS], to_the_end, present[work.blocks]))
     return frozenset(found)
 
 
@@ -103,11 +106,11 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
             kernels += count * times * (call.fixed * share.rows + call.row * share.taps)
             entry = min(entry or call.entry, call.entry)
     lines = share.taps * layer.kernel_size[1] * entry
-    gamma = layer.gamma[slice(*share.blocks)]
-    kernels += lines * int(gamma.sum())
+    kernels += lines * share.present
     final = calls.of(last_blocks, int(inputs == 1), 1)
     last_pass = each + final.fixed * share.rows + final.row * share.taps
-    last_pass += lines * int(gamma[-last_blocks:, -launch.input_chunk :].sum())
+    end = share.blocks[1]
+    last_pass += lines * int(np.count_nonzero(layer.gamma[end - last_blocks : end, -launch.input_chunk :]))
     passes = chunks * inputs
     serial = passes * each + (passes - 1) * (program.each_pass + 1) + (chunks - 1) * (program.chunk + program.drained)
     serial += 2 * share.rows * chunks - 1 + kernels

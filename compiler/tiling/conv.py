@@ -10,20 +10,23 @@ output blocks.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
 
-from compiler.costs.floor import Calls, launch_floor, shares
+from compiler.costs.floor import Calls, Share, launch_floor, shares
 from compiler.costs.planned import launch_cycles
 from compiler.costs.program import ProgramCycles, program_cycles
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
-from compiler.kernels.weight_chunk import chunk_words
+from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
 from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Launch, arena_words
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
-from compiler.tiling.mapping import conv_fetch, cuts, divisors, mapped, splits
+from compiler.tiling.mapping import conv_fetch, cuts, divisors, mapped, splits, with_more_slots
 
 KERNELS = frozenset(Kernel)
 """Of a device that serves all: what a core program asks before it calls one."""
@@ -31,10 +34,12 @@ KERNELS = frozenset(Kernel)
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A launch that fits a core's memory, and the cycles that it takes at least."""
+    """A launch and the cycles that it takes at least."""
 
     launch: Launch
     floor: int
+    fits: bool
+    """False if it has space for the partial sums of one row only: it would take a core with more memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,8 @@ class Evaluated:
 
     launch: Launch
     cycles: int
+    least: int
+    """The lowest floor of those that the array cannot run with so many rows; a very large number if it is not lower."""
 
 
 @dataclass(frozen=True)
@@ -53,35 +60,62 @@ class ConvPlanner:
     kernels: frozenset[Kernel] = KERNELS
     known: dict[Hashable, list[Launch]] = field(default_factory=dict[Hashable, list[Launch]])
     """Launches that were chosen, by everything that the choice depends on: many layers of a network are equal."""
+    calls: dict[Hashable, Calls] = field(default_factory=dict[Hashable, Calls])
+    """Cycles of kernel calls, by what they depend on."""
 
-    @property
+    @cached_property
     def program(self) -> ProgramCycles:
         """Cycles of the core program."""
         return program_cycles(self.chip, self.kernels | {Kernel.CONV}, Kernel.CONV)
 
+    def _floor(self, launch: Launch, parts: frozenset[Share]) -> int:
+        geometry = launch.layer.geometry
+        if geometry not in self.calls:
+            self.calls[geometry] = Calls(launch, self.chip)
+        return launch_floor(launch, parts, self.calls[geometry], self.chip, self.program)
+
     def candidates(self, layer: Layer, column_rows: Sequence[Range], blocks: Range) -> Iterator[Candidate]:
         """Every way to compute these rows and output blocks in one launch."""
-        calls: Calls | None = None
-        program = self.program
         for split in splits(layer, self.chip, column_rows, blocks):
-            parts = None
+            parts: frozenset[Share] | None = None
             for cut in cuts(layer, self.chip, split):
-                launch = mapped(layer, self.chip, split, cut)
-                if launch is not None:
-                    calls = calls or Calls(launch, self.chip)
-                    parts = parts or shares(launch)
-                    yield Candidate(launch, launch_floor(launch, parts, calls, self.chip, program))
+                for partial_rows in (split.rows, 1):
+                    launch = mapped(layer, self.chip, split, cut, partial_rows)
+                    if launch is not None:
+                        parts = parts or shares(launch)
+                        yield Candidate(launch, self._floor(launch, parts), partial_rows == split.rows)
+                        break
 
-    def best(self, layer: Layer, column_rows: Sequence[Range], blocks: Range) -> Evaluated | None:
-        """The fastest launch of these rows and output blocks that the array can run; None if there is none."""
-        best: Evaluated | None = None
+    def best(
+        self, layer: Layer, column_rows: Sequence[Range], blocks: Range, below: int | None = None
+    ) -> Evaluated | None:
+        """
+        The fastest launch of these rows and output blocks that the array can run, then with more slots if that helps.
+
+        None if there is none, or none that takes less than `below` cycles.
+        """
+        best, least = None, sys.maxsize
         for candidate in sorted(self.candidates(layer, column_rows, blocks), key=lambda each: each.floor):
-            if best is not None and candidate.floor >= best.cycles:
+            if below is not None and candidate.floor >= below:
                 break
-            if not launch_faults(candidate.launch, self.chip):
-                cycles = launch_cycles(candidate.launch, self.chip, self.program)
-                if best is None or cycles < best.cycles:
-                    best = Evaluated(candidate.launch, cycles)
+            if not candidate.fits or launch_faults(candidate.launch, self.chip):
+                least = min(least, candidate.floor)
+                continue
+            cycles = launch_cycles(candidate.launch, self.chip, self.program)
+            if below is None or cycles < below:
+                best, below = Evaluated(candidate.launch, cycles, least), cycles
+        return best and self._with_more_slots(replace(best, least=least))
+
+    def _with_more_slots(self, best: Evaluated) -> Evaluated:
+        parts = shares(best.launch)
+        better: Evaluated | None = best
+        while better is not None:
+            best, better = better, None
+            for launch in with_more_slots(best.launch):
+                if self._floor(launch, parts) < best.cycles and not launch_faults(launch, self.chip):
+                    cycles = launch_cycles(launch, self.chip, self.program)
+                    if cycles < (better or best).cycles:
+                        better = Evaluated(launch, cycles, best.least)
         return best
 
     def plan(self, layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
@@ -90,38 +124,65 @@ class ConvPlanner:
 
         Raises CapacityError if not even one row of one channel block fits a core.
         """
-        geometry = (layer.input, layer.output, layer.kernel_size, layer.strides, layer.pads, layer.dilations)
-        key = (geometry, layer.gamma.shape, layer.gamma.tobytes(), tuple(column_rows))
+        key = (layer.geometry, layer.gamma.shape, layer.gamma.tobytes(), tuple(column_rows))
         if key not in self.known:
             self.known[key] = self._plan(layer, column_rows)
         return [replace(launch, layer=layer) for launch in self.known[key]]
 
     def _plan(self, layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
-        total = layer.output.blocks
-        for pieces in _fewer_rows(column_rows):
-            for parts in (1, 2, 4, 8, 16, 32, 64):
-                if parts > total:
+        """
+        As few launches as possible, and then with fewer rows each while all of them together take less time: that can
+        only be where a way that so many rows rule out would be faster than what was found.
+        """
+        found: list[Evaluated] | None = None
+        for pieces, parts in _divisions(layer, column_rows):
+            if found is None:
+                found = self._launches(layer, column_rows, pieces, parts, None)
+            elif parts == 1:
+                total = sum(each.cycles for each in found)
+                if total <= sum(each.least for each in found):
                     break
-                tried = [
-                    self.best(layer, rows, blocks)
-                    for rows in row_pieces(column_rows, pieces)
-                    for blocks in split_evenly(total, parts)
-                    if blocks[1] > blocks[0]
-                ]
-                found = [each.launch for each in tried if each is not None]
-                if len(found) == len(tried):
-                    return found
-        raise _refusal(layer, self.chip)
+                faster = self._launches(layer, column_rows, pieces, parts, total)
+                if faster is None:
+                    break
+                found = faster
+        if found is None:
+            raise _refusal(layer, self.chip)
+        return [each.launch for each in found]
+
+    def _launches(
+        self, layer: Layer, column_rows: Sequence[Range], pieces: int, parts: int, below: int | None
+    ) -> list[Evaluated] | None:
+        """Rows in `pieces` and output blocks in `parts`; None if one does not fit, or all together are not `below`."""
+        if below is not None and pieces * least_cycles(layer, self.chip) >= below:
+            return None
+        found: list[Evaluated] = []
+        for rows in row_pieces(column_rows, pieces):
+            for blocks in split_evenly(layer.output.blocks, parts):
+                if blocks[1] > blocks[0]:
+                    best = self.best(layer, rows, blocks, below)
+                    if best is None:
+                        return None
+                    found.append(best)
+                    below = None if below is None else below - best.cycles
+        return found
 
 
-def _fewer_rows(column_rows: Sequence[Range]) -> Iterator[int]:
-    """Numbers of pieces to try: 1, 2, 4, … down to single rows."""
+def least_cycles(layer: Layer, chip: Chip) -> int:
+    """Cycles in which the weight streams of a column carry all weights, at least: whatever is done with them."""
+    words = int(layer.gamma.sum()) * prod(layer.kernel_size) * BLOCK_WORDS
+    return 4 * words // (chip.domains * chip.stream_bytes_per_cycle)
+
+
+def _divisions(layer: Layer, column_rows: Sequence[Range]) -> Iterator[tuple[int, int]]:
+    """Pieces of the rows, and for each parts of the output blocks: 1, 2, 4, … down to single rows and few blocks."""
     tallest = max(last - first for first, last in column_rows)
     pieces = 1
-    while pieces < tallest:
-        yield pieces
+    while pieces < 2 * max(tallest, 1):
+        for parts in (1, 2, 4, 8, 16, 32, 64):
+            if parts <= layer.output.blocks:
+                yield min(pieces, tallest), parts
         pieces *= 2
-    yield max(tallest, 1)
 
 
 def _refusal(layer: Layer, chip: Chip) -> CapacityError:

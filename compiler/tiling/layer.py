@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,6 +65,11 @@ class Layer:
     """Parameters that are the same for every core: shifts, rounding, clamp, ..."""
     output_block: int = 0
     """First channel block of the destination that the output goes to (concatenation)."""
+
+    @property
+    def geometry(self) -> Hashable:
+        """What layers of equal shape have in common, whatever their weights and constants are."""
+        return self.kernel, self.input, self.output, self.kernel_size, self.strides, self.pads, self.dilations
 
     @property
     def window_rows(self) -> int:

@@ -10,7 +10,7 @@ chunks stay in the core as int32).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,11 @@ class Split:
 
     slices: tuple[Range, ...]
     works: tuple[CoreWork, ...]
+
+    @property
+    def rows(self) -> int:
+        """Output rows of the core with most."""
+        return max(work.rows for work in self.works)
 
     @property
     def widest(self) -> int:
@@ -124,9 +129,9 @@ def cuts(layer: Layer, chip: Chip, split: Split) -> Iterator[Cut]:
             yield Cut(output_chunk, input_chunk, _divisible(words, chip.core_wrap_limit))
 
 
-def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut) -> Launch | None:
+def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int) -> Launch | None:
     """
-    The launch of a split and a cut, None if a core's memory is too small for it.
+    The launch of a split and a cut with space for `partial_rows` rows of partial sums; None if a core has no room.
 
     Slots are as many as help: two for weights, or one where two do not fit or only one chunk comes, and of input a
     window with the two next strides, or fewer.
@@ -135,18 +140,37 @@ def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut) -> Launch | None:
     input_slot = cut.input_chunk * fetch.width * 2
     output_slot = cut.output_chunk * layer.output.width * 2 + OUTPUT_SLACK_WORDS
     input_chunks = layer.input.blocks // cut.input_chunk
-    several = cut.output_chunk < split.widest or input_chunks > 1
-    rows = max(work.rows for work in split.works)
     partial_row = computed_pixels(layer.output.width) * cut.output_chunk * 8 if input_chunks > 1 else 0
     stride = 1 if fetch.row_step > 1 else layer.strides[0]
     stream = max(-(-(work.input_rows[1] - work.input_rows[0]) // fetch.row_step) for work in split.works)
     held = rows_held(layer, stride, stream)
+    several = cut.output_chunk < split.widest or input_chunks > 1
+    free = arena_words(chip) - output_slot * OUTPUT_SLOTS - partial_row * partial_rows
     for weight_slots in (2, 1) if several else (1,):
-        rest = arena_words(chip) - cut.weight_slot * weight_slots - output_slot * OUTPUT_SLOTS - partial_row * rows
-        input_slots = min(rest // input_slot, layer.window_rows + 2 * stride, max(stream, held), most_slots(chip))
+        fitting = (free - weight_slots * cut.weight_slot) // input_slot
+        input_slots = min(fitting, layer.window_rows + 2 * stride, max(stream, held), most_slots(chip))
         if input_slots >= held:
             arena = Arena(
-                input_slot, input_slots, cut.weight_slot, weight_slots, output_slot, OUTPUT_SLOTS, partial_row, rows
+                input_slot,
+                input_slots,
+                cut.weight_slot,
+                weight_slots,
+                output_slot,
+                OUTPUT_SLOTS,
+                partial_row,
+                partial_rows,
             )
             return Launch(layer, split.works, fetch, arena, cut.output_chunk, cut.input_chunk, split.slices)
     return None
+
+
+def with_more_slots(launch: Launch) -> Iterator[Launch]:
+    """The same launch with a ring lengthened: of input by what two output rows need, of weights or outputs by one."""
+    arena = launch.arena
+    stride = 1 if launch.skipped else launch.layer.strides[0]
+    for more in (
+        replace(arena, input_slots=arena.input_slots + 2 * stride),
+        replace(arena, weight_slots=arena.weight_slots + 1),
+        replace(arena, output_slots=arena.output_slots + 1),
+    ):
+        yield replace(launch, arena=more)
