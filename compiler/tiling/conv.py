@@ -79,12 +79,14 @@ class ConvPlanner:
         for split in splits(layer, self.chip, column_rows, blocks):
             parts: frozenset[Share] | None = None
             for cut in cuts(layer, self.chip, split):
-                for partial_rows in (split.rows, 1):
-                    launch = mapped(layer, self.chip, split, cut, partial_rows)
-                    if launch is not None:
-                        parts = parts or shares(launch)
-                        yield Candidate(launch, self._floor(launch, parts), partial_rows == split.rows)
-                        break
+                launch = mapped(layer, self.chip, split, cut, split.rows)
+                roomier = mapped(layer, self.chip, split, cut, 1)
+                if launch is not None:
+                    parts = parts or shares(launch)
+                    yield Candidate(launch, self._floor(launch, parts), True)
+                if roomier is not None and (launch is None or launch.arena.weight_slots < roomier.arena.weight_slots):
+                    parts = parts or shares(roomier)
+                    yield Candidate(roomier, self._floor(roomier, parts), False)
 
     def best(
         self, layer: Layer, column_rows: Sequence[Range], blocks: Range, below: int | None = None
@@ -142,10 +144,7 @@ class ConvPlanner:
                 total = sum(each.cycles for each in found)
                 if total <= sum(each.least for each in found):
                     break
-                faster = self._launches(layer, column_rows, pieces, parts, total)
-                if faster is None:
-                    break
-                found = faster
+                found = self._launches(layer, column_rows, pieces, parts, total) or found
         if found is None:
             raise _refusal(layer, self.chip)
         return [each.launch for each in found]
