@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
+from onnx import ModelProto
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler.artifact import Manifest, ParsedModules, read_manifest, write_artifact
@@ -177,7 +178,7 @@ class Compilation:
 
 
 def compile_model(
-    source: str | Path,
+    source: str | Path | ModelProto,
     *,
     target: str = "npu1",
     sparsity: float = 0.0,
@@ -185,21 +186,24 @@ def compile_model(
     quantize: str | Path | None = None,
     seed: int = 0,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    batch: int | None = None,
     strict: bool = False,
     before_pass: Callable[[str, str], None] | None = None,
     after_pass: Callable[[PassRun], None] | None = None,
 ) -> Compilation:
     """
-    Compile the model at a path, or `zoo:NAME[@SIZE]`, up to and including level `until`.
+    Compile the model at a path, `zoo:NAME[@SIZE]`, or a model in memory, up to and including level `until`.
 
     `sparsity` is the fraction of weight blocks to prune first; `quantize` names the inputs to calibrate on; `shapes`
-    gives dynamic inputs a shape; `strict` refuses a network of which anything but the quantisation at its boundary
-    would run on the host. Raises a BlockloomError for whatever the user can mend.
+    gives dynamic inputs a shape, `batch` their first size where that is open; `strict` refuses a network of which
+    anything but the quantisation at its boundary would run on the host. Raises a BlockloomError for whatever the user
+    can mend.
     """
     if strict and until == "onnx":
         raise InputError("what runs on the host is decided at level 'bsr', so strict needs --until bsr or later")
     calibration = None if quantize is None else str(quantize)
-    request = Request(str(source), chip_named(target).name, sparsity, seed, calibration)
+    name = source.graph.name if isinstance(source, ModelProto) else str(source)
+    request = Request(name, chip_named(target).name, sparsity, seed, calibration)
     pipeline = Pipeline.default(
         target=target,
         sparsity=sparsity,
@@ -209,7 +213,8 @@ def compile_model(
         before_pass=before_pass,
         after_pass=_strictly(after_pass) if strict else after_pass,
     )
-    module = import_model(load_model(str(source), shapes=shapes, seed=seed))
+    given = source if isinstance(source, ModelProto) else str(source)
+    module = import_model(load_model(given, shapes=shapes, batch=batch, seed=seed))
     return Compilation(request, pipeline.run(module))
 
 

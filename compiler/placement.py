@@ -15,12 +15,12 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, SSAValue
 
 from compiler.frontend.load import load_model
+from compiler.onnxio.exporter import main_function
 from compiler.onnxio.importer import import_model
 from compiler.pipelines import Pipeline
 from dialects.bsr import HostOp
 from dialects.onnx import ConstantOp, NoneOp, OnnxOp
 from passes.array_rules import RULES
-from passes.graph import nodes_of
 
 Place = Literal["array", "host", "compiler"]
 _PASSES_ON = ("Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Sum", "Concat")
@@ -36,9 +36,11 @@ class Placement:
     reason: str
 
 
-def placements(source: str, shapes: Mapping[str, Sequence[int]] | None = None) -> tuple[Placement, ...]:
+def placements(
+    source: str, shapes: Mapping[str, Sequence[int]] | None = None, *, batch: int | None = None
+) -> tuple[Placement, ...]:
     """Every node of the model at a path or `zoo:NAME`, in order. Raises what compiling its graph raises."""
-    module = import_model(load_model(source, shapes=shapes, outline=True))
+    module = import_model(load_model(source, shapes=shapes, batch=batch, outline=True))
     given = module.clone()
     return place_nodes(given, Pipeline.default(until="bsr", nominal=True).run(module))
 
@@ -46,7 +48,12 @@ def placements(source: str, shapes: Mapping[str, Sequence[int]] | None = None) -
 def place_nodes(given: ModuleOp, levels: Mapping[str, ModuleOp]) -> tuple[Placement, ...]:
     """The nodes of the imported model `given`, looked up in the levels `onnx` and `bsr` that came of it."""
     lookup = _Lookup(levels)
-    return tuple(lookup.place(node) for node in nodes_of(given))
+    return tuple(lookup.place(node) for node in _nodes(given))
+
+
+def _nodes(module: ModuleOp) -> list[OnnxOp]:
+    block = main_function(module).body.block
+    return [op for op in block.ops if isinstance(op, OnnxOp) and not isinstance(op, ConstantOp)]
 
 
 def rules_of_operators() -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -62,7 +69,7 @@ class _Lookup:
         hosted = [node for op in levels["bsr"].walk() if isinstance(op, HostOp) for node in op.host_nodes()]
         self.reason_by_tensor = {node.tensor: node.reason for node in hosted if node.tensor}
         self.reason_by_name = {node.node: node.reason for node in hosted if node.node}
-        kept = nodes_of(levels["onnx"])
+        kept = _nodes(levels["onnx"])
         self.by_tensor = {node.output_names[0]: node for node in kept if node.output_names}
         self.by_name = {node.node_name: node for node in kept if node.node_name}
 

@@ -44,13 +44,13 @@ def refuse_host(module: ModuleOp) -> None:
 
 def _shown(op: HostOp) -> tuple[HostNode, ...]:
     """The nodes of a segment that compute, or all if none does."""
-    nodes = op.host_nodes() or (HostNode(op.node.data, "", op.operator.data, op.reason.data),)
+    nodes = op.host_nodes()
     return tuple(node for node in nodes if node.operator not in _LINEAR) or nodes
 
 
 def _is_boundary(op: HostOp) -> bool:
     """Whether a segment only quantises inputs of the network or only dequantises outputs."""
-    if any(node.operator not in _LINEAR for node in op.host_nodes()) or not op.host_nodes():
+    if any(node.operator not in _LINEAR for node in op.host_nodes()):
         return False
     begins = all(isinstance(value.owner, Block) for value in op.inputs)
     ends = all(isinstance(use.operation, ReturnOp) for value in op.outputs for use in value.uses)

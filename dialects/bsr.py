@@ -183,10 +183,12 @@ class HostOp(BsrOp):
         )
 
     def host_nodes(self) -> tuple[HostNode, ...]:
-        """The nodes of the segment in order, as far as the graph it comes from has told."""
-        entries = () if self.nodes is None else self.nodes.data
+        """The nodes of the segment in order; the segment itself where the graph it comes from has told no more."""
+        if self.nodes is None:
+            return (HostNode(self.node.data, self.tensor_name, self.operator.data, self.reason.data),)
         return tuple(
-            HostNode(**{name: cast(StringAttr, text).data for name, text in entry.data.items()}) for entry in entries
+            HostNode(**{name: cast(StringAttr, text).data for name, text in entry.data.items()})
+            for entry in self.nodes.data
         )
 
     def model_bytes(self) -> bytes:

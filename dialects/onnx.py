@@ -60,6 +60,7 @@ from dialects.constants import constant_array, constant_attribute, constant_type
 from dialects.onnx_attributes import ElementType, ProtoAttr, ValueType
 
 OPSET = "onnx.opset"  # on the module: version of the standard domain, i64
+UNCONVERTED = "onnx.unconverted"  # on the module: why it is at an operator set that no pass knows
 OPSETS = "onnx.opsets"  # on the module: versions of the other domains, {"com.microsoft" = 1 : i64}
 VALUE_NAME = "onnx.name"  # on arguments and results of the function
 OUTPUT_NAMES = "onnx.outputs"

@@ -31,7 +31,7 @@ from xdsl.passes import ModulePass
 from compiler.errors import InputError
 from dialects.bsr import TENSOR_NAME, WeightsOp, is_map, map_type
 from dialects.bsr_attributes import element_type_of
-from dialects.onnx import OnnxOp, is_operator
+from dialects.onnx import UNCONVERTED, OnnxOp, is_operator
 from passes.fixed_point_operands import Operands, Unrepresentable, is_int8, linear_encoding, static_shape
 from passes.host_segments import PLUMBING, Segment, cone_of, finish_segment, merge_segments, open_segment
 from passes.quantised_operators import lower_quantize
@@ -83,7 +83,7 @@ class _Conversion:
             if is_map(new.type):
                 self.maps[argument] = new
         for op in old.ops:
-            if is_operator(op, "QuantizeLinear"):
+            if is_operator(op, "QuantizeLinear") and UNCONVERTED not in self.module.attributes:
                 self._anchor(cast(OnnxOp, op))
         returned = cast(ReturnOp, old.last_op).arguments
         results = [self._result(value) for value in returned]
@@ -143,8 +143,14 @@ class _Conversion:
             except Unrepresentable as refusal:
                 reason = str(refusal)
         else:
-            reason = _float_reason(value, cone_of(value, self.available)[0])
+            reason = self._float_reason(value)
         return self._host(value, value.type, reason, f"result{len(self.segments)}")
+
+    def _float_reason(self, value: SSAValue) -> str:
+        unconverted = self.module.attributes.get(UNCONVERTED)
+        if isinstance(unconverted, StringAttr):
+            return unconverted.data
+        return _float_reason(value, cone_of(value, self.available)[0])
 
     def _finish_segments(self, old: Block) -> None:
         order = {op: index for index, op in enumerate(old.ops)}

@@ -12,13 +12,19 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
 
 from compiler.onnxio.exporter import main_function
-from dialects.onnx import OUTPUT_NAMES, VALUE_NAME, ConstantOp, NoneOp, OnnxOp, is_operator
+from dialects.onnx import OUTPUT_NAMES, UNCONVERTED, VALUE_NAME, ConstantOp, NoneOp, OnnxOp, is_operator
 
 Floats = npt.NDArray[np.float64]
 
 
 def nodes_of(module: ModuleOp) -> list[OnnxOp]:
-    """The nodes of the network in order, constants left out."""
+    """
+    The nodes of the network in order, constants left out.
+
+    None if the network is at an operator set that could not be converted: there is nothing in it that a pass knows.
+    """
+    if UNCONVERTED in module.attributes:
+        return []
     block = main_function(module).body.block
     return [op for op in block.ops if isinstance(op, OnnxOp) and not isinstance(op, ConstantOp)]
 

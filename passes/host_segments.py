@@ -16,7 +16,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 
 from compiler.onnxio.subgraph import subgraph_model
 from dialects.bsr import HostNode, HostOp
-from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator
+from dialects.onnx import UNCONVERTED, ConstantOp, NoneOp, OnnxOp, is_operator
 from passes.array_rules import broken_rules
 
 PLUMBING = ("QuantizeLinear", "DequantizeLinear", "Reshape", "Flatten", "Identity", "Squeeze", "Unsqueeze")
@@ -117,15 +117,16 @@ def finish_segment(segment: Segment, module: ModuleOp, order: Mapping[Operation,
         node=_label(shown),
         operator=", ".join(dict.fromkeys(node.operator for node in nodes)),
         reason="; ".join(segment.reasons),
-        nodes=[_host_node(node, segment) for node in nodes],
+        nodes=[_host_node(node, segment, UNCONVERTED not in module.attributes) for node in nodes],
     )
     segment.placeholder.properties.update(filled.properties)
     filled.erase()
 
 
-def _host_node(node: OnnxOp, segment: Segment) -> HostNode:
+def _host_node(node: OnnxOp, segment: Segment, known: bool) -> HostNode:
     """A node with its own reason if the array has no form for it, else with that of the segment."""
-    broken = () if is_operator(node, "QuantizeLinear", "DequantizeLinear") else broken_rules(node)
+    linear = is_operator(node, "QuantizeLinear", "DequantizeLinear")
+    broken = broken_rules(node) if known and not linear else ()
     reason = "; ".join(broken or segment.reasons)
     return HostNode(node.node_name, next(iter(node.output_names), ""), node.operator, reason)
 

@@ -6,12 +6,13 @@ Compute what depends on constants only, once, in ONNX Runtime: the same code tha
 
 Shape and Size need only the type of their operand. All other foldable nodes are evaluated together as one model.
 Quantised constants stay quantised: a DequantizeLinear is never folded, for its int8 operand is the weight. Random
-operators and nodes with subgraphs are left alone.
+operators, nodes with subgraphs, and results that are or may be enormous are left alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from xdsl.context import Context
@@ -27,6 +28,10 @@ from dialects.onnx import CAPTURED_NAMES, OPSET, OPSETS, ConstantOp, CustomOp, N
 from dialects.onnx_attributes import ProtoAttr
 from passes.graph import ConstantMaker, nodes_of, replace_node, static_shape, sweep, value_name
 
+LARGEST_FOLDED = 1 << 28
+"""Elements of a constant that is computed here; the largest layer of VGG has 1 << 27."""
+_GROWING = ("ConstantOfShape", "EyeLike", "Expand", "OneHot", "Pad", "Range", "Resize", "Tile", "Upsample")
+"""Operators whose result may be far larger than their operands."""
 _NEVER = ("DequantizeLinear", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli")
 
 
@@ -68,10 +73,18 @@ def _foldable(module: ModuleOp) -> list[OnnxOp]:
             continue
         if any(isinstance(attribute, ProtoAttr) for attribute in node.attributes.values()):
             continue
+        if any(not _is_bounded(value, node) for value in node.outputs):
+            continue
         if all(value in known or isinstance(value.owner, ConstantOp | NoneOp) for value in node.inputs):
             found.append(node)
             known.update(node.outputs)
     return found
+
+
+def _is_bounded(value: SSAValue, node: OnnxOp) -> bool:
+    """Whether a result is known not to be too large to compute it now."""
+    shape = static_shape(value)
+    return not is_operator(node, *_GROWING) if shape is None else prod(shape) <= LARGEST_FOLDED
 
 
 def _evaluate(module: ModuleOp, foldable: list[OnnxOp], maker: ConstantMaker) -> None:

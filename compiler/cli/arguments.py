@@ -130,6 +130,9 @@ def _add_shape(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[r
         metavar="NAME=1,3,224,224",
         help="the shape of an input whose shape the model leaves open (repeat for several)",
     )
+    parser.add_argument(
+        "--batch", type=int, metavar="N", help="the first size of every input that leaves it open (the array runs 1)"
+    )
 
 
 def _add_timing(parser: argparse.ArgumentParser) -> None:

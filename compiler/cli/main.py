@@ -141,7 +141,7 @@ def _ops(options: argparse.Namespace) -> int:
         else:
             print_rules(rules)
         return 0
-    nodes = placements(options.model, parse_shapes(options.shape))
+    nodes = placements(options.model, parse_shapes(options.shape), batch=options.batch)
     if options.json:
         _print_json({"model": options.model, "nodes": [asdict(node) for node in nodes]})
     else:
@@ -168,6 +168,7 @@ def _against(options: argparse.Namespace, compilation: Compilation) -> Compilati
             quantize=request.calibration,
             seed=request.seed,
             shapes=parse_shapes(options.shape),
+            batch=options.batch,
             before_pass=observer.before_pass,
             after_pass=observer.after_pass,
         )
@@ -198,6 +199,7 @@ def _compiled(options: argparse.Namespace) -> Compilation:
             quantize=options.quantize,
             seed=options.seed or 0,
             shapes=parse_shapes(options.shape),
+            batch=options.batch,
             strict=options.strict,
             before_pass=observer.before_pass,
             after_pass=observer.after_pass,
@@ -215,6 +217,7 @@ def _loaded(path: Path, options: argparse.Namespace) -> Compilation:
         "--sparsity": options.sparsity,
         "--quantize": options.quantize,
         "--shape": options.shape or None,
+        "--batch": options.batch,
         "--print-ir-after": options.print_ir_after,
         "--time-passes": options.time_passes or None,
     }

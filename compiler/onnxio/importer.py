@@ -37,6 +37,7 @@ from dialects.onnx import (
     DOMAIN,
     OPSET,
     OPSETS,
+    UNCONVERTED,
     VALUE_NAME,
     ConstantOp,
     CustomOp,
@@ -49,6 +50,8 @@ from dialects.onnx import (
 from dialects.onnx_attributes import ProtoAttr, ValueType
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
+UNCONVERTED_KEY = "blockloom.unconverted"
+"""In the metadata of a model: why it is still at its old operator set."""
 _UNKNOWN_TYPE = ValueType(b"")
 
 
@@ -112,6 +115,9 @@ class _Importer:
         }
         if others:
             attributes[OPSETS] = DictionaryAttr(others)
+        for entry in self.model.metadata_props:
+            if entry.key == UNCONVERTED_KEY:
+                attributes[UNCONVERTED] = StringAttr(entry.value)
         return ModuleOp([function], attributes)
 
     def _node(self, node: onnx.NodeProto) -> None:

@@ -88,9 +88,18 @@ def test_shape_for_no_input(tmp_path: Path):
         load_model(saved(tmp_path, small_model()), shapes={"z": [1]})
 
 
-def test_batch_other_than_one(tmp_path: Path):
-    with pytest.raises(InputError, match="'x' has batch 4; the array runs batch 1"):
-        load_model(saved(tmp_path, small_model([4, 3, 8, 8])))
+def test_an_open_batch_is_given_by_number(tmp_path: Path):
+    path = saved(tmp_path, small_model(["N", 3, 8, 8]))
+    with pytest.raises(InputError, match="for example --batch 1 or --shape x=1,3,8,8"):
+        load_model(path)
+    assert output_shape(load_model(path, batch=1)) == [1, 64, 6, 6]
+    assert output_shape(load_model(path, batch=4)) == [4, 64, 6, 6]
+    with pytest.raises(InputError, match="--batch is a positive whole number; 0 was given"):
+        load_model(path, batch=0)
+
+
+def output_shape(model: onnx.ModelProto) -> list[int]:
+    return [size.dim_value for size in model.graph.output[0].type.tensor_type.shape.dim]
 
 
 def test_tensor_that_nobody_computes(tmp_path: Path):
