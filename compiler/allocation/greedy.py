@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from compiler.allocation.bound import sections
 from compiler.allocation.problem import Buffer, Problem, Solution
 
 Order: TypeAlias = Callable[[Sequence[Buffer]], list[Buffer]]
@@ -50,6 +51,36 @@ def by_conflicts(buffers: Sequence[Buffer]) -> list[Buffer]:
     return sorted(buffers, key=lambda buffer: (-pressure[buffer.name], -buffer.size, buffer.lower, buffer.name))
 
 
+def by_peak_and_area(buffers: Sequence[Buffer]) -> list[Buffer]:
+    """Those live when most bytes are live first, where there is least room for a mistake; of these the largest area."""
+    peak = _peaks(buffers)
+    return sorted(by_area(buffers), key=lambda buffer: -peak[buffer.name])
+
+
+def by_peak_and_lifetime(buffers: Sequence[Buffer]) -> list[Buffer]:
+    """Those live when most bytes are live first; of these the longest-lived."""
+    peak = _peaks(buffers)
+    return sorted(by_lifetime(buffers), key=lambda buffer: -peak[buffer.name])
+
+
+def by_changes(buffers: Sequence[Buffer]) -> list[Buffer]:
+    """Those that see most others come and go first."""
+    seen = dict.fromkeys((buffer.name for buffer in buffers), 0)
+    for section in sections(Problem(tuple(buffers), capacity=0)):
+        for buffer in section.buffers:
+            seen[buffer.name] += 1
+    return sorted(by_size(buffers), key=lambda buffer: -seen[buffer.name])
+
+
+def _peaks(buffers: Sequence[Buffer]) -> dict[str, int]:
+    """The most bytes that are live together with each buffer, its own among them."""
+    peak = dict.fromkeys((buffer.name for buffer in buffers), 0)
+    for section in sections(Problem(tuple(buffers), capacity=0)):
+        for buffer in section.buffers:
+            peak[buffer.name] = max(peak[buffer.name], section.live_bytes)
+    return peak
+
+
 ORDERS: tuple[Order, ...] = (by_size, by_area, by_lifetime, by_start, by_conflicts)
 
 
@@ -71,15 +102,14 @@ def first_fit(order: Sequence[Buffer]) -> Solution:
     return Solution(offsets, height)
 
 
-def best_of_orders(problem: Problem, enough: int) -> tuple[list[Buffer], Solution]:
-    """The order that gives the lowest solution, and that; stops trying at the first of height `enough` or less."""
-    best: tuple[list[Buffer], Solution] | None = None
+def best_of_orders(problem: Problem, enough: int) -> Solution:
+    """The lowest solution of all orders; stops trying at the first of height `enough` or less."""
+    best: Solution | None = None
     for order in ORDERS:
-        buffers = order(problem.buffers)
-        solution = first_fit(buffers)
-        if best is None or solution.height < best[1].height:
-            best = (buffers, solution)
-        if best[1].height <= enough:
+        solution = first_fit(order(problem.buffers))
+        if best is None or solution.height < best.height:
+            best = solution
+        if best.height <= enough:
             break
     assert best is not None, "there is at least one order"
     return best

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from compiler.cli.allocate import add_allocate
 from compiler.errors import InputError
 from compiler.pipelines import LEVELS
 
@@ -114,6 +115,8 @@ def build_parser() -> argparse.ArgumentParser:
     ops.add_argument("--supported", action="store_true", help="print every operator of the array with its rules")
     _add_shape(ops)
     ops.add_argument("--json", action="store_true", help="print one JSON object on standard output, nothing else")
+
+    add_allocate(commands)
     return parser
 
 

@@ -1,5 +1,5 @@
 """
-`blockloom compile | run | check | simulate | estimate | report | ops`: each a few lines around `compiler.api`.
+`blockloom COMMAND`: each a few lines around `compiler.api`, or in a file of its own beside this one.
 
 Results go to standard output, everything else to standard error. With `--json` standard output is one object.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.api import Compilation, compile_model
 from compiler.artifact import is_artifact, require_replaceable
 from compiler.blobs import write_arrays
+from compiler.cli.allocate import run_allocate
 from compiler.cli.arguments import build_parser, parse_files, parse_shapes
 from compiler.cli.boundary import run_tool
 from compiler.cli.observer import Observer
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "simulate": _simulate,
         "estimate": _estimate,
         "report": _report,
+        "allocate": run_allocate,
         "ops": _ops,
     }[options.command]
     return run_tool("blockloom", lambda: command(options))
