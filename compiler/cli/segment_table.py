@@ -46,6 +46,7 @@ def print_simulation(compilation: Compilation, simulation: Simulation) -> None:
         for total in simulation.controller_totals
     )
     print(f"total by the time of one of {simulation.controller_instructions:,} controller instructions: {totals}")
+    print(f"MemTile banks: {simulation.memtile_bank_load:.2f} accesses per cycle wanted of one at most; it serves 1")
     exposed = sum(segment.exposed_cycles for segment in simulation.segments)
     _print_totals(simulation, f"with launches and {exposed:,} cycles of the controller exposed")
 

@@ -33,6 +33,7 @@ class Chip:
     memtile_bytes: int = 524288  # TM: 512 KiB
     memtile_banks: int = 16  # AM020
     memtile_bank_bytes_per_cycle: int = 16  # AM020: 128 bits wide, one access per cycle
+    memtile_interleave_bytes: int = 16  # AM020: neighbouring lines lie in different banks; or 32768, by a register
     core_locks: int = 16  # TM
     memtile_locks: int = 64  # TM
     lock_limit: int = 63  # TM: 6-bit counting locks

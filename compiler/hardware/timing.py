@@ -20,6 +20,7 @@ RATES = frozenset(
         "load_bytes_per_cycle",
         "memtile_bank_bytes_per_cycle",
         "memtile_banks",
+        "memtile_interleave_bytes",
         "store_bytes_per_cycle",
         "stream_bytes_per_cycle",
     }

@@ -19,6 +19,7 @@ from xdsl.dialects.builtin import ModuleOp
 from compiler.bulk import few_garbage_collections
 from compiler.hardware.timing import instruction_costs, with_timing
 from compiler.simulate.array import Array
+from compiler.simulate.banks import memtile_loads
 from compiler.simulate.controller import ControllerCost
 from compiler.simulate.cores import Durations
 from compiler.simulate.events import SimulationError
@@ -58,11 +59,12 @@ def simulate(module: ModuleOp, *, overrides: Mapping[str, int] | None = None, ti
     chip = with_timing(chip_of(module), overrides or {})
     with few_garbage_collections():
         program, durations = Program.of(module, chip), Durations()
-        free = Array.of(program, chip, durations)
+        loads = memtile_loads(program, chip)
+        free = Array.of(program, chip, durations, loads)
         free.run(ControllerCost())
         charged: list[ChargedRun] = []
         for cycles in instruction_costs(chip):
-            array = Array.of(program, chip, durations, noted=False)
+            array = Array.of(program, chip, durations, loads, noted=False)
             total = array.run(ControllerCost(cycles, chip.launch_cycles))
             charged.append(ChargedRun(cycles, total, array.activity))
-        return summarise(free, charged, program.launches, timeline=timeline)
+        return summarise(free, charged, max(loads.values(), default=0.0), timeline=timeline)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from xdsl.ir import SSAValue
 
 from compiler.hardware.chip import Chip
-from compiler.hardware.routes import FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW
+from compiler.hardware.routes import FIRST_CORE_ROW, SHIM_ROW
 from compiler.simulate.activity import Activity
+from compiler.simulate.banks import BankLayout, Banks, Loads
 from compiler.simulate.channels import Channel
 from compiler.simulate.controller import Controller, ControllerCost
 from compiler.simulate.core_code import END, CoreCode
@@ -19,7 +19,7 @@ from compiler.simulate.links import Link, LinkKind, Pieces, Unnoted
 from compiler.simulate.locks import Lock
 from compiler.simulate.memory import Memory
 from compiler.simulate.program import ChannelKey, Program
-from compiler.simulate.streams import DdrPort, Stream, check_banks
+from compiler.simulate.streams import DdrPort, Stream
 from dialects.aie import (
     BufferOp,
     CoreOp,
@@ -49,12 +49,14 @@ class Array:
     ports: dict[tuple[int, DMAChannelDir], DdrPort] = field(default_factory=dict[tuple[int, DMAChannelDir], DdrPort])
     total_port: DdrPort | None = None
     """Of DDR as a whole, if the chip limits it."""
+    banks: dict[SSAValue, Banks] = field(default_factory=dict[SSAValue, Banks])
+    """Of MemTiles where they can make a channel wait."""
     streams: dict[ChannelKey, Stream] = field(default_factory=dict[ChannelKey, Stream])
     controller: Controller | None = None
     cores: list[Core] = field(default_factory=list[Core])
 
     @classmethod
-    def of(cls, program: Program, chip: Chip, durations: Durations, *, noted: bool = True) -> Array:
+    def of(cls, program: Program, chip: Chip, durations: Durations, loads: Loads, *, noted: bool = True) -> Array:
         """Build the static parts. What links did is `noted` only if somebody asks for it afterwards."""
         array = cls(program, chip, Pieces if noted else Unnoted)
         if chip.ddr_total_bytes_per_cycle:
@@ -74,10 +76,9 @@ class Array:
                     pass
         for op, code in program.cores:
             array._core(op, code, durations)
+        array._banks(loads)
         for stream in array.streams.values():
             stream.connect()
-        memtiles = Counter(tile for tile, _, _ in array.channels if array.tiles[tile][1] == MEMTILE_ROW)
-        check_banks(chip, max(memtiles.values(), default=0))
         return array
 
     def _lock(self, op: LockOp) -> Lock:
@@ -127,6 +128,16 @@ class Array:
         sink = self._channel(op.dest, DMAChannelDir.S2MM, int_value(op.dest_channel))
         self.streams[source].sinks.append((sink, switches * self.chip.hop_cycles))
 
+    def _banks(self, loads: Loads) -> None:
+        """Of every MemTile whose banks can make a channel wait."""
+        layout = BankLayout.of(self.chip)
+        for tile, load in loads.items():
+            if load > 1:
+                name = f"of MemTile {self.tiles[tile][0]}"
+                self.banks[tile] = Banks(name, layout, [self.note() for _ in range(layout.banks)])
+        for (tile, _, _), channel in self.channels.items():
+            channel.banks = self.banks.get(tile)
+
     def _ports(self, source: tuple[int, int], sink: tuple[int, int]) -> tuple[DdrPort, ...]:
         """What a stream passes if it comes from DDR or goes there."""
         if source[1] == SHIM_ROW:
@@ -141,7 +152,7 @@ class Array:
 
     @property
     def links(self) -> list[Link]:
-        """Every link with what it did: DDR, then streams, then channels."""
+        """Every link with what it did: DDR, then streams, then channels, then banks that can be too busy."""
         ports = [*self.ports.values()] if self.total_port is None else [*self.ports.values(), self.total_port]
         found = [Link(port.name, LinkKind.DDR, port.pieces, bytes_per_cycle=port.bytes_per_cycle) for port in ports]
         streams = self.streams.values()
@@ -149,6 +160,9 @@ class Array:
         for stream in streams:
             for channel, late in ((stream.source, 0), *stream.sinks):
                 found.append(Link(channel.name, LinkKind.CHANNEL, stream.pieces, channel.setups, late))
+        for banks in self.banks.values():
+            for number, pieces in enumerate(banks.pieces):
+                found.append(Link(f"bank {number} {banks.name}", LinkKind.BANK, pieces))
         return found
 
     def ddr_ports(self, direction: DMAChannelDir) -> list[DdrPort]:

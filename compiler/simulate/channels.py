@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compiler.simulate.activity import Activity
+from compiler.simulate.banks import Banks
 from compiler.simulate.events import EventQueue, SimulationError
 from compiler.simulate.links import Pieces
 from compiler.simulate.memory import Words
@@ -40,6 +41,8 @@ class Channel:
     """For locks, after the set-up."""
     carries: bool = True
     """Whether the words it sends can matter: what a core sends are activations."""
+    banks: Banks | None = None
+    """Of its MemTile, if they can make it wait."""
     stream: Stream | None = None
     queue: deque[tuple[Task, str]] = field(default_factory=deque[tuple[Task, str]])
     task: Task | None = None
@@ -103,6 +106,13 @@ class Channel:
             self.payload = descriptor.memory.read(descriptor.start, descriptor.pattern)
         assert self.stream is not None, "only connected channels have tasks"
         self.stream.try_move()
+
+    def pass_banks(self, start: int, words: int) -> int:
+        """When the banks have served the next words; padding reaches for none."""
+        assert self.banks is not None, "only channels at banks that can be behind pass them"
+        descriptor, position = self.descriptor, self.total - self.remaining
+        offsets = descriptor.pattern.offsets[position : position + words]
+        return self.banks.pass_burst(start, descriptor.start + offsets, self.segment)
 
     def take(self, words: int, cycle: int) -> Words | None:
         """The next words that leave, at `cycle`; None where they are not known."""

@@ -1,10 +1,10 @@
 """
 What every link carried, piece by piece, and how long it was busy between any two cycles.
 
-A link is a stream, a DMA channel or one column's way to or from DDR. A stream is busy in the cycles in which a word
-leaves its source. A channel is busy while it moves words and while it sets up a descriptor, so one with many short
-descriptors is busier than its stream. The way to DDR serves several streams at once: its busy cycles are those which
-its bytes take at its full rate.
+A link is a stream, a DMA channel, a column's way to or from DDR, or a bank of a MemTile that can be too busy. A stream
+is busy in the cycles in which a word leaves its source. A channel is busy while it moves words and while it sets up a
+descriptor, so one with many short descriptors is busier than its stream. The way to DDR serves several streams at
+once: its busy cycles are those which its bytes take at its full rate.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class LinkKind(StrEnum):
     STREAM = "stream"
     CHANNEL = "channel"
     DDR = "ddr"
+    BANK = "bank"
 
 
 @dataclass

@@ -120,7 +120,9 @@ class Simulation:
     controller_totals: tuple[ControllerTotal, ...]
     """For 0.05, 0.1 and 0.4 us per instruction and for the chip's own number, the quickest first."""
     links: tuple[LinkUse, ...]
-    """Ways to DDR, streams, channels."""
+    """Ways to DDR, streams, channels, and banks of MemTiles that can be too busy."""
+    memtile_bank_load: float
+    """Accesses per cycle that the channels of a MemTile can together ask of one bank; up to 1 none ever waits."""
     timeline: Timeline | None = None
     """What everything did when, if it was asked for."""
 
@@ -136,6 +138,7 @@ class Simulation:
             "controller_instructions": self.controller_instructions,
             "launches": self.launches,
             "clock_hz": self.clock_hz,
+            "memtile_bank_load": round(self.memtile_bank_load, 6),
             "controller_totals": [asdict(total) for total in self.controller_totals],
             "segments": [
                 {

@@ -10,36 +10,17 @@ The shim's channels share the column's way to DDR, one in each direction, and al
 total, if the chip has such a limit. Where one of these is narrower than its streams, a piece is cut into bursts, and
 bursts pass one after the other.
 
-A MemTile has no such port. Each of its channels has one of its own, and its banks together give many times what all
-channels can move (`check_banks`). Several channels in one bank can still hinder each other: a bank makes one access
-of 16 bytes per cycle and a channel needs one every fourth cycle, so it takes five channels within the same 32 KB at
-once. That is not modelled.
+The banks of a MemTile are such a narrow place too, where they can be narrow at all (`compiler.simulate.banks`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from compiler.errors import InputError
-from compiler.hardware.chip import Chip
+from compiler.simulate.banks import BURST_WORDS
 from compiler.simulate.channels import Channel
 from compiler.simulate.events import EventQueue, Priority
 from compiler.simulate.links import WORD_BYTES, Pieces
-
-BURST_WORDS = 64
-"""assumed: 256 bytes, the largest burst that shim descriptors ask for"""
-
-
-def check_banks(chip: Chip, channels: int) -> None:
-    """Refuse a chip on which a MemTile's channels, both directions together, ask for more than its banks have."""
-    wanted = channels * chip.stream_bytes_per_cycle
-    given = chip.memtile_banks * chip.memtile_bank_bytes_per_cycle
-    if wanted > given:
-        raise InputError(
-            f"a MemTile's {channels} channels move up to {wanted} bytes per cycle, its {chip.memtile_banks} banks "
-            f"{given}; banks that limit the channels are not simulated. Lower stream_bytes_per_cycle or raise "
-            "memtile_banks"
-        )
 
 
 @dataclass(eq=False)
@@ -79,6 +60,8 @@ class Stream:
     free: int = 0
     """When the source's last word so far has left."""
     narrow: list[DdrPort] = field(init=False, default_factory=list[DdrPort])
+    banked: list[Channel] = field(init=False, default_factory=list[Channel])
+    """Its channels at MemTiles whose banks can make them wait."""
 
     @property
     def name(self) -> str:
@@ -88,6 +71,7 @@ class Stream:
     def connect(self) -> None:
         """Tell the channels; all streams of the ports have been counted by now."""
         self.narrow = [port for port in self.ports if port.is_narrow(self.bytes_per_cycle)]
+        self.banked = [end for end in (self.source, *(sink for sink, _ in self.sinks)) if end.banks is not None]
         self.source.stream = self
         for sink, _ in self.sinks:
             sink.stream = self
@@ -104,7 +88,7 @@ class Stream:
                 return
             words = min(words, sink.remaining)
             start = max(start, sink.ready - latency)
-        if self.narrow:
+        if self.narrow or self.banked:
             words = min(words, BURST_WORDS)
         cycles = -(-WORD_BYTES * words // self.bytes_per_cycle)
         end = start + cycles
@@ -113,6 +97,8 @@ class Stream:
                 end = max(end, port.pass_burst(start, words, source.segment))
             else:
                 port.pieces.add(start, start + cycles, words, source.segment)
+        for channel in self.banked:
+            end = max(end, channel.pass_banks(start, words))
         # behind a narrow port words come as late as they can
         self.pieces.add(end - cycles, end, words, source.segment)
         self.free = end

@@ -2,9 +2,9 @@
 From what happened to what a simulation says: cut the time into segments and find what each was bound by.
 
 The array's time is cut at the ends of the segments. Within its part a segment is bound by the resource that was busy
-the longest: the busiest core, a way to DDR, a stream, or a channel that sets up more descriptors than it moves words.
-If even that one rested for more than half of the time, agents waited for each other: at the layer's barrier, while
-nothing was computed yet or any more, or otherwise at locks.
+the longest: the busiest core, a way to DDR, a stream, a bank, or a channel that sets up more descriptors than it moves
+words. If even that one rested for more than half of the time, agents waited for each other: at the layer's barrier,
+while nothing was computed yet or any more, or otherwise at locks.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _binding(computing: int, uses: Sequence[_Use], index: int, cycles: int, barr
     return Binding("barrier", barrier) if 2 * barrier >= cycles else Binding("locks", cycles - binding.busy_cycles)
 
 
-def summarise(free: Array, charged: Sequence[ChargedRun], launches: int, *, timeline: bool) -> Simulation:
+def summarise(free: Array, charged: Sequence[ChargedRun], bank_load: float, *, timeline: bool) -> Simulation:
     """`free` ran with a controller that takes no time; of `charged` the first is the chip's own controller."""
     activity, chip = free.activity, free.chip
     names, ends = list(activity.instructions), segment_ends(activity)
@@ -140,12 +140,13 @@ def summarise(free: Array, charged: Sequence[ChargedRun], launches: int, *, time
         segments=tuple(segments),
         cores=tuple(CoreResult(column, row, sum(times, Times())) for (column, row), times in cores.items()),
         controller_instructions=sum(activity.instructions.values()),
-        launches=launches,
+        launches=free.program.launches,
         clock_hz=chip.clock_hz,
         controller_totals=tuple(
             ControllerTotal(run.instruction_cycles, run.total_cycles)
             for run in sorted(charged, key=lambda run: run.instruction_cycles)
         ),
         links=tuple(use.whole for use in uses),
+        memtile_bank_load=bank_load,
         timeline=timeline_of(free, names, ends) if timeline else None,
     )

@@ -44,9 +44,10 @@ def test_the_table_says_where_the_time_goes(directory: Path, capsys: pytest.Capt
     heading = next(line for line in lines if "segment" in line)
     for name in ("cycles", "share", "compute", "input", "weights", "output", "idle", "bound by", "barrier", "exposed"):
         assert name in heading
-    assert lines[-3].startswith("total by the time of one of ")
-    assert "0.05 us: " in lines[-3]
-    assert "0.4 us: " in lines[-3]
+    assert lines[-4].startswith("total by the time of one of ")
+    assert "0.05 us: " in lines[-4]
+    assert "0.4 us: " in lines[-4]
+    assert lines[-3].startswith("MemTile banks: 0.")
 
 
 def test_a_number_that_decided_the_mapping_is_refused(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
