@@ -107,11 +107,17 @@ class Compilation:
         seed = self.request.seed if seed is None else seed
         return check_levels({level: self.modules[level] for level in levels}, self.inputs(seed), seed)
 
-    def simulate(self, *, overrides: Mapping[str, int] | None = None, timeline: bool = False) -> Simulation:
+    def simulate(
+        self,
+        *,
+        overrides: Mapping[str, int] | None = None,
+        timeline: bool = False,
+        progress: Callable[[float], None] | None = None,
+    ) -> Simulation:
         """Count the cycles of every segment of the aie level; the options are those of `compiler.simulate`."""
         from compiler.simulate import simulate
 
-        return simulate(self.module("aie"), overrides=overrides, timeline=timeline)
+        return simulate(self.module("aie"), overrides=overrides, timeline=timeline, progress=progress)
 
     def estimate(self, *, overrides: Mapping[str, int] | None = None) -> Estimate:
         """Work out the cycles of every segment from the mem level, without running anything."""

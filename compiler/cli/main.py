@@ -21,6 +21,7 @@ from compiler.cli.allocate import run_allocate
 from compiler.cli.arguments import build_parser, parse_files, parse_shapes
 from compiler.cli.boundary import run_tool
 from compiler.cli.observer import Observer
+from compiler.cli.progress import progress
 from compiler.cli.segment_table import print_estimate, print_simulation
 from compiler.cli.tables import print_outputs, print_placements, print_rules
 from compiler.comparison import Comparison
@@ -82,7 +83,12 @@ def _run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     compilation = _compiled(options)
     comparisons: list[Comparison] = []
-    for comparison in compilation.check(until=options.level, seed=options.seed):
+    checking = compilation.check(until=options.level, seed=options.seed)
+    while True:
+        with progress(f"check, comparison {len(comparisons) + 1}", quiet=options.json):
+            comparison = next(checking, None)
+        if comparison is None:
+            break
         comparisons.append(comparison)
         if not options.json:
             print(comparison, flush=True)
@@ -96,7 +102,8 @@ def _check(options: argparse.Namespace) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     overrides = parse_overrides(options.set)
     compilation = _compiled(options)
-    simulation = compilation.simulate(overrides=overrides, timeline=options.trace is not None)
+    with progress("simulate", quiet=options.json) as tell:
+        simulation = compilation.simulate(overrides=overrides, timeline=options.trace is not None, progress=tell)
     if options.trace is not None:
         _write_trace(options.trace, simulation)
     if options.json:
@@ -123,7 +130,8 @@ def _report(options: argparse.Namespace) -> int:
     require_page_name(options.output)
     compilation = _compiled(options)
     against = None if options.against is None else _against(options, compilation)
-    measured = compilation.report(options.output, against=against)
+    with progress("simulate and draw", quiet=options.json):
+        measured = compilation.report(options.output, against=against)
     if options.json:
         _print_json({**compilation.as_json(), **measured.simulation.as_json()})
         return 0

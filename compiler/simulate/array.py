@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from xdsl.ir import SSAValue
@@ -18,7 +19,7 @@ from compiler.simulate.events import EventQueue, SimulationError
 from compiler.simulate.links import Link, LinkKind, Pieces, Unnoted
 from compiler.simulate.locks import Lock
 from compiler.simulate.memory import Memory
-from compiler.simulate.program import ChannelKey, Program
+from compiler.simulate.program import ChannelKey, Program, Step
 from compiler.simulate.streams import DdrPort, Stream
 from dialects.aie import (
     BufferOp,
@@ -169,10 +170,10 @@ class Array:
         """The ways from (MM2S) or to (S2MM) DDR, by column."""
         return [port for (_, way), port in sorted(self.ports.items()) if way is direction]
 
-    def run(self, cost: ControllerCost) -> int:
-        """Run the program to its end; the cycle in which the array has come to rest and the controller knows."""
+    def run(self, cost: ControllerCost, steps: Iterator[Step]) -> int:
+        """Take the steps to their end; the cycle in which the array has come to rest and the controller knows."""
         controller = self.controller = Controller(
-            iter(self.program.steps),
+            steps,
             cost,
             self.channels,
             self.memories,
