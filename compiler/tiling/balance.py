@@ -31,10 +31,3 @@ def balanced_runs(weights: Sequence[int], parts: int) -> list[Range]:
         ends.append(int(choice[ends[-1]]))
     ends.append(0)
     return [(first, last) for last, first in zip(ends[-2::-1], ends[:0:-1], strict=True)]
-
-
-def imbalance(weights: Sequence[int], runs: Sequence[Range]) -> float:
-    """Weight of the heaviest run over that of an average one; 1.0 is perfect."""
-    heaviest = max(sum(weights[first:last]) for first, last in runs)
-    total = sum(weights)
-    return heaviest * len(runs) / total if total else 1.0

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
+import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
+from compiler.kernels.cycles import conv_cycles
 from compiler.kernels.row_steps import computed_pixels
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
 from compiler.tiling.balance import balanced_runs
@@ -84,15 +87,30 @@ def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], slices: Sequ
     return tuple(works)
 
 
-def splits(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> Iterator[Split]:
-    """
-    Every number of streams that divides those of the chip, with slices of equal length.
+def _work(layer: Layer, chip: Chip) -> npt.NDArray[np.int64]:
+    """Cycles that each output block takes in a call for one row, with its non-zero blocks and without any."""
+    step = 2 if conv_fetch(layer).column_step > 1 else 2 * layer.strides[1]
 
-    Where blocks of Γ are missing, also with slices of equal work: an output block costs about as much as one of its
-    weight blocks, whether it has any or not.
-    """
+    def call(blocks: int, entries: int) -> int:
+        return conv_cycles(
+            chip,
+            width=layer.output.width,
+            pixel_stride=step,
+            taps=layer.kernel_size[0],
+            blocks=blocks,
+            first=True,
+            last=True,
+            entries=entries,
+        )
+
+    empty, entry = call(2, 0) - call(1, 0), call(1, 1) - call(1, 0)
+    return empty + entry * layer.gamma.sum(axis=1) * prod(layer.kernel_size)
+
+
+def splits(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> Iterator[Split]:
+    """Every number of streams that divides those of the chip, with slices of equal length and slices of equal work."""
     first, last = blocks
-    work = 1 + layer.gamma[first:last].sum(axis=1)
+    work = _work(layer, chip)[first:last]
     for streams in divisors(chip.domains):
         ways = [split_evenly(last - first, streams)]
         if work.min() < work.max():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies_networks import tight_chips, window_layers
@@ -13,7 +12,7 @@ from compiler.hardware.chip import Chip, chip_named
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.launch_checker import arena_faults
 from compiler.scheduling.stripes import even_stripes
-from compiler.tiling.balance import balanced_runs, imbalance
+from compiler.tiling.balance import balanced_runs
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.layer import Layer, MapShape, split_evenly
 from compiler.tiling.limits import launch_faults
@@ -59,20 +58,18 @@ def test_no_other_runs_are_lighter(weights: list[int], parts: int) -> None:
 def test_equal_weights_are_split_evenly(count: int, parts: int) -> None:
     runs = balanced_runs([1] * count, parts)
     assert max(last - first for first, last in runs) == -(-count // parts)
-    assert imbalance([1] * count, runs) == pytest.approx(-(-count // parts) * parts / count)
 
 
 def test_slices_follow_the_non_zero_blocks() -> None:
-    """The first 8 of 32 output blocks have all the weights: the stream that had them all keeps two of them."""
+    """The first 8 of 32 output blocks have all the weights: they go to all four streams."""
     gamma = np.zeros((32, 32), np.bool_)
     gamma[:8] = True
     layer = Layer(
         "uneven", Kernel.CONV, MapShape(256, 14, 14), MapShape(256, 14, 14), (3, 3), pads=(1,) * 4, gamma=gamma
     )
     (launch,) = ConvPlanner(chip_named("npu1")).plan(layer, even_stripes((0, 14), 4))
-    counts = gamma.sum(axis=1).tolist()
-    assert imbalance(counts, split_evenly(32, 4)) == 4.0
-    assert imbalance(counts, launch.slices) == 1.0
+    assert [int(gamma[slice(*blocks)].sum()) for blocks in split_evenly(32, 4)] == [256, 0, 0, 0]
+    assert max(int(gamma[slice(*blocks)].sum()) for blocks in launch.slices) < 128
 
 
 def test_a_deep_layer_streams_its_input_once() -> None:
