@@ -6,12 +6,7 @@ and a scalar operation. Code is modelled in two ways. An innermost loop is softw
 many cycles as its busiest slot, and the loop takes `loop_cycles` more to fill and drain. A piece of code around such
 loops takes as long as its list schedule, which waits for operands and slots; nothing overlaps from one piece to the
 next, and a branch costs `branch_cycles`. No share of the peak is assumed anywhere: utilisation is what comes out.
-
-The counts and schedules below are those of the MLIR bodies, and a test makes them again (`tests/kernels/counting.py`;
-slots, latencies and their source are in `tests/kernels/list_schedule.py`). Counted are memory accesses by bytes,
-vector operations by 512-bit halves, and scalar operations except what the load and store units do by themselves:
-address arithmetic that only follows the loop's own index, and adding a value from before the loop to an address.
-Bank conflicts and registers are not modelled.
+What the pieces issue, and how that was counted, is in `pieces`.
 """
 
 from __future__ import annotations
@@ -20,6 +15,8 @@ from dataclasses import dataclass
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel, Parameter
+from compiler.kernels.pieces import ADD, AVG_POOL, CONV, MAX_POOL, REQUANTISE, Code
+from compiler.kernels.pool_steps import pool_steps
 from compiler.kernels.row_steps import EVERY_SECOND, GROUP, NEIGHBOURS, SHORT_STEPS, row_steps, step_sizes
 from compiler.kernels.semantics import Call, Words
 
@@ -31,42 +28,6 @@ LARGEST_WEIGHT_SHIFT = 6
 """A left shift by more is done lane by lane."""
 QUOTIENT_BITS = 9
 """Steps of the average's division."""
-
-
-SCHEDULED_LOAD_LATENCY = 7
-"""`load_latency_cycles` of the schedules behind `Code.straight`."""
-
-
-@dataclass(frozen=True)
-class Code:
-    """What a piece of code issues."""
-
-    loads: tuple[int, ...] = ()
-    """Bytes of each."""
-    stores: tuple[int, ...] = ()
-    """Bytes of each."""
-    products: int = 0
-    """Matrix products."""
-    vectors: int = 0
-    """Lane-wise operations, shuffles and moves, each of 512 bits."""
-    narrowings: int = 0
-    """Shift-round-saturate operations, which issue where stores do."""
-    scalars: int = 0
-    straight: int = 0
-    """Cycles of its list schedule on AIE2; 0 for the body of an innermost loop."""
-
-    def pipelined(self, chip: Chip) -> int:
-        """Cycles between two iterations of an innermost loop with this body: those of its busiest slot."""
-        width = chip.load_bytes_per_cycle // 2
-        loads = sum(-(-size // width) for size in self.loads)
-        stores = sum(-(-size // chip.store_bytes_per_cycle) for size in self.stores)
-        # scalars are loaded by one of the two load units only
-        scalar_loads = self.loads.count(4)
-        return max(-(-loads // 2), scalar_loads, stores + self.narrowings, self.products, self.vectors, self.scalars, 1)
-
-    def alone(self, chip: Chip) -> int:
-        """Cycles outside an innermost loop."""
-        return self.straight + (chip.load_latency_cycles - SCHEDULED_LOAD_LATENCY if self.loads else 0)
 
 
 def looped(chip: Chip, iterations: int, cycles: int) -> int:
@@ -82,94 +43,6 @@ class Work:
     """Vertical taps that lie on the map."""
     entries: int = 0
     """Non-zero blocks in the chunk's lists of those taps, over all output blocks (convolution)."""
-
-
-CONV = {
-    "/for0": Code(loads=(4,), scalars=4),
-    "/if0+/if0+/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 7), products=7, scalars=3),
-    "/if0+/if0+/for0/for0": Code(stores=(*(64,) * 3, 32), vectors=15, narrowings=7, straight=26),
-    "/if0+/if0+/for0/for1/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
-    "/if0+/if0+/for0/for1": Code(stores=(64,) * 2, vectors=8, narrowings=4, straight=19),
-    "/if0+/if0+/for0/for2/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
-    "/if0+/if0+/for0/for2": Code(stores=(64,), vectors=4, narrowings=2, straight=14),
-    "/if0+/if0+/for0": Code(loads=(32, *(4,) * 2), vectors=2, straight=10),
-    "/if0+/if0+": Code(scalars=2, straight=2),
-    "/if0+/if0-/if0+/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 8), products=4, vectors=4, scalars=3),
-    "/if0+/if0-/if0+/for0/for0": Code(stores=(64,) * 2, vectors=8, narrowings=4, straight=19),
-    "/if0+/if0-/if0+/for0/for1/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=2, vectors=2, scalars=3),
-    "/if0+/if0-/if0+/for0/for1": Code(stores=(64,), vectors=4, narrowings=2, straight=14),
-    "/if0+/if0-/if0+/for0": Code(loads=(32, *(4,) * 2), vectors=2, straight=10),
-    "/if0+/if0-/if0+": Code(scalars=1, straight=1),
-    "/if0+/if0-/if0-/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(8,) * 8), products=2, vectors=6, scalars=3),
-    "/if0+/if0-/if0-/for0/for0": Code(stores=(64,), vectors=4, narrowings=2, straight=14),
-    "/if0+/if0-/if0-/for0": Code(loads=(32, *(4,) * 2), vectors=2, straight=10),
-    "/if0-/for0/for0/if0+": Code(vectors=4, straight=5),
-    "/if0-/for0/for0/if0-": Code(loads=(128,) * 4, straight=22),
-    "/if0-/for0/for0/if1+/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
-    "/if0-/for0/for0/if1+": Code(vectors=4, straight=5),
-    "/if0-/for0/for0/if1-/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 8), products=4, vectors=4, scalars=3),
-    "/if0-/for0/for0/if1-": Code(vectors=4, straight=5),
-    "/if0-/for0/for0/if2+": Code(stores=(64,) * 2, vectors=4, narrowings=4, straight=14),
-    "/if0-/for0/for0/if2-": Code(stores=(128,) * 4, straight=16),
-    "/if0-/for0/for1/if0+": Code(vectors=2, straight=3),
-    "/if0-/for0/for1/if0-": Code(loads=(128,) * 2, straight=14),
-    "/if0-/for0/for1/if1+/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
-    "/if0-/for0/for1/if1+": Code(vectors=2, straight=3),
-    "/if0-/for0/for1/if1-/if0+/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=2, vectors=2, scalars=3),
-    "/if0-/for0/for1/if1-/if0+": Code(vectors=2, straight=3),
-    "/if0-/for0/for1/if1-/if0-/for0": Code(loads=(*(4,) * 2, 64, *(8,) * 8), products=2, vectors=6, scalars=3),
-    "/if0-/for0/for1/if1-/if0-": Code(vectors=2, straight=3),
-    "/if0-/for0/for1/if2+": Code(stores=(64,), vectors=2, narrowings=2, straight=11),
-    "/if0-/for0/for1/if2-": Code(stores=(128,) * 2, straight=8),
-    "/if0-/for0": Code(loads=(32, *(4,) * 2), vectors=2, straight=10),
-    "/if0-": Code(scalars=6, straight=7),
-    "": Code(loads=(4,) * 8, vectors=2, scalars=17, straight=24),
-}
-ADD = {
-    "/if0+/for0": Code(loads=(32,) * 4, stores=(64,), products=4, vectors=2, narrowings=2),
-    "/if0+": Code(vectors=4, scalars=2, straight=6),
-    "/if0-/for0": Code(loads=(32,) * 2, stores=(32,), products=2, vectors=8, narrowings=1),
-    "/if0-": Code(vectors=4, straight=5),
-    "": Code(loads=(4,) * 9, vectors=2, scalars=11, straight=16),
-}
-
-REQUANTISE = {
-    "/if0+/for0": Code(loads=(32,) * 2, stores=(64,), products=2, vectors=2, narrowings=2),
-    "/if0+": Code(vectors=2, scalars=1, straight=5),
-    "/if0-/for0": Code(loads=(32,), stores=(32,), products=1, vectors=4, narrowings=1),
-    "/if0-": Code(vectors=2, straight=3),
-    "": Code(loads=(4,) * 7, vectors=2, scalars=8, straight=14),
-}
-
-MAX_POOL = {
-    "/for0/for0/for0/if0+/for0": Code(loads=(8,) * 4, vectors=4, scalars=8),
-    "/for0/for0/for0/if0+": Code(scalars=1, straight=1),
-    "/for0/for0/for0": Code(loads=(4,), scalars=1, straight=8),
-    "/for0/for0": Code(stores=(32,), vectors=2, straight=5),
-    "": Code(loads=(4,) * 9, vectors=2, scalars=6, straight=16),
-}
-
-AVG_POOL = {
-    "/for0/for0/for0/if0+/for0": Code(loads=(8,) * 4, products=1, vectors=7, scalars=12),
-    "/for0/for0/for0/if0+": Code(vectors=1, scalars=1, straight=2),
-    "/for0/for0/for0/if0-": Code(vectors=1, straight=2),
-    "/for0/for0/for0": Code(loads=(4,), scalars=1, straight=8),
-    "/for0/for0/for1": Code(vectors=18),
-    "/for0/for0": Code(stores=(32,), vectors=51, narrowings=1, scalars=24, straight=74),
-    "": Code(loads=(4,) * 18, vectors=6, scalars=15, straight=25),
-}
-
-PIECES: dict[Kernel, dict[str, Code]] = {
-    Kernel.CONV: CONV,
-    Kernel.ADD: ADD,
-    Kernel.REQUANTISE: REQUANTISE,
-    Kernel.MAX_POOL: MAX_POOL,
-    Kernel.AVG_POOL: AVG_POOL,
-}
-"""
-Every piece of code of every kernel, as counted in its body, by its way from the function: `if1-` is the other side of
-the second choice.
-"""
 
 
 _WHOLE_WAYS = {NEIGHBOURS: ("/if0+/if0+", 2), EVERY_SECOND: ("/if0+/if0-/if0+", 3)}
@@ -234,14 +107,46 @@ def _elementwise(chip: Chip, call: Call, params: Words, shifts: tuple[Parameter,
     return start + -(-size // step) * pieces[f"{way}/for0"].pipelined(chip) + chip.loop_cycles
 
 
-def _pool(chip: Chip, params: Words, call: Call, work: Work, pieces: dict[str, Code], divide: int) -> int:
-    """Output blocks x groups of pixels x taps x columns of the window; `divide` cycles per group for an average."""
-    groups, taps = -(-int(params[P.WIDTH]) // GROUP), int(params[P.TAPS])
-    window = int(params[P.KERNEL_WIDTH]) * pieces["/for0/for0/for0/if0+/for0"].pipelined(chip) + chip.loop_cycles
-    row = pieces["/for0/for0/for0/if0+"].alone(chip) + window
-    tap = pieces["/for0/for0/for0"].alone(chip) + chip.branch_cycles
-    group = pieces["/for0/for0"].alone(chip) + divide + looped(chip, taps, tap) + work.rows * row
-    return pieces[""].alone(chip) + looped(chip, call.blocks, looped(chip, groups, group))
+@dataclass(frozen=True)
+class _PoolCode:
+    """Where the loops of a pool are among its pieces."""
+
+    pieces: dict[str, Code]
+    blocks: str
+    """Over output blocks: the sides of a row and their groups, then one loop for each fast stride."""
+    together: int
+    """Pixels of a fast step."""
+    fast: int
+    """Fast strides: 1, 2, …"""
+    as_pixels: str = ""
+    """Over groups of blocks that are computed together."""
+    digits: int = 0
+    """Rounds of the division after each group."""
+
+
+_MAX_POOL = _PoolCode(MAX_POOL, "/for1", together=2 * GROUP, fast=2)
+_AVG_POOL = _PoolCode(AVG_POOL, "/for2", together=GROUP, fast=1, as_pixels="/for1", digits=QUOTIENT_BITS)
+
+
+def _pool(chip: Chip, params: Words, call: Call, work: Work, code: _PoolCode) -> int:
+    """Output blocks x groups of pixels x taps on the map x columns of the window."""
+    pieces, columns = code.pieces, int(params[P.KERNEL_WIDTH])
+
+    def group(loop: str) -> int:
+        tap = pieces[f"{loop}/for0"].alone(chip) + columns * pieces[f"{loop}/for0/for0"].pipelined(chip)
+        divide = code.digits * pieces[f"{loop}/for1"].pipelined(chip) + chip.loop_cycles if code.digits else 0
+        return pieces[loop].alone(chip) + looped(chip, work.rows, tap + chip.loop_cycles) + divide
+
+    steps = pool_steps(params, call.blocks, code.together, code.fast, bool(code.as_pixels))
+    sides = looped(chip, 2, pieces[f"{code.blocks}/for0"].alone(chip))
+    row = sides + looped(chip, steps.bordering, group(f"{code.blocks}/for0/for0"))
+    # of the loops of the fast strides, one at most has anything to do
+    stride = min(int(params[P.COLUMN_STRIDE]), code.fast)
+    row += code.fast * chip.branch_cycles + looped(chip, steps.together, group(f"{code.blocks}/for{stride}"))
+    start = pieces[""].alone(chip) + int(params[P.TAPS]) * pieces["/for0"].pipelined(chip) + chip.loop_cycles
+    if code.as_pixels:
+        start += chip.branch_cycles + looped(chip, steps.blocks_together, group(code.as_pixels))
+    return start + looped(chip, steps.blocks, row)
 
 
 def kernel_cycles(chip: Chip, kernel: Kernel, params: Words, call: Call, work: Work) -> int:
@@ -254,8 +159,7 @@ def kernel_cycles(chip: Chip, kernel: Kernel, params: Words, call: Call, work: W
         case Kernel.REQUANTISE:
             cycles = _elementwise(chip, call, params, (P.SHIFT_A,), REQUANTISE)
         case Kernel.MAX_POOL:
-            cycles = _pool(chip, params, call, work, MAX_POOL, 0)
+            cycles = _pool(chip, params, call, work, _MAX_POOL)
         case Kernel.AVG_POOL:
-            divide = QUOTIENT_BITS * AVG_POOL["/for0/for0/for1"].pipelined(chip) + chip.loop_cycles
-            cycles = _pool(chip, params, call, work, AVG_POOL, divide)
+            cycles = _pool(chip, params, call, work, _AVG_POOL)
     return chip.kernel_call_cycles + cycles

@@ -31,7 +31,7 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from compiler.kernels.bodies import vector_unit
 from compiler.kernels.bodies.assembler import ACCUMULATOR, W32
-from compiler.kernels.cycles import Code
+from compiler.kernels.pieces import Code
 from dialects.aievec import ShiftRoundSaturateOp
 
 FREE = (arith.ConstantOp, arith.IndexCastOp, arith.TruncIOp, vector.BitcastOp, scf.YieldOp, func.ReturnOp)

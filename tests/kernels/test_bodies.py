@@ -172,8 +172,8 @@ def elementwise(draw: st.DrawFn, taps: int) -> Case:
 @st.composite
 def pools(draw: st.DrawFn) -> Case:
     """A row of windows over a map, with borders on every side and both ways to count the padded cells."""
-    blocks, taps, columns = (draw(st.integers(1, 3)) for _ in range(3))
-    map_rows, map_columns = draw(st.integers(1, 4)), draw(st.integers(1, 9))
+    blocks, taps, columns = draw(st.integers(1, 9)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    map_rows, map_columns = draw(st.integers(1, 4)), draw(st.integers(1, 25))
     row_stride, column_stride = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     top_pad, left_pad = draw(st.integers(0, taps - 1)), draw(st.integers(0, columns - 1))
     rows_out = (map_rows - 1 + top_pad) // row_stride + 1
@@ -206,7 +206,7 @@ def pools(draw: st.DrawFn) -> Case:
             Parameter.CLAMP_HIGH: high,
         }
     )
-    call = Call(0, 1000, 0, blocks, 1, 1, row)
+    call = Call(0, 3000, 0, blocks, 1, 1, row)
     taken = [10 + y * slot if 0 <= y < map_rows else -1 for y in tops]
     return Case(np.concatenate([params, table(taken)]), noise(draw(seeds)), call, *output(call, width))
 
@@ -268,6 +268,20 @@ def test_average(case: Case) -> None:
     check(Kernel.AVG_POOL, case)
 
 
+@pytest.mark.parametrize("kernel", [Kernel.MAX_POOL, Kernel.AVG_POOL])
+@pytest.mark.parametrize("origin", [-1, 0, 2])
+@pytest.mark.parametrize("blocks", [1, 4, 7, 12])
+def test_a_row_of_one_pixel(kernel: Kernel, origin: int, blocks: int) -> None:
+    """Blocks are computed together if the window lies on the map; the columns that count are those of every block."""
+    geometry = {Parameter.TAPS: 3, Parameter.WIDTH: 1, Parameter.BLOCK_STRIDE: 10, Parameter.MAP_WIDTH: 5}
+    window = {Parameter.KERNEL_WIDTH: 3, Parameter.COLUMN_STRIDE: 2, Parameter.COLUMN_ORIGIN: origin}
+    counted = {Parameter.COUNT_RIGHT: 4, Parameter.COUNT_BOTTOM: 3, Parameter.NUMERATOR_SHIFT: 1}
+    params = pack({**geometry, **window, **counted, Parameter.CLAMP_LOW: -128, Parameter.CLAMP_HIGH: 127})
+    call = Call(0, 1000, 0, blocks, 1, 1, 0)
+    rows = [10 + 10 * blocks * tap for tap in range(3)]
+    check(kernel, Case(np.concatenate([params, table(rows)]), noise(blocks), call, *output(call, 1)))
+
+
 def test_a_device_gets_the_intrinsics_and_one_function_per_kernel() -> None:
     module = ModuleOp(kernel_functions(ARENA_WORDS))
     module.verify()
@@ -277,17 +291,20 @@ def test_a_device_gets_the_intrinsics_and_one_function_per_kernel() -> None:
     assert list(KERNEL_BODIES) == list(Kernel)
 
 
-def test_a_body_stays_small() -> None:
+def test_the_bodies_fit_program_memory() -> None:
     """
-    Program memory is 16 KB: at some 16 bytes per operation that issues, this many leave a third for the core program.
+    The kernels leave a third of the program memory for the core program, by an estimate on the high side.
+
+    llvm-aie encodes a single operation in 4 bytes and an empty cycle in 2 (AIE2Slots.td), less where several share an
+    instruction word. A software-pipelined loop repeats its body to fill and to drain, four times in all.
     """
-    codes = [code for body in BODIES.values() for code in pieces(body).values()]
-    operations = sum(
-        len(code.loads) + len(code.stores) + code.products + code.vectors + code.narrowings + code.scalars
-        for code in codes
-    )
-    assert operations < 700
-    assert 16 * operations < PRESETS["npu1"].program_memory_bytes * 2 / 3
+    size = 0
+    for body in BODIES.values():
+        for code in pieces(body).values():
+            moved = sum(-(-width // 32) for width in (*code.loads, *code.stores))
+            operations = moved + code.products + code.vectors + code.narrowings + code.scalars
+            size += 4 * operations + 2 * code.straight if code.straight else 4 * 4 * operations
+    assert size < PRESETS["npu1"].program_memory_bytes * 2 / 3
 
 
 def test_leaving_the_arena_is_refused() -> None:

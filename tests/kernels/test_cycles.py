@@ -18,8 +18,10 @@ from kernels.list_schedule import (
 
 from compiler.hardware.chip import PRESETS
 from compiler.kernels.bodies import kernel_function
-from compiler.kernels.cycles import ADD, AVG_POOL, CONV, PIECES, SCHEDULED_LOAD_LATENCY, Code, Work, kernel_cycles
+from compiler.kernels.cycles import Work, kernel_cycles
 from compiler.kernels.parameters import Kernel, Parameter, pack
+from compiler.kernels.pieces import ADD, AVG_POOL, CONV, MAX_POOL, PIECES, SCHEDULED_LOAD_LATENCY, Code
+from compiler.kernels.pool_steps import PoolSteps, pool_steps
 from compiler.kernels.row_steps import (
     LONG_STEPS,
     SHORT_STEPS,
@@ -168,12 +170,45 @@ def test_a_shift_beyond_a_weight_is_done_lane_by_lane() -> None:
 
 
 def test_average_divides_once_per_group() -> None:
-    params = pack({P.WIDTH: 4, P.TAPS: 2, P.KERNEL_WIDTH: 2})
+    # windows of 2 columns, 1 apart, beside a pad of 1: pixels 0 to 3 cell by cell, 4 to 7 together
+    geometry = {P.WIDTH: 8, P.COLUMN_STRIDE: 1, P.COLUMN_ORIGIN: -1, P.MAP_WIDTH: 9}
+    params = pack({**geometry, P.TAPS: 2, P.KERNEL_WIDTH: 2})
     straight = {way: code.straight for way, code in AVG_POOL.items()}
-    tap = straight["/for0/for0/for0"] + 6 + 6
-    row, divide = straight["/for0/for0/for0/if0+"] + 2 * 12 + 10, 9 * 18 + 10
-    expected = 40 + straight[""] + (straight["/for0/for0"] + divide + 2 * tap + 2 * row + 6) + 6
-    assert kernel_cycles(CHIP, Kernel.AVG_POOL, params, call(), Work(2)) == expected
+    start = straight[""] + (2 * 4 + 10) + 6
+    divide = 9 * 18 + 10
+
+    def group(loop: str, cell: int) -> int:
+        return straight[loop] + 2 * (straight[f"{loop}/for0"] + 2 * cell + 10 + 6) + divide + 6
+
+    sides = 2 * (straight["/for2/for0"] + 6)
+    row = sides + group("/for2/for0/for0", 16) + 6 + group("/for2/for1", 1)
+    assert kernel_cycles(CHIP, Kernel.AVG_POOL, params, call(), Work(2)) == 40 + start + row + 6
+
+
+def test_a_maximum_on_the_map_takes_eight_pixels_at_once() -> None:
+    params = pack({P.WIDTH: 16, P.COLUMN_STRIDE: 2, P.MAP_WIDTH: 33, P.TAPS: 3, P.KERNEL_WIDTH: 3})
+    straight = {way: code.straight for way, code in MAX_POOL.items()}
+    # two loads and a shuffle for four pixels, and one maximum for eight
+    tap = straight["/for1/for2/for0"] + 3 * 3 + 10 + 6
+    group = straight["/for1/for2"] + 3 * tap + 6
+    row = 2 * (straight["/for1/for0"] + 6) + 2 * 6 + 2 * group
+    expected = 40 + straight[""] + (3 * 4 + 10) + row + 6
+    assert kernel_cycles(CHIP, Kernel.MAX_POOL, params, call(), Work(3)) == expected
+
+
+def test_a_pool_divides_a_row_at_the_map() -> None:
+    def steps(as_pixels: bool, **values: int) -> PoolSteps:
+        params = pack({P[name.upper()]: value for name, value in values.items()})
+        return pool_steps(params, 5, 4, 2, as_pixels)
+
+    row = {"kernel_width": 3, "column_origin": -1, "map_width": 20}
+    # pixel 0 reaches beyond the left, pixel 19 beyond the right: 4 to 15 lie inside, whole groups
+    assert steps(False, **row, width=20, column_stride=1) == PoolSteps(5, bordering=2, together=3)
+    assert steps(False, **row, width=10, column_stride=2) == PoolSteps(5, bordering=2, together=1)
+    assert steps(False, **row, width=7, column_stride=3) == PoolSteps(5, bordering=2, together=0)
+    whole = {"kernel_width": 7, "column_origin": 0, "map_width": 7, "width": 1, "column_stride": 1}
+    assert steps(False, **whole) == PoolSteps(5, bordering=1, together=0)
+    assert steps(True, **whole) == PoolSteps(1, bordering=1, together=0, blocks_together=1)
 
 
 def test_no_kernel_reaches_the_peak() -> None:

@@ -23,6 +23,7 @@ from xdsl.ir import SSAValue
 
 from compiler.kernels.bodies.assembler import ACCUMULATOR, W8, W16, W32, Assembler
 from compiler.kernels.bodies.pixel_loads import Loads, every_second, neighbours, single
+from compiler.kernels.bodies.taps import taps_on_map
 from compiler.kernels.bodies.vector_unit import Requantiser, multiply_accumulate
 from compiler.kernels.parameters import Kernel, Parameter
 from compiler.kernels.row_steps import EVERY_SECOND, GROUP, LONG_STEPS, NEIGHBOURS, SHORT_STEPS, SINGLE_STEPS
@@ -176,19 +177,6 @@ def _partial(call: _Call, first: SSAValue, last: SSAValue) -> None:
     _each_block(call, compute)
 
 
-def _taps_on_map(body: Assembler, taps: SSAValue) -> tuple[SSAValue, SSAValue]:
-    """The taps [first, last) that are not border rows; first > last if all are."""
-    with body.loop(body.index(0), taps, carried=[taps, body.index(0)]) as tap:
-        first, last = tap.values
-        on_map = body.compare(body.tap(tap.index), "sge", body.index(0))
-        after = body.add(tap.index, body.index(1))
-        body.yield_(
-            body.select(on_map, body.minimum(first, tap.index), first),
-            body.select(on_map, after, last),
-        )
-    return tap.results[0], tap.results[1]
-
-
 def conv(arena_words: int) -> func.FuncOp:
     """See `semantics.conv`."""
     body = Assembler(Kernel.CONV.symbol, arena_words)
@@ -200,7 +188,7 @@ def conv(arena_words: int) -> func.FuncOp:
         body,
         Requantiser.of(body),
         taps,
-        *_taps_on_map(body, taps),
+        *taps_on_map(body, taps),
         width=body.parameter(Parameter.WIDTH),
         stride=stride,
         neighbours=body.compare(stride, "eq", body.index(NEIGHBOURS)),

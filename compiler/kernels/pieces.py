@@ -1,0 +1,154 @@
+"""
+What each straight piece of a kernel body issues, and how long its list schedule is.
+
+The counts and schedules are those of the MLIR bodies, and a test makes them again (`tests/kernels/counting.py`;
+slots, latencies and their source are in `tests/kernels/list_schedule.py`). Counted are memory accesses by bytes,
+vector operations by 512-bit halves, and scalar operations except what the load and store units do by themselves:
+address arithmetic that only follows the loop's own index, and adding a value from before the loop to an address.
+Bank conflicts and registers are not modelled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import Kernel
+
+SCHEDULED_LOAD_LATENCY = 7
+"""`load_latency_cycles` of the schedules behind `Code.straight`."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a piece of code issues."""
+
+    loads: tuple[int, ...] = ()
+    """Bytes of each."""
+    stores: tuple[int, ...] = ()
+    """Bytes of each."""
+    products: int = 0
+    """Matrix products."""
+    vectors: int = 0
+    """Lane-wise operations, shuffles and moves, each of 512 bits."""
+    narrowings: int = 0
+    """Shift-round-saturate operations, which issue where stores do."""
+    scalars: int = 0
+    straight: int = 0
+    """Cycles of its list schedule on AIE2; 0 for the body of an innermost loop."""
+
+    def pipelined(self, chip: Chip) -> int:
+        """Cycles between two iterations of an innermost loop with this body: those of its busiest slot."""
+        width = chip.load_bytes_per_cycle // 2
+        loads = sum(-(-size // width) for size in self.loads)
+        stores = sum(-(-size // chip.store_bytes_per_cycle) for size in self.stores)
+        # scalars are loaded by one of the two load units only
+        scalar_loads = self.loads.count(4)
+        return max(-(-loads // 2), scalar_loads, stores + self.narrowings, self.products, self.vectors, self.scalars, 1)
+
+    def alone(self, chip: Chip) -> int:
+        """Cycles outside an innermost loop."""
+        return self.straight + (chip.load_latency_cycles - SCHEDULED_LOAD_LATENCY if self.loads else 0)
+
+
+CONV = {
+    "/for0": Code(loads=(4,), scalars=4),
+    "/if0+/if0+/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 7), products=7, scalars=3),
+    "/if0+/if0+/for0/for0": Code(stores=(*(64,) * 3, 32), vectors=15, narrowings=7, straight=26),
+    "/if0+/if0+/for0/for1/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
+    "/if0+/if0+/for0/for1": Code(stores=(64,) * 2, vectors=8, narrowings=4, straight=19),
+    "/if0+/if0+/for0/for2/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
+    "/if0+/if0+/for0/for2": Code(stores=(64,), vectors=4, narrowings=2, straight=14),
+    "/if0+/if0+/for0": Code(loads=(32, *(4,) * 2), vectors=2, straight=10),
+    "/if0+/if0+": Code(scalars=2, straight=2),
+    "/if0+/if0-/if0+/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 8), products=4, vectors=4, scalars=3),
+    "/if0+/if0-/if0+/for0/for0": Code(stores=(64,) * 2, vectors=8, narrowings=4, straight=19),
+    "/if0+/if0-/if0+/for0/for1/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=2, vectors=2, scalars=3),
+    "/if0+/if0-/if0+/for0/for1": Code(stores=(64,), vectors=4, narrowings=2, straight=14),
+    "/if0+/if0-/if0+/for0": Code(loads=(32, *(4,) * 2), vectors=2, straight=10),
+    "/if0+/if0-/if0+": Code(scalars=1, straight=1),
+    "/if0+/if0-/if0-/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(8,) * 8), products=2, vectors=6, scalars=3),
+    "/if0+/if0-/if0-/for0/for0": Code(stores=(64,), vectors=4, narrowings=2, straight=14),
+    "/if0+/if0-/if0-/for0": Code(loads=(32, *(4,) * 2), vectors=2, straight=10),
+    "/if0-/for0/for0/if0+": Code(vectors=4, straight=5),
+    "/if0-/for0/for0/if0-": Code(loads=(128,) * 4, straight=22),
+    "/if0-/for0/for0/if1+/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
+    "/if0-/for0/for0/if1+": Code(vectors=4, straight=5),
+    "/if0-/for0/for0/if1-/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 8), products=4, vectors=4, scalars=3),
+    "/if0-/for0/for0/if1-": Code(vectors=4, straight=5),
+    "/if0-/for0/for0/if2+": Code(stores=(64,) * 2, vectors=4, narrowings=4, straight=14),
+    "/if0-/for0/for0/if2-": Code(stores=(128,) * 4, straight=16),
+    "/if0-/for0/for1/if0+": Code(vectors=2, straight=3),
+    "/if0-/for0/for1/if0-": Code(loads=(128,) * 2, straight=14),
+    "/if0-/for0/for1/if1+/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
+    "/if0-/for0/for1/if1+": Code(vectors=2, straight=3),
+    "/if0-/for0/for1/if1-/if0+/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=2, vectors=2, scalars=3),
+    "/if0-/for0/for1/if1-/if0+": Code(vectors=2, straight=3),
+    "/if0-/for0/for1/if1-/if0-/for0": Code(loads=(*(4,) * 2, 64, *(8,) * 8), products=2, vectors=6, scalars=3),
+    "/if0-/for0/for1/if1-/if0-": Code(vectors=2, straight=3),
+    "/if0-/for0/for1/if2+": Code(stores=(64,), vectors=2, narrowings=2, straight=11),
+    "/if0-/for0/for1/if2-": Code(stores=(128,) * 2, straight=8),
+    "/if0-/for0": Code(loads=(32, *(4,) * 2), vectors=2, straight=10),
+    "/if0-": Code(scalars=6, straight=7),
+    "": Code(loads=(4,) * 8, vectors=2, scalars=17, straight=24),
+}
+ADD = {
+    "/if0+/for0": Code(loads=(32,) * 4, stores=(64,), products=4, vectors=2, narrowings=2),
+    "/if0+": Code(vectors=4, scalars=2, straight=6),
+    "/if0-/for0": Code(loads=(32,) * 2, stores=(32,), products=2, vectors=8, narrowings=1),
+    "/if0-": Code(vectors=4, straight=5),
+    "": Code(loads=(4,) * 9, vectors=2, scalars=11, straight=16),
+}
+
+REQUANTISE = {
+    "/if0+/for0": Code(loads=(32,) * 2, stores=(64,), products=2, vectors=2, narrowings=2),
+    "/if0+": Code(vectors=2, scalars=1, straight=5),
+    "/if0-/for0": Code(loads=(32,), stores=(32,), products=1, vectors=4, narrowings=1),
+    "/if0-": Code(vectors=2, straight=3),
+    "": Code(loads=(4,) * 7, vectors=2, scalars=8, straight=14),
+}
+
+MAX_POOL = {
+    "/for0": Code(loads=(4,), scalars=4),
+    "/for1/for0/for0/for0/for0": Code(loads=(8,) * 4, vectors=4, scalars=12),
+    "/for1/for0/for0/for0": Code(loads=(4,), straight=7),
+    "/for1/for0/for0": Code(stores=(32,), vectors=2, straight=5),
+    "/for1/for0": Code(scalars=3, straight=3),
+    "/for1/for1/for0/for0": Code(loads=(32,) * 2, vectors=1),
+    "/for1/for1/for0": Code(loads=(4,), straight=7),
+    "/for1/for1": Code(stores=(64,), vectors=2, straight=6),
+    "/for1/for2/for0/for0": Code(loads=(32,) * 4, vectors=3),
+    "/for1/for2/for0": Code(loads=(4,), straight=7),
+    "/for1/for2": Code(stores=(64,), vectors=2, straight=6),
+    "": Code(loads=(4,) * 10, vectors=2, scalars=35, straight=45),
+}
+
+AVG_POOL = {
+    "/for0": Code(loads=(4,), scalars=4),
+    "/for1/for0/for0": Code(loads=(8,) * 4, products=1, vectors=3),
+    "/for1/for0": Code(loads=(4,), vectors=1, straight=7),
+    "/for1/for1": Code(vectors=18),
+    "/for1": Code(stores=(32,), vectors=51, narrowings=1, scalars=24, straight=74),
+    "/for2/for0/for0/for0/for0": Code(loads=(8,) * 4, products=1, vectors=7, scalars=16),
+    "/for2/for0/for0/for0": Code(loads=(4,), vectors=1, straight=7),
+    "/for2/for0/for0/for1": Code(vectors=18),
+    "/for2/for0/for0": Code(stores=(32,), vectors=51, narrowings=1, scalars=24, straight=74),
+    "/for2/for0": Code(scalars=3, straight=3),
+    "/for2/for1/for0/for0": Code(loads=(32,), products=1),
+    "/for2/for1/for0": Code(loads=(4,), vectors=1, straight=7),
+    "/for2/for1/for1": Code(vectors=18),
+    "/for2/for1": Code(stores=(32,), vectors=51, narrowings=1, scalars=24, straight=74),
+    "": Code(loads=(4,) * 20, vectors=6, scalars=54, straight=64),
+}
+
+PIECES: dict[Kernel, dict[str, Code]] = {
+    Kernel.CONV: CONV,
+    Kernel.ADD: ADD,
+    Kernel.REQUANTISE: REQUANTISE,
+    Kernel.MAX_POOL: MAX_POOL,
+    Kernel.AVG_POOL: AVG_POOL,
+}
+"""
+Every piece of code of every kernel, as counted in its body, by its way from the function: `if1-` is the other side of
+the second choice.
+"""
