@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from compiler.cli.allocate import add_allocate
+from compiler.cli.explore import add_explore
 from compiler.errors import InputError
 from compiler.pipelines import LEVELS
 
@@ -117,6 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
     ops.add_argument("--json", action="store_true", help="print one JSON object on standard output, nothing else")
 
     add_allocate(commands)
+    add_explore(commands)
     return parser
 
 

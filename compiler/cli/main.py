@@ -20,6 +20,7 @@ from compiler.blobs import write_arrays
 from compiler.cli.allocate import run_allocate
 from compiler.cli.arguments import build_parser, parse_files, parse_shapes
 from compiler.cli.boundary import run_tool
+from compiler.cli.explore import run_explore
 from compiler.cli.observer import Observer
 from compiler.cli.progress import progress
 from compiler.cli.segment_table import print_estimate, print_simulation
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "estimate": _estimate,
         "report": _report,
         "allocate": run_allocate,
+        "explore": run_explore,
         "ops": _ops,
     }[options.command]
     return run_tool("blockloom", lambda: command(options))
