@@ -67,6 +67,8 @@ def default_stages(
                 step("onnx-remove-identities"),
                 step("onnx-unify-operators"),
                 step("onnx-fold-constants"),
+                step("onnx-unfuse-quantised"),
+                step("onnx-rebase-uint8"),
                 step("onnx-fold-batch-norm"),
                 *prune,
                 step("onnx-quantize", calibration=calibration, seed=seed, nominal=nominal or None),

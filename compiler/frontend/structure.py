@@ -17,6 +17,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from compiler.errors import InputError
 from compiler.onnxio.outline import is_outlined
+from dialects.onnx_quantised import MICROSOFT, MICROSOFT_OPERATORS
 
 DEEPEST = 16
 """Graphs within graphs; exporters nest two or three."""
@@ -134,7 +135,8 @@ def refuse_unknown_operators(model: onnx.ModelProto, source: str) -> None:
     unknown: dict[str, int] = {}
     for graph in nested_graphs(model.graph):
         for node in graph.node:
-            known = node.domain in _KNOWN_DOMAINS and onnx.defs.has(
+            known = node.domain == MICROSOFT and node.op_type in MICROSOFT_OPERATORS
+            known |= node.domain in _KNOWN_DOMAINS and onnx.defs.has(
                 node.op_type, versions.get(node.domain, onnx.defs.onnx_opset_version()), node.domain
             )
             if not known:
@@ -144,5 +146,5 @@ def refuse_unknown_operators(model: onnx.ModelProto, source: str) -> None:
         listed = ", ".join(f"{label} ({count})" for label, count in sorted(unknown.items()))
         raise InputError(
             f"{source} uses operators that standard ONNX does not define: {listed} (number of nodes); "
-            "export the model with standard operators only"
+            "export the model with standard operators, or those that ONNX Runtime's quantiser writes"
         )
