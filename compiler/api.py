@@ -27,6 +27,8 @@ from compiler.hardware.chip import chip_named
 from compiler.inputs import network_inputs, read_inputs, seeded_inputs
 from compiler.onnxio.importer import import_model
 from compiler.pipelines import LEVELS, PassRun, Pipeline, default_stages
+from compiler.quantization.arithmetic import Rounding
+from compiler.quantization.positions import Method
 from compiler.suggestions import unknown
 from compiler.summaries import HostSegment, array_arguments, host_segments, refuse_host
 
@@ -48,6 +50,10 @@ class Request:
     seed: int = 0
     calibration: str | None = None
     """A folder or file of inputs that calibrate a float model; None means inputs drawn from the seed."""
+    method: Method = "nonoverflow"
+    """How the positions of a float model are chosen from what was observed."""
+    rounding: Rounding = "half_even"
+    """How the array rounds ties."""
 
     @property
     def calibrated_on(self) -> str:
@@ -95,7 +101,7 @@ class Compilation:
         if level not in LEVELS:
             raise InputError(unknown("level", level, LEVELS))
         seed = self.request.seed if seed is None else seed
-        return execute(level, self.module(level), self.inputs(seed, given), seed)
+        return execute(level, self.module(level), self.inputs(seed, given), seed, self.request.rounding)
 
     def check(self, *, until: str | None = None, seed: int | None = None) -> Iterator[Comparison]:
         """Compare every level up to `until` with the reference, and that with ONNX Runtime; lazily, one at a time."""
@@ -105,7 +111,9 @@ class Compilation:
         self.module(last)
         levels = self.levels[: self.levels.index(last) + 1]
         seed = self.request.seed if seed is None else seed
-        return check_levels({level: self.modules[level] for level in levels}, self.inputs(seed), seed)
+        return check_levels(
+            {level: self.modules[level] for level in levels}, self.inputs(seed), seed, self.request.rounding
+        )
 
     def simulate(
         self,
@@ -190,6 +198,8 @@ def compile_model(
     sparsity: float = 0.0,
     until: str = "aie",
     quantize: str | Path | None = None,
+    calibration_method: Method = "nonoverflow",
+    rounding: Rounding = "half_even",
     seed: int = 0,
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
@@ -200,22 +210,24 @@ def compile_model(
     """
     Compile the model at a path, `zoo:NAME[@SIZE]`, or a model in memory, up to and including level `until`.
 
-    `sparsity` is the fraction of weight blocks to prune first; `quantize` names the inputs to calibrate on; `shapes`
-    gives dynamic inputs a shape, `batch` their first size where that is open; `strict` refuses a network of which
-    anything but the quantisation at its boundary would run on the host. Raises a BlockloomError for whatever the user
-    can mend.
+    `sparsity` is the fraction of weight blocks to prune first; `quantize` names the inputs to calibrate on and
+    `calibration_method` how positions follow from them; `rounding` is how the array rounds ties; `shapes` gives dynamic
+    inputs a shape, `batch` their first size where that is open; `strict` refuses a network of which anything but the
+    quantisation at its boundary would run on the host. Raises a BlockloomError for whatever the user can mend.
     """
     if strict and until == "onnx":
         raise InputError("what runs on the host is decided at level 'bsr', so strict needs --until bsr or later")
     calibration = None if quantize is None else str(quantize)
     name = source.graph.name if isinstance(source, ModelProto) else str(source)
-    request = Request(name, chip_named(target).name, sparsity, seed, calibration)
+    request = Request(name, chip_named(target).name, sparsity, seed, calibration, calibration_method, rounding)
     pipeline = Pipeline.default(
         target=target,
         sparsity=sparsity,
         until=until,
         calibration=calibration,
         seed=seed,
+        method=calibration_method,
+        rounding=rounding,
         before_pass=before_pass,
         after_pass=_strictly(after_pass) if strict else after_pass,
     )

@@ -78,7 +78,7 @@ class Comparison:
             share = 100 * self.differences / self.values
             return (
                 f"{line}\n             each operator alone: {share:.3g} % of the values differ by 1, next to ties, "
-                "as float32 against 31-bit multipliers may"
+                "which float32 may round to the other side"
             )
         return f"{line}\n             first difference: {self.first}"
 

@@ -21,6 +21,8 @@ from xdsl.utils.exceptions import VerifyException
 
 from compiler.bulk import few_garbage_collections
 from compiler.errors import InputError
+from compiler.quantization.arithmetic import ROUNDINGS, Rounding
+from compiler.quantization.positions import METHODS, Method
 from compiler.registry import available_passes, full_context
 from compiler.suggestions import unknown
 
@@ -52,12 +54,20 @@ def step(name: str, **options: ParameterType | None) -> ArgSpec:
 
 
 def default_stages(
-    *, target: str = "npu1", sparsity: float = 0.0, calibration: str | None = None, seed: int = 0, nominal: bool = False
+    *,
+    target: str = "npu1",
+    sparsity: float = 0.0,
+    calibration: str | None = None,
+    seed: int = 0,
+    nominal: bool = False,
+    method: Method = "nonoverflow",
+    rounding: Rounding = "half_even",
 ) -> tuple[Stage, ...]:
     """
     All of Blockloom in order.
 
     Without `sparsity` nothing is pruned; `calibration` names inputs for quantisation, and `nominal` does without any.
+    `method` chooses the positions of a float model, `rounding` is how the array rounds ties.
     """
     prune = (step("onnx-prune-blocks", ratio=float(sparsity)),) if sparsity else ()
     return (
@@ -71,13 +81,13 @@ def default_stages(
                 step("onnx-rebase-uint8"),
                 step("onnx-fold-batch-norm"),
                 *prune,
-                step("onnx-quantize", calibration=calibration, seed=seed, nominal=nominal or None),
+                step("onnx-quantize", calibration=calibration, seed=seed, nominal=nominal or None, method=method),
             ),
         ),
         Stage(
             "bsr",
             (
-                step("convert-onnx-to-bsr"),
+                step("convert-onnx-to-bsr", rounding=rounding),
                 step("bsr-fuse-requantise"),
                 step("bsr-fuse-clamp"),
                 step("bsr-fuse-add"),
@@ -111,6 +121,8 @@ class Pipeline:
         calibration: str | None = None,
         seed: int = 0,
         nominal: bool = False,
+        method: Method = "nonoverflow",
+        rounding: Rounding = "half_even",
         before_pass: Callable[[str, str], None] | None = None,
         after_pass: Callable[[PassRun], None] | None = None,
     ) -> Pipeline:
@@ -119,7 +131,19 @@ class Pipeline:
             raise InputError(unknown("level", until, LEVELS))
         if not 0.0 <= sparsity < 1.0:
             raise InputError(f"sparsity is the fraction of blocks to remove, 0 <= R < 1; {sparsity} was given")
-        stages = default_stages(target=target, sparsity=sparsity, calibration=calibration, seed=seed, nominal=nominal)
+        if method not in METHODS:
+            raise InputError(unknown("calibration method", method, METHODS))
+        if rounding not in ROUNDINGS:
+            raise InputError(unknown("rounding", rounding, ROUNDINGS))
+        stages = default_stages(
+            target=target,
+            sparsity=sparsity,
+            calibration=calibration,
+            seed=seed,
+            nominal=nominal,
+            method=method,
+            rounding=rounding,
+        )
         return Pipeline(stages[: LEVELS.index(until) + 1], before_pass, after_pass)
 
     @property

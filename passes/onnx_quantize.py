@@ -123,7 +123,9 @@ class OnnxQuantizePass(ModulePass):
             if is_operator(layer, "Conv", "Gemm"):
                 values = constant_of(layer.inputs[1])
                 assert values is not None, f"{layer.describe()} was selected for its constant weight"
-                weights[index] = choose_position(Observation.of(values), self.method)
+                # Outliers among weights are what a network has learnt, so they stay
+                method = "nonoverflow" if self.method == "percentile" else self.method
+                weights[index] = choose_position(Observation.of(values), method)
                 products.append(Product(layer.describe(), sources[0], index, result, _largest_bias(layer)))
             elif is_operator(layer, "Add"):
                 sums.append(Sum(layer.describe(), tuple(sources), result))

@@ -171,6 +171,17 @@ def _add_compilation(
         metavar="CALIB",
         help="inputs to calibrate a float model on (default: inputs drawn from the seed)",
     )
+    options.add_argument(
+        "--calibration-method",
+        metavar="METHOD",
+        help="how the positions of a float model follow from the samples: nonoverflow (default; nothing saturates), "
+        "min_mse (least squared error) or percentile (one value in 10000 may saturate)",
+    )
+    options.add_argument(
+        "--rounding",
+        metavar="WAY",
+        help="how the array rounds ties: half_even (default; as ONNX does) or half_up (as the DPU does)",
+    )
     _add_shape(options)
     options.add_argument(
         "--strict",

@@ -13,12 +13,13 @@ Nothing here knows about tensors' shapes or about the IR, so that interpreters, 
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 Rounding: TypeAlias = Literal["half_even", "half_up"]
+ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
 Clamp: TypeAlias = tuple[int, int]
 Integers: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 

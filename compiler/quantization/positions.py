@@ -5,21 +5,26 @@ NonOverflow is the finest position at which nothing observed saturates: with s =
 position = floor(log2(1 / s)). The half comes from rounding: 127.5 is the first value that would become 128.
 MinMSE starts there and tries up to four finer positions, which saturate outliers; it takes the one with the least mean
 squared error, the coarsest of equals.
+Percentile is NonOverflow of the range that holds `PERCENTILE` % of what was observed, so that a few outliers saturate.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-Method = Literal["nonoverflow", "min_mse"]
+Method: TypeAlias = Literal["nonoverflow", "min_mse", "percentile"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 LIMITS = (-16, 30)
 """Positions beyond stand for values so large or small that int32 accumulators could not hold products of them."""
+
+PERCENTILE = 99.99
+"""Share of the values that must not saturate; the usual choice of quantisers (assumed, not tuned here)."""
 
 _FINER_TRIALS = 4
 _SAMPLE_ELEMENTS = 1 << 16
@@ -59,8 +64,14 @@ def nonoverflow_position(minimum: float, maximum: float) -> int:
 
 
 def choose_position(observation: Observation, method: Method) -> int:
-    """The position for a tensor by one of the two methods."""
-    start = nonoverflow_position(observation.minimum, observation.maximum)
+    """The position for a tensor by one of the methods."""
+    minimum, maximum = observation.minimum, observation.maximum
+    if method == "percentile" and observation.sample.size:
+        outside = (100 - PERCENTILE) / 2
+        low, high = np.percentile(observation.sample, (outside, 100 - outside))
+        minimum, maximum = max(minimum, float(low)), min(maximum, float(high))
+        return nonoverflow_position(minimum, maximum)
+    start = nonoverflow_position(minimum, maximum)
     if method == "nonoverflow" or observation.sample.size == 0:
         return start
     trials = range(start, min(start + _FINER_TRIALS, LIMITS[1]) + 1)

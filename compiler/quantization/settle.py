@@ -23,6 +23,7 @@ COARSEST = -32
 LARGEST_SHIFT = 16
 LARGEST_READ_SHIFT = 7
 LARGEST_LEFT_SHIFT = 7
+LARGEST_WRITE_SHIFT = 25
 BIAS_BITS = 24
 """The bias is exact in float32 as well, so ONNX Runtime computes the very same sum."""
 
@@ -96,6 +97,9 @@ class _State:
         coarsest = min(self.tensors[tensor] for tensor in layer.sources)
         for tensor in layer.sources:
             self._lower_tensor(tensor, coarsest + LARGEST_READ_SHIFT, f"'{layer.name}' would read it shifted too far")
+        for tensor in layer.sources:
+            limit = self.tensors[layer.result] + LARGEST_WRITE_SHIFT
+            self._lower_tensor(tensor, limit, f"'{layer.name}' would shift its sum too far right")
         finest = max(self.tensors[tensor] for tensor in layer.sources)
         self._lower_tensor(layer.result, finest + LARGEST_LEFT_SHIFT, f"'{layer.name}' would shift too far left")
         return before != [self.tensors[tensor] for tensor in involved]

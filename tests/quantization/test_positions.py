@@ -138,3 +138,11 @@ def test_quantize_array_is_quantize_linear(position: int):
     values = (np.arange(-300, 300) * 2.0**-position / 2).astype(np.float32)
     expected = np.clip(np.rint(values / np.float32(2.0**-position)), -128, 127)
     np.testing.assert_array_equal(quantize_array(values, position), expected)
+
+
+def test_percentile_lets_one_value_in_ten_thousand_saturate() -> None:
+    values = np.concatenate([np.linspace(-1, 1, 50_000), [300.0]]).astype(np.float32)
+    seen = Observation.of(values)
+    assert choose_position(seen, "nonoverflow") == nonoverflow_position(-1, 300)
+    assert choose_position(seen, "percentile") == nonoverflow_position(-1, 1)
+    assert choose_position(Observation.of(values[:100]), "percentile") >= nonoverflow_position(-1, 1)
