@@ -30,7 +30,14 @@ from compiler.pipelines import LEVELS, PassRun, Pipeline, default_stages
 from compiler.quantization.arithmetic import Rounding
 from compiler.quantization.positions import Method
 from compiler.suggestions import unknown
-from compiler.summaries import HostSegment, array_arguments, host_segments, refuse_host
+from compiler.summaries import (
+    HostSegment,
+    QuantisedTensor,
+    array_arguments,
+    host_segments,
+    quantised_tensors,
+    refuse_host,
+)
 
 if TYPE_CHECKING:
     from compiler.comparison import Comparison
@@ -77,6 +84,11 @@ class Compilation:
     def host(self) -> tuple[HostSegment, ...]:
         """The parts that run on the host, each with the reason."""
         return host_segments(self.modules["bsr"]) if "bsr" in self.modules else ()
+
+    @property
+    def quantised(self) -> tuple[QuantisedTensor, ...]:
+        """The tensors and weights whose positions were chosen here; none if the model came quantised."""
+        return quantised_tensors(self.modules["onnx"])
 
     def module(self, level: str) -> ModuleOp:
         """The module of a level. Raises InputError when the compilation stopped before it."""
@@ -171,6 +183,7 @@ class Compilation:
             "chip": asdict(chip_named(self.request.target)),
             "arguments": array_arguments(self.modules["aie"]) if "aie" in self.modules else [],
             "host": [asdict(segment) for segment in self.host],
+            "quantised": [asdict(tensor) for tensor in self.quantised],
         }
 
     def save(self, directory: str | Path) -> Path:

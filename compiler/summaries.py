@@ -12,7 +12,9 @@ from xdsl.ir import Attribute, Block
 from compiler.errors import InputError
 from dialects.bsr import HostNode, HostOp
 from dialects.notes import ARGUMENTS
+from dialects.onnx import OnnxOp
 
+_NONE = -(2**31)
 _LINEAR = ("QuantizeLinear", "DequantizeLinear")
 
 
@@ -55,6 +57,36 @@ def _is_boundary(op: HostOp) -> bool:
     begins = all(isinstance(value.owner, Block) for value in op.inputs)
     ends = all(isinstance(use.operation, ReturnOp) for value in op.outputs for use in value.uses)
     return begins or ends
+
+
+@dataclass(frozen=True)
+class QuantisedTensor:
+    """A tensor or weight that was quantised here: its position, what that loses, and why it is not a finer one."""
+
+    name: str
+    position: int
+    signal_to_noise: float | None
+    """Decibels of the tensor's own rounding and saturation on the calibration samples; None if nothing is lost."""
+    lowered: str | None
+    """Shifts and accumulators that do not fit the position its values suggest: before -> after, and the reason."""
+
+
+def quantised_tensors(module: ModuleOp) -> tuple[QuantisedTensor, ...]:
+    """The tensors and weights of an onnx module that `onnx-quantize` chose positions for, in order."""
+    found: list[QuantisedTensor] = []
+    for op in module.walk():
+        if isinstance(op, OnnxOp) and (position := op.integer("quantize.position", _NONE)) != _NONE:
+            noise = op.attributes.get("quantize.snr")
+            lowered = op.attributes.get("quantize.lowered")
+            found.append(
+                QuantisedTensor(
+                    next(iter(op.output_names), op.node_name),
+                    position,
+                    noise.value.data if isinstance(noise, FloatAttr) else None,
+                    lowered.data if isinstance(lowered, StringAttr) else None,
+                )
+            )
+    return tuple(found)
 
 
 def array_arguments(module: ModuleOp) -> Any:

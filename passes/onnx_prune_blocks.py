@@ -27,6 +27,7 @@ from compiler.errors import InputError
 from compiler.onnxio.exporter import main_function
 from compiler.sparsity.blocks import BLOCK, prune_blocks
 from dialects.onnx import ConstantOp, OnnxOp, is_operator
+from dialects.onnx_fixed_point import NotFixedPoint, linear_of
 from passes.graph import ConstantMaker, node_of, nodes_of, static_shape, sweep, value_name
 
 
@@ -64,16 +65,19 @@ class OnnxPruneBlocksPass(ModulePass):
         constant = weight_of(node)
         assert constant is not None, f"{node.describe()} was selected for its constant weight"
         weights = constant.array()
+        reader = node_of(node.inputs[1], "DequantizeLinear")
+        zeros = _zero_points(reader, weights.ndim)
         shape = _convolution_shape(node, weights)
         key = (constant, shape)
         if key not in pruned:
             transposed = is_operator(node, "Gemm") and not node.integer("transB", 0)
-            matrix = weights.T if transposed else weights
+            centred = weights if zeros is None else weights.astype(np.int16) - zeros
+            matrix = centred.T if transposed else centred
             values: npt.NDArray[Any] = prune_blocks(matrix.reshape(shape), float(self.ratio), self.importance)
             values = values.reshape(matrix.shape)
             values = np.ascontiguousarray(values.T if transposed else values)
+            values = values if zeros is None else (values + zeros).astype(weights.dtype)
             pruned[key] = maker.insert(values, f"{value_name(constant.output) or 'weight'}/pruned", constant)
-        reader = node_of(node.inputs[1], "DequantizeLinear")
         holder, index = (reader, 0) if reader is not None else (node, 1)
         holder.operands[index] = pruned[key]
 
@@ -84,6 +88,20 @@ def weight_of(node: OnnxOp) -> ConstantOp | None:
     dequantize = node_of(value, "DequantizeLinear")
     owner = (dequantize.inputs[0] if dequantize is not None else value).owner
     return owner if isinstance(owner, ConstantOp) and owner.is_numeric else None
+
+
+def _zero_points(dequantize: OnnxOp | None, rank: int) -> npt.NDArray[np.int16] | None:
+    """The integers that mean zero in a quantised weight, None where that is 0."""
+    if dequantize is None:
+        return None
+    try:
+        says = linear_of(dequantize)
+    except NotFixedPoint as reason:
+        raise InputError(f"the weight cannot be pruned: {reason}") from reason
+    zeros = says.zero_points.astype(np.int16)
+    if not zeros.any():
+        return None
+    return says.along(zeros, rank) if zeros.size > 1 else zeros
 
 
 def _has_whole_blocks(node: OnnxOp) -> bool:

@@ -16,7 +16,7 @@ from xdsl.dialects.builtin import FloatAttr, IntegerAttr, ModuleOp, StringAttr, 
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from compiler.onnxio.exporter import main_function
-from compiler.quantization.positions import Observation, quantize_array, quantize_bias
+from compiler.quantization.positions import Observation, quantize_array, quantize_bias, signal_to_noise
 from dialects.constants import constant_type
 from dialects.onnx import ConstantOp, NoneOp, OnnxOp, operator
 from passes.graph import ConstantMaker, constant_of, static_shape, value_name
@@ -26,6 +26,8 @@ POSITION = "quantize.position"
 MINIMUM = "quantize.minimum"
 MAXIMUM = "quantize.maximum"
 LOWERED = "quantize.lowered"
+SIGNAL_TO_NOISE = "quantize.snr"
+"""Decibels, by `signal_to_noise`; absent where nothing is lost."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class QuantizedWriter:
         }
         if choice.lowered is not None:
             notes[LOWERED] = StringAttr(choice.lowered)
+        notes |= _noise(choice.observation, choice.position)
         quantize = operator("QuantizeLinear")(
             [value, scale, zero],
             [TensorType(i8, shape)],
@@ -144,6 +147,7 @@ class QuantizedWriter:
             notes: dict[str, Attribute] = {POSITION: IntegerAttr(choice.position, i64)}
             if choice.lowered is not None:
                 notes[LOWERED] = StringAttr(choice.lowered)
+            notes |= _noise(Observation.of(values), choice.position)
             name = f"{value_name(source) or 'weight'}/int8"
             int8 = quantize_array(values, choice.position)
             self._dequantized_weights[key] = self._dequantized(int8, choice.position, name, layer, notes)
@@ -186,6 +190,12 @@ class QuantizedWriter:
             name = f"{kind}/p{position}" if kind == "scale" else kind
             self._constants[kind, position] = self._maker.insert(values, name, self._top)
         return self._constants[kind, position]
+
+
+def _noise(observation: Observation, position: int) -> dict[str, Attribute]:
+    """The note on what quantising these values loses."""
+    decibels = signal_to_noise(observation.sample, position)
+    return {} if decibels is None else {SIGNAL_TO_NOISE: FloatAttr(decibels, f64)}
 
 
 def _node_name(tensor: str, action: str) -> str:

@@ -169,7 +169,7 @@ def _add_compilation(
         "--quantize",
         type=Path,
         metavar="CALIB",
-        help="inputs to calibrate a float model on (default: inputs drawn from the seed)",
+        help="inputs to calibrate a float model on: .npy, .npz or a folder of them (default: drawn from the seed)",
     )
     options.add_argument(
         "--calibration-method",

@@ -63,6 +63,7 @@ def _compile(options: argparse.Namespace) -> int:
     for level in compilation.levels:
         print(f"{directory / level}.mlir  {sum(1 for _ in compilation.modules[level].walk())} operations")
     _say_host(compilation)
+    _say_lowered(compilation)
     return 0
 
 
@@ -246,6 +247,18 @@ def _loaded(path: Path, options: argparse.Namespace) -> Compilation:
     if options.strict:
         refuse_host(compilation.module("bsr"))
     return compilation
+
+
+def _say_lowered(compilation: Compilation) -> None:
+    """Tell, on standard error, which positions are coarser than the values of their tensors suggest."""
+    lowered = [tensor for tensor in compilation.quantised if tensor.lowered is not None]
+    if lowered:
+        first = lowered[0]
+        print(
+            f"{len(lowered)} of {len(compilation.quantised)} positions are coarser than their values suggest, to fit "
+            f"shifts and accumulators; manifest.json lists them, the first is '{first.name}': {first.lowered}",
+            file=sys.stderr,
+        )
 
 
 def _say_host(compilation: Compilation) -> None:

@@ -1,8 +1,8 @@
 """
 Observe the activations of a float model in ONNX Runtime, on given or on seeded inputs.
 
-Given inputs are an `.npy` file (samples along the first axis, for a model with one input) or an `.npz` file with such
-an array for each input. Seeded ones are standard normal.
+Given inputs are an `.npy` file (samples along the first axis, for a model with one input), an `.npz` file with such an
+array for each input, or a folder of such files, taken in the order of their names. Seeded ones are standard normal.
 """
 
 from __future__ import annotations
@@ -49,7 +49,16 @@ def seeded_samples(shapes: Mapping[str, tuple[int, ...]], count: int, seed: int)
 
 
 def read_samples(path: Path, shapes: Mapping[str, tuple[int, ...]], limit: int | None) -> list[Inputs]:
-    """The first `limit` samples (all by default) of a file; refuses what does not fit the model's inputs."""
+    """The first `limit` samples (all by default) of a file or folder; refuses what does not fit the model's inputs."""
+    if path.is_dir():
+        files = sorted(entry for entry in path.iterdir() if entry.suffix in (".npy", ".npz"))
+        if not files:
+            raise InputError(f"calibration: the folder '{path}' holds no .npy or .npz file")
+        samples: list[Inputs] = []
+        for file in files:
+            if limit is None or len(samples) < limit:
+                samples += read_samples(file, shapes, None if limit is None else limit - len(samples))
+        return samples
     arrays = _read_arrays(path, shapes)
     for name, shape in shapes.items():
         if name not in arrays:
@@ -67,7 +76,9 @@ def read_samples(path: Path, shapes: Mapping[str, tuple[int, ...]], limit: int |
 def _read_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Inputs:
     """Arrays by input name."""
     if not path.is_file():
-        raise InputError(f"calibration: there is no file '{path}'; give an .npy or .npz file with samples")
+        raise InputError(
+            f"calibration: there is no file '{path}'; give an .npy or .npz file with samples, or a folder of them"
+        )
     try:
         loaded: Any = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:

@@ -90,6 +90,17 @@ def quantize_bias(values: npt.NDArray[np.floating[Any]], position: int) -> npt.N
     return np.rint(values.astype(np.float64) * 2.0**position).astype(np.int32)
 
 
+def signal_to_noise(sample: npt.NDArray[np.float32], position: int) -> float | None:
+    """
+    Decibels of the values against what int8 at `position` loses of them; None if nothing is lost.
+
+    That is the tensor's own rounding and saturation, not what layers before it have lost already.
+    """
+    noise = _squared_error(sample, position) if sample.size else 0.0
+    signal = float(np.mean(sample.astype(np.float64) ** 2)) if sample.size else 0.0
+    return None if noise == 0 or signal == 0 else 10 * math.log10(signal / noise)
+
+
 def _squared_error(sample: npt.NDArray[np.float32], position: int) -> float:
     wide = sample.astype(np.float64)
     return float(np.mean((quantize_array(wide, position) * 2.0**-position - wide) ** 2))

@@ -163,6 +163,23 @@ def test_quantised_weights_are_pruned_as_int8():
     assert all(0.5 <= value < 0.6 for value in densities[1:-1])
 
 
+def test_pruned_weights_are_the_zero_point():
+    random = np.random.default_rng(0)
+    constants = {"scale": np.float32(0.1), "zero": np.int8(5)}
+    constants |= {f"w{index}": random.integers(-100, 128, (16, 16, 1, 1)).astype(np.int8) for index in range(3)}
+    nodes = [helper.make_node("DequantizeLinear", [f"w{i}", "scale", "zero"], [f"d{i}"]) for i in range(3)]
+    chain = zip(("x", "c0", "c1"), ("c0", "c1", "c2"), strict=True)
+    nodes += [helper.make_node("Conv", [source, f"d{i}"], [result]) for i, (source, result) in enumerate(chain)]
+    nodes.append(helper.make_node("MaxPool", ["c2"], ["y"], kernel_shape=[1, 1]))
+    module = apply(import_model(model_of(nodes, constants, [1, 16, 4, 4], "y")), OnnxPruneBlocksPass(0.5))
+    weights = [weight_of(node).array().astype(int) - 5 for node in nodes_of(module) if is_operator(node, "Conv")]
+    for values in weights[1:]:
+        blocks = np.abs(values).reshape(2, 8, 2, 8).sum(axis=(1, 3))
+        assert np.count_nonzero(blocks) == 2
+    original = constants["w1"].astype(int) - 5
+    np.testing.assert_array_equal(weights[1], np.where(weights[1] != 0, original, 0))
+
+
 def test_gemm_after_flatten_is_pruned_over_the_map():
     weights = {"w": np.random.default_rng(0).standard_normal((16, 8 * 2 * 3)).astype(np.float32)}
     nodes = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("Gemm", ["f", "w"], ["y"], transB=1)]
@@ -277,13 +294,16 @@ def test_calibration_file(tmp_path: Path):
     samples = np.random.default_rng(1).standard_normal((3, 3, 32, 32)).astype(np.float32) * 100
     np.save(tmp_path / "samples.npy", samples)
     np.savez(tmp_path / "samples.npz", data_0=samples)
+    (tmp_path / "folder").mkdir()
+    np.save(tmp_path / "folder" / "1.npy", samples[:1])
+    np.savez(tmp_path / "folder" / "2.npz", data_0=samples[1:])
     texts = []
-    for name in ("samples.npy", "samples.npz"):
+    for name in ("samples.npy", "samples.npz", "folder"):
         module = apply(import_model(model), *SIMPLIFY, OnnxQuantizePass(calibration=str(tmp_path / name)))
         (first, *_) = (node for node in nodes_of(module) if is_operator(node, "QuantizeLinear"))
         assert note(first, POSITION) == -2
         texts.append(str(module).replace(name, ""))
-    assert texts[0] == texts[1]
+    assert texts[0] == texts[1] == texts[2]
 
 
 @pytest.mark.parametrize(
