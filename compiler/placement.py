@@ -25,6 +25,8 @@ from passes.array_rules import RULES
 Place = Literal["array", "host", "compiler"]
 _PASSES_ON = ("Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Sum", "Concat")
 
+_ABSORBED = ("DequantizeLinear", "Relu", "Clip", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity")
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -97,7 +99,15 @@ class _Lookup:
     def _place_of(self, kept: OnnxOp) -> tuple[Place, str]:
         tensor = next(iter(kept.output_names), "")
         reason = self.reason_by_tensor.get(tensor) or self.reason_by_name.get(kept.node_name)
-        return ("array", "") if reason is None else ("host", reason)
+        if reason is not None:
+            return "host", reason
+        if kept.operator in _ABSORBED:
+            # It has no work of its own: what reads it takes it in, wherever that runs
+            readers = [use.operation for value in kept.outputs for use in value.uses]
+            places = [self._place_of(reader) for reader in readers if isinstance(reader, OnnxOp)]
+            if len(places) == len(readers) and places and all(place == "host" for place, _ in places):
+                return places[0]
+        return "array", ""
 
     def _first_kept_user(self, node: OnnxOp) -> OnnxOp | None:
         """The nearest node after this one that is still there."""

@@ -22,6 +22,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from compiler.frontend.load import load_model
 
@@ -223,6 +224,7 @@ def _quantise(model: onnx.ModelProto, form: Form, options: dict[str, Any]) -> on
     with TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "quantised.onnx"
         onnx.save(model, source)
+        quant_pre_process(source, source, skip_symbolic_shape=True)
         quantize_static(
             source,
             target,

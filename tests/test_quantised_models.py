@@ -15,6 +15,7 @@ from compiler.api import compile_model
 from compiler.interpret.reference import run_reference
 from compiler.onnxio.importer import import_model
 from compiler.onnxio.runtime import open_session, run_session
+from compiler.placement import placements
 from dialects.onnx import OnnxOp, is_operator
 from passes.onnx_rebase_uint8 import OnnxRebaseUint8Pass
 from passes.onnx_unfuse_quantised import OnnxUnfuseQuantisedPass
@@ -40,6 +41,18 @@ def test_every_level_agrees(network: str, form: Form, tmp_path: Path) -> None:
     if form.binary:
         assert comparisons["ONNX Runtime"].allowed == 0
         assert not any("only shift" in segment.reason for segment in compilation.host)
+
+
+@pytest.mark.parametrize("form", [Form(unsigned=True, per_channel=True), Form(operators=True)], ids=str)
+def test_ops_says_that_the_array_has_no_multipliers(form: Form, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(quantised(NETWORKS["residual"](32), form), path)
+    nodes = placements(str(path))
+    moving = ("Flatten", "QuantizeLinear", "DequantizeLinear")
+    assert {node.place for node in nodes if node.op not in moving} == {"host"}
+    assert (
+        sum("the kernels of the array only shift" in node.reason for node in nodes) >= 11
+    )  # six convolutions, sums, pools, a Gemm
 
 
 RANDOM = np.random.default_rng(7)
