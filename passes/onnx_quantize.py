@@ -7,7 +7,8 @@ Quantise a float network to int8 with power-of-two scales and zero-points 0, wri
                                                   %zd = onnx.DequantizeLinear(%zq, %scale, %zero)
 
 Activations are observed in ONNX Runtime, on the samples of the file `calibration` or on seeded ones. With `nominal`
-nothing is observed and every activation is taken to lie in −1 … 1: where things run does not depend on it.
+nothing is observed and every activation is taken to lie in −1 … 1: where things run does not depend on it. With
+`movers` even a network that only selects or moves elements is quantised.
 `passes/quantization_points.py` says which tensors get a pair, `compiler/quantization/` which position: by `method`,
 then made to fit shifts and accumulators. Each QuantizeLinear notes its position, the range that was seen and, if it had
 to be lowered, why; the module notes the method, the samples and how many tensors there are.
@@ -59,6 +60,7 @@ class OnnxQuantizePass(ModulePass):
     seed: int = 0
     method: Method = "nonoverflow"
     nominal: bool = False
+    movers: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         if self.samples is not None and self.samples < 1:
@@ -66,7 +68,7 @@ class OnnxQuantizePass(ModulePass):
         nodes = nodes_of(op)
         if any(is_operator(node, *_QUANTISED) for node in nodes):
             return
-        points = find_points(main_function(op).body.block.args, nodes)
+        points = find_points(main_function(op).body.block.args, nodes, movers=self.movers)
         if not points.root_of:
             return
         observations = self._observe(op, points)

@@ -39,15 +39,15 @@ class OnnxRemoveIdentitiesPass(ModulePass):
 
 
 def _passed_on(node: OnnxOp) -> SSAValue | None:
-    """The value that the node merely passes on."""
+    """The value that the node merely passes on, as the same type: its readers may rely on a shape it adds."""
+    if not node.inputs or node.inputs[0].type != node.output.type:
+        return None
     match node.operator:
         case "Identity":
             return node.inputs[0]
         case "Sum" | "Concat" if len(node.inputs) == 1:
             return node.inputs[0]
-        case "Cast" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" if (
-            static_shape(node.output) is not None and node.inputs[0].type == node.output.type
-        ):
+        case "Cast" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" if static_shape(node.output) is not None:
             return node.inputs[0]
         case "Dropout" if not _trains(node) and all(mask.first_use is None for mask in node.outputs[1:]):
             return node.inputs[0]

@@ -4,8 +4,8 @@ Where a float network gets a QuantizeLinear / DequantizeLinear pair, and which o
 Three kinds of operators run on int8:
 
 * those that *compute*: Conv, Gemm, Add, AveragePool, GlobalAveragePool, Concat. Their result has a position of its own.
-* those that *select or move*: MaxPool, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze, Transpose. Their result has
-  the position of their operand, so they are exact.
+* those that *select or move*: MaxPool, GlobalMaxPool, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze, Transpose.
+  Their result has the position of their operand, so they are exact.
 * a Relu or Clip that is the only reader of a computed value is part of the computation: the pair comes after it alone.
 
 Everything else stays in float between pairs and runs on the host. A value that the host computes gets a pair only if
@@ -26,7 +26,7 @@ from dialects.onnx import NoneOp, OnnxOp, is_operator
 from passes.array_rules import RULES, broken_rules
 from passes.graph import constant_of, node_of, only_user, static_shape
 
-MOVERS = ("MaxPool", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
+MOVERS = ("MaxPool", "GlobalMaxPool", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
 ACTIVATIONS = ("Relu", "Clip")
 COMPUTING = ("Conv", "Gemm", "Add", "AveragePool", "GlobalAveragePool", "Concat")
 
@@ -51,27 +51,27 @@ class Points:
         return value
 
 
-def find_points(arguments: Iterable[SSAValue], nodes: list[OnnxOp]) -> Points:
-    """The points of a network whose nodes are in order."""
+def find_points(arguments: Iterable[SSAValue], nodes: list[OnnxOp], *, movers: bool = False) -> Points:
+    """The points of a network whose nodes are in order; with `movers` nodes that select or move begin some too."""
     computing = {node for node in nodes if computes_on_array(node)}
     needed: set[SSAValue] = set()
     for node in reversed(nodes):
         if node in computing:
             needed.update(value for value in node.inputs if _is_activation(value))
-        elif _moves(node) and node.output in needed:
+        elif _moves(node) and (movers or node.output in needed):
             needed.add(node.inputs[0])
     points = Points(layers=[node for node in nodes if node in computing])
     for argument in arguments:
         if argument in needed:
             points.root_of[argument] = argument
     for node in nodes:
-        _visit(node, node in computing, needed, points)
+        _visit(node, node in computing, needed, points, movers)
     return points
 
 
-def _visit(node: OnnxOp, computes: bool, needed: set[SSAValue], points: Points) -> None:
+def _visit(node: OnnxOp, computes: bool, needed: set[SSAValue], points: Points, movers: bool) -> None:
     value = node.outputs[0]
-    moved = _moves(node) and (node.inputs[0] in points.on_array or value in needed)
+    moved = _moves(node) and (movers or node.inputs[0] in points.on_array or value in needed)
     if computes or moved:
         points.on_array.add(value)
         if _continues(value, points):
@@ -105,7 +105,8 @@ def _moves(node: OnnxOp) -> bool:
     """Whether a node selects or moves elements of a float tensor of static shape."""
     if not is_operator(node, *MOVERS) or not _is_float(node.inputs[0]) or not _is_activation(node.inputs[0]):
         return False
-    return static_shape(node.output) is not None and not (is_operator(node, *RULES) and broken_rules(node))
+    known = static_shape(node.inputs[0]) is not None and static_shape(node.output) is not None
+    return known and not (is_operator(node, *RULES) and broken_rules(node))
 
 
 def computes_on_array(node: OnnxOp) -> bool:
@@ -116,6 +117,8 @@ def computes_on_array(node: OnnxOp) -> bool:
 
 
 def _is_ready(value: SSAValue) -> bool:
-    """Whether an operand is float32, where it is a tensor at all; of constants nothing else can be quantised."""
+    """Whether an operand is left out, a constant of float32, or computed with a known shape."""
     constant = constant_of(value)
-    return constant is None or constant.dtype == np.float32
+    if constant is not None:
+        return constant.dtype == np.float32
+    return isinstance(value.owner, NoneOp) or static_shape(value) is not None

@@ -23,12 +23,15 @@ def fix_shapes(
     """
     Give every input its static shape: the one in `shapes`, or its own with `batch` for a first size that is left open.
 
-    Refuses an input that has none then, and a shape for an input that is not there.
+    Refuses an input that has none then, a shape for an input that is not there, and whatever is no tensor.
     """
     if batch is not None and batch < 1:
         raise InputError(f"--batch is a positive whole number; {batch} was given")
     for value in graph.input:
         _fix_shape(value, source, shapes.get(value.name), batch)
+    for value in graph.output:
+        if value.HasField("type") and not value.type.HasField("tensor_type"):
+            raise InputError(f"{source}: output '{value.name}' is not a tensor; only tensors can be outputs")
     unknown = sorted(set(shapes) - {value.name for value in graph.input})
     if unknown:
         inputs = ", ".join(f"'{value.name}'" for value in graph.input)

@@ -1,13 +1,13 @@
-"""Parts of a network that ONNX Runtime computes on the host: a serialised model, arrays in, arrays out."""
+"""Parts of a network that the host computes: a serialised model, arrays in, arrays out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy.typing as npt
 
-from compiler.onnxio.runtime import open_session
+from compiler.onnxio.host import HostModel
 
 
 def run_host_model(model: bytes, inputs: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
@@ -16,6 +16,5 @@ def run_host_model(model: bytes, inputs: Sequence[npt.NDArray[Any]]) -> list[npt
 
     Graph rewriting is off and one thread computes, so that a result depends on the model and its inputs alone.
     """
-    session = open_session(model, threads=1)
-    names = [argument.name for argument in session.get_inputs()]
-    return cast("list[npt.NDArray[Any]]", session.run(None, dict(zip(names, inputs, strict=True))))
+    host = HostModel(model, threads=1)
+    return host.run(dict(zip(host.inputs, inputs, strict=True)))

@@ -20,6 +20,7 @@ _REFUSALS = (
     _states.InvalidArgument,
     _states.NotImplemented,
     _states.RuntimeException,
+    RuntimeError,
 )
 _FATAL_ONLY = 4
 
@@ -45,6 +46,8 @@ def run_session(
 ) -> Arrays:
     """The named outputs (all of them by default) for these inputs."""
     names = list(outputs) if outputs is not None else [value.name for value in session.get_outputs()]
+    if not names:
+        return {}  # to ONNX Runtime an empty list means all of them
     try:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
     except _REFUSALS as error:

@@ -28,6 +28,9 @@ def subgraph_model(
             if operand not in copies and isinstance(operand.owner, ConstantOp | NoneOp):
                 block.add_op(operand.owner.clone(copies))
         block.add_op(op.clone(copies))
+    for value in outputs:
+        if value not in copies and isinstance(value.owner, ConstantOp):
+            block.add_op(value.owner.clone(copies))
     block.add_op(ReturnOp(*(copies[value] for value in outputs)))
     function = FuncOp(
         "main",

@@ -1,0 +1,252 @@
+"""
+Blockloom as an ONNX backend: `onnx.backend.base.Backend`, so that ONNX's own suites can run against it.
+
+    from compiler.onnx_backend import BlockloomBackend
+
+    outputs = BlockloomBackend.prepare(model, "CPU").run(inputs)
+
+Device CPU gives float results: the model goes through the whole front end down to the bsr level, without being
+quantised; int8 operators that are in it run as the array runs them, everything else is a host segment. What is no
+static network of tensors, and so nothing that could be compiled, runs as it is.
+
+Device NPU runs on the array as far as the array can: a float model is quantised on the inputs of the run, and its aie
+level is executed. Only inputs that int8 represents without loss, at every tensor, are accepted there.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.numpy_helper
+from onnx.backend.base import Backend, BackendRep, namedtupledict
+from xdsl.dialects.builtin import DYNAMIC_INDEX, ModuleOp, TensorType
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute
+from xdsl.utils.arg_spec import ArgSpec
+
+from compiler.checking import execute
+from compiler.errors import BlockloomError, InputError
+from compiler.frontend.load import load_model
+from compiler.interpret.bsr import interpret_bsr
+from compiler.interpret.execution import entry_of
+from compiler.onnxio.exporter import export_with_names, main_function
+from compiler.onnxio.host import HostModel
+from compiler.onnxio.importer import import_model
+from compiler.onnxio.runtime import open_session, run_session
+from compiler.pipelines import Pipeline, Stage, default_stages, step
+from compiler.summaries import refuse_host
+from dialects.bsr import BsrOp, HostOp, WeightsOp
+from dialects.constants import dtype_of
+from dialects.onnx import OnnxOp, is_operator
+
+Array = npt.NDArray[Any]
+DEVICES = ("CPU", "NPU")
+_ELEMENT_WISE = ("Add", "Concat", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum")
+
+
+class BlockloomRep(BackendRep):
+    """A model made ready for one device."""
+
+    on_array: bool
+    """Whether the array computes all of it apart from the quantisation at its boundary."""
+    names: tuple[str, ...]
+    """The outputs, in order."""
+
+    def compute(self, inputs: Sequence[Any]) -> list[Any]:
+        """The outputs for inputs in the order of the model."""
+        raise NotImplementedError
+
+    def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """A named tuple of the outputs for a list of inputs, or for one."""
+        given = list(cast("Sequence[Any]", inputs)) if isinstance(inputs, list | tuple) else [inputs]
+        outputs = self.compute([np.asarray(value) if np.isscalar(value) else value for value in given])
+        return namedtupledict("Outputs", list(self.names))(*outputs)
+
+
+class AsItIs(BlockloomRep):
+    """The whole model on the host, not even imported."""
+
+    on_array = False
+
+    def __init__(self, model: onnx.ModelProto):
+        self.host = HostModel(model)
+        self.names = tuple(value.name for value in model.graph.output)
+        declared = {tensor.name for tensor in model.graph.initializer}
+        self.inputs = tuple(value.name for value in model.graph.input if value.name not in declared)
+
+    def compute(self, inputs: Sequence[Any]) -> list[Any]:
+        return self.host.run(dict(zip(self.inputs, inputs, strict=False)))
+
+
+class Network(BlockloomRep):
+    """A model at the bsr level."""
+
+    def __init__(self, module: ModuleOp):
+        self.module = module
+        entry = entry_of(module)
+        self.names, self.inputs = entry.outputs, entry.inputs
+        self.on_array = computes_on_array(module)
+
+    def compute(self, inputs: Sequence[Any]) -> list[Any]:
+        execution = interpret_bsr(self.module, dict(zip(self.inputs, inputs, strict=True)))
+        return list(execution.outputs.values())
+
+
+@dataclass
+class OnArray(BlockloomRep):
+    """A model that is compiled for the inputs of each run."""
+
+    model: onnx.ModelProto
+    on_array = True
+
+    def __post_init__(self) -> None:
+        self.names = tuple(value.name for value in self.model.graph.output)
+
+    def compute(self, inputs: Sequence[Any]) -> list[Any]:
+        if not all(_is_tensor(value) for value in inputs):
+            raise InputError("the array computes on tensors, and an input is none")
+        given: Mapping[str, Any] = dict(zip(AsItIs(self.model).inputs, inputs, strict=False))
+        model = _with_parameters(self.model, given)
+        bound = {tensor.name for tensor in model.graph.initializer}
+        named: dict[str, Array] = {name: np.asarray(given[name]) for name in given if name not in bound}
+        levels = _quantised_on(model, named)
+        refuse_host(levels["bsr"])
+        if not computes_on_array(levels["bsr"]):
+            raise InputError("there is nothing in this model for the array to compute")
+        _refuse_loss(levels["onnx"], model, named)
+        module = Pipeline(default_stages()[2:]).run(levels["bsr"])["aie"]
+        return list(execute("aie", module, named, 0).outputs.values())
+
+
+def _quantised_on(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> Mapping[str, ModuleOp]:
+    """The levels onnx and bsr of a model that is calibrated on these inputs, whatever only moves elements included."""
+    with tempfile.TemporaryDirectory() as folder:
+        options: dict[str, Any] = {"movers": True}
+        if all(value.dtype == np.float32 and value.shape[:1] == (1,) for value in inputs.values()):
+            options["calibration"] = str(Path(folder) / "inputs.npz")
+            cast(Any, np.savez)(options["calibration"], **inputs)
+        stages = [
+            Stage(stage.level, tuple(_given(spec, options) for spec in stage.passes)) for stage in default_stages()[:2]
+        ]
+        return Pipeline(tuple(stages)).run(import_model(load_model(model)))
+
+
+def _given(spec: ArgSpec, options: dict[str, Any]) -> ArgSpec:
+    return step(spec.name, **options) if spec.name == "onnx-quantize" else spec
+
+
+class BlockloomBackend(Backend):
+    """See the module."""
+
+    @classmethod
+    def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> BlockloomRep:
+        """Make a model ready. Raises a BlockloomError if nothing on the device can run it."""
+        if not cls.supports_device(device):
+            raise InputError(f"there is no device '{device}'; there are {', '.join(DEVICES)}")
+        if _kind(device) == "NPU":
+            return OnArray(model)
+        module = float_network(model)
+        return AsItIs(model) if module is None else Network(module)
+
+    @classmethod
+    def run_model(cls, model: onnx.ModelProto, inputs: Any, device: str = "CPU", **kwargs: Any) -> tuple[Any, ...]:
+        """Prepare and run once."""
+        return cls.prepare(model, device).run(inputs)
+
+    @classmethod
+    def supports_device(cls, device: str) -> bool:
+        """CPU and NPU; a number behind a colon is ignored, for there is one of each."""
+        return _kind(device) in DEVICES
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic)
+
+
+def _kind(device: str) -> str:
+    return device.partition(":")[0]
+
+
+def float_network(model: onnx.ModelProto) -> ModuleOp | None:
+    """The model at the bsr level, nothing of it quantised anew; None if it is no static network of tensors."""
+    try:
+        module = import_model(load_model(model))
+    except InputError:
+        return None
+    if not _is_static(main_function(module)):
+        return None
+    unquantised = [
+        Stage(stage.level, tuple(step for step in stage.passes if step.name != "onnx-quantize"))
+        for stage in default_stages()
+        if stage.level in ("onnx", "bsr")
+    ]
+    return Pipeline(tuple(unquantised)).run(module)["bsr"]
+
+
+def _is_static(function: FuncOp) -> bool:
+    """Whether inputs and outputs are tensors of known shape, of a type that numpy has."""
+    types: list[Attribute] = [*function.function_type.inputs, *function.function_type.outputs]
+    return all(
+        isinstance(type, TensorType)
+        and DYNAMIC_INDEX not in type.get_shape()
+        and dtype_of(cast("TensorType[Attribute]", type).element_type) is not None
+        for type in types
+    )
+
+
+def computes_on_array(module: ModuleOp) -> bool:
+    """Whether the array computes something of a bsr module, and the host nothing but quantisation."""
+    hosted = [node.operator for op in module.walk() if isinstance(op, HostOp) for node in op.host_nodes()]
+    array = any(isinstance(op, BsrOp) and not isinstance(op, HostOp | WeightsOp) for op in module.walk())
+    return array and all(operator in ("QuantizeLinear", "DequantizeLinear") for operator in hosted)
+
+
+def _with_parameters(model: onnx.ModelProto, inputs: Mapping[str, Any]) -> onnx.ModelProto:
+    """The model with those inputs as constants that parametrise an operator: weights, bounds, shapes, pads, scales."""
+    read = {
+        name
+        for node in model.graph.node
+        for index, name in enumerate(node.input)
+        if index == 0 or node.op_type in _ELEMENT_WISE
+    }
+    bound = onnx.ModelProto()
+    bound.CopyFrom(model)
+    for name, values in inputs.items():
+        if name not in read and _is_tensor(values):
+            bound.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values), name))
+    return bound
+
+
+def _refuse_loss(quantised: ModuleOp, model: onnx.ModelProto, inputs: Mapping[str, Array]) -> None:
+    """Refuse inputs of which int8 loses something: at a tensor that is quantised, or in a weight."""
+    exported, names = export_with_names(quantised)
+    linear = [op for op in quantised.walk() if isinstance(op, OnnxOp) and is_operator(op, "QuantizeLinear")]
+    pairs = [
+        (names[op.inputs[0]], names[cast(OnnxOp, reader).output])
+        for op in linear
+        for reader in (use.operation for use in op.output.uses)
+        if is_operator(reader, "DequantizeLinear")
+    ]
+    wanted = [value.name for value in exported.graph.output]
+    known = {*wanted, *(value.name for value in exported.graph.input)}
+    extra = dict.fromkeys(name for pair in pairs for name in pair if name not in known)
+    exported.graph.output.extend(onnx.ValueInfoProto(name=name) for name in extra)
+    values = {**inputs, **run_session(open_session(exported), inputs, [*wanted, *extra])}
+    for before, after in pairs:
+        if not np.array_equal(values[before], values[after]):
+            raise Lossy(f"int8 loses something of tensor '{before}' on these inputs")
+    original = AsItIs(model).compute(list(inputs.values()))
+    for name, exact in zip(wanted, original, strict=True):
+        if not np.array_equal(values[name], exact):
+            raise Lossy(f"int8 weights give another '{name}' than float ones on these inputs")
+
+
+class Lossy(BlockloomError):
+    """The array could run the model, but int8 does not represent what is asked of it."""
