@@ -11,8 +11,8 @@ becomes
 
 and so do QLinearMatMul and those of `dialects.onnx_quantised`, which ONNX Runtime's quantiser writes. A MaxPool,
 Reshape or Transpose of quantised values gets the same form around it. That changes no number: each form is by
-definition what the operator computes. A quantised operator that leaves out a zero-point, or computes a scale, is
-refused.
+definition what the operator computes. A quantised operator that leaves out a zero-point is refused. One whose scale is
+computed stays as it is, for the host, if it is standard ONNX, and is refused as well if it is not.
 """
 
 from __future__ import annotations
@@ -166,7 +166,9 @@ class _Unfuser:
         if node.operator in (f"{MICROSOFT}.QuantizeLinear", f"{MICROSOFT}.DequantizeLinear"):
             node = self._standard(node)
         if node.operator in _FORMS:
-            self._unfuse(node, _FORMS[node.operator](node))
+            form = _FORMS[node.operator](node)
+            if isinstance(node, CustomOp) or _has_constant_scales(form):
+                self._unfuse(node, form)
         elif is_operator(node, "QuantizeLinear") and len(node.inputs) > 2:
             self.meaning[node.output] = _Scale(node.inputs[1], node.inputs[2])
         elif is_operator(node, *_MOVERS) and (says := self.meaning.get(node.inputs[0])) is not None:
@@ -246,6 +248,12 @@ class _Unfuser:
         assert node.parent is not None, f"{node.describe()} is in no block"
         node.parent.insert_op_before(linear, node)
         return linear.output
+
+
+def _has_constant_scales(form: _Form) -> bool:
+    """Whether all that its operands are scaled by is known now."""
+    pairs = [operand.says for operand in form.operands]
+    return all(constant_of(value) is not None for pair in pairs for value in (pair.scale, pair.zero))
 
 
 def _attributes(node: OnnxOp, dropped: tuple[str, ...]) -> Attributes:
