@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from xdsl.ir import Block, SSAValue
+from xdsl.parser import Parser
 from xdsl.utils.exceptions import VerifyException
 
+from compiler.registry import full_context
 from dialects.bsr import (
     AddOp,
     AvgPoolOp,
@@ -19,9 +21,13 @@ from dialects.bsr import (
     FixedAttr,
     GemmOp,
     MaxPoolOp,
+    RequantiseOp,
     ReshapeOp,
+    Scaled,
+    ScaledAttr,
     WeightsOp,
     fixed_type,
+    map_type,
     position_of,
     weights_type,
 )
@@ -96,7 +102,41 @@ def conv(**changes: object) -> Conv2dOp:
     return Conv2dOp(arguments.pop("input", a_map()), some_weights().result, arguments.pop("position", 4), **arguments)
 
 
+def a_scaled_map(scale: float, zero_point: int = 0, size: int = 6) -> SSAValue:
+    """A map with a general scale, from nowhere."""
+    type = map_type((1, 8, size, size), ScaledAttr(Scaled(float(np.float32(scale)), zero_point)))
+    return Block(arg_types=[type]).args[0]
+
+
+def scaled_weights(scale: float) -> WeightsOp:
+    values = np.ones((8, 8, 3, 3), np.int8)
+    return WeightsOp.from_dense(values, np.zeros(8, np.int32), np.full(8, scale, np.float32), "w")
+
+
+@given(st.floats(2.0**-126, 2.0**100, width=32), st.integers(-128, 127))
+def test_scales_come_back_as_they_were_printed(scale: float, zero_point: int) -> None:
+    attribute = ScaledAttr(Scaled(scale, zero_point))
+    parsed = Parser(full_context(), str(attribute)).parse_attribute()
+    assert parsed == attribute
+
+
 REFUSALS = [
+    (lambda: ScaledAttr(Scaled(0.1, 0)), "the scale 0.1 is no positive float32"),
+    (lambda: ScaledAttr(Scaled(0.5, 128)), "the zero-point 128 is no int8"),
+    (
+        lambda: Conv2dOp(a_map(), scaled_weights(2.0**40).result, 4),
+        r"the ratio of scales is .*, and a multiplier reaches 2\^31",
+    ),
+    (
+        lambda: Conv2dOp(a_scaled_map(0.1), scaled_weights(0.01).result, 4, skip=a_map(1, 8, 4, 4), inner_position=4),
+        "a skip is added in fixed point; with general scales, add apart",
+    ),
+    (
+        lambda: AvgPoolOp(a_scaled_map(0.1, size=300), 4, (300, 300)),
+        r"a mean with general scales has at most 65536 cells; \(300, 300\) given",
+    ),
+    (lambda: RequantiseOp(a_scaled_map(2.0**40), 0), "the ratio of scales is"),
+    (lambda: AddOp(a_scaled_map(2.0**40), a_map(), 0), "the ratio of scales is"),
     (lambda: conv(input=a_map(1, 9, 6, 6)), "the map has 9 channels, the weights 8"),
     (lambda: conv(position=12), r"p\(x\) \+ p\(w\) - p\(y\) is -1; an int32 accumulator shifts right by 0..31"),
     (lambda: conv(clamp=(3, 2)), r"clamp is \[3, 2\]; expected \[low, high\] with -128 <= low <= high <= 127"),

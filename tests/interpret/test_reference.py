@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from onnx import TensorProto, helper
 from strategies_graphs import OPSET, Graph, GraphBuilder, quantised_graphs
+from strategies_scaled import ScaledGraph, scaled_graphs
 
 from compiler.errors import CapacityError, InputError
-from compiler.interpret.onnxruntime_check import run_onnxruntime
+from compiler.interpret.onnxruntime_check import run_onnxruntime, run_operators_alone
 from compiler.interpret.reference import run_reference
 from compiler.onnxio.importer import import_model
 from compiler.onnxio.runtime import open_session, run_session
@@ -34,6 +35,17 @@ def test_outputs_equal_the_onnx_reference_evaluator(graph: Graph) -> None:
     expected = onnx.reference.ReferenceEvaluator(graph.model).run(None, graph.inputs)
     for values, wanted in zip(found.outputs.values(), expected, strict=True):
         np.testing.assert_array_equal(values, wanted)
+
+
+@given(scaled_graphs())
+def test_with_general_scales_each_operator_is_at_most_one_step_from_onnx_runtime(graph: ScaledGraph) -> None:
+    module = import_model(graph.model)
+    reference = run_reference(module, graph.inputs)
+    other = run_operators_alone(module, graph.inputs, reference.tensors)
+    assert list(reference.tensors) == list(other.tensors)
+    for name, values in reference.tensors.items():
+        difference = np.abs(values.astype(int) - other.tensors[name].astype(int))
+        assert difference.max(initial=0) <= 1, name
 
 
 def quantised_conv(builder: GraphBuilder) -> onnx.ModelProto:

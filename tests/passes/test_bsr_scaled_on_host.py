@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from strategies_scaled import ScaledGraph, scaled_graphs
 from xdsl.context import Context
+from xdsl.parser import Parser
 
 from compiler.interpret.bsr import interpret_bsr
 from compiler.interpret.mem import interpret_mem
 from compiler.interpret.reference import run_reference
 from compiler.onnxio.importer import import_model
 from compiler.quantization.arithmetic import Rounding
+from compiler.registry import full_context
 from dialects.bsr import BsrOp, HostOp
 from passes.bsr_reshape_on_host import BsrReshapeOnHostPass
 from passes.bsr_scaled_on_host import BsrScaledOnHostPass
@@ -49,6 +51,7 @@ def test_reference_bsr_and_host_models_agree(rounding: Rounding, graph: ScaledGr
 def test_every_layer_has_a_form_and_a_reason_for_the_host(graph: ScaledGraph) -> None:
     module = import_model(graph.model)
     ConvertOnnxToBsrPass().apply(Context(), module)
+    assert str(Parser(full_context(), str(module)).parse_module()) == str(module)
     before = [op.reason.data for op in module.walk() if isinstance(op, HostOp)]
     assert all("network's" in reason for reason in before)
     BsrScaledOnHostPass().apply(Context(), module)
