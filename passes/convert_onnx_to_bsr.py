@@ -33,7 +33,7 @@ from dialects.bsr import TENSOR_NAME, WeightsOp, is_map, map_type
 from dialects.bsr_attributes import element_type_of
 from dialects.onnx import UNCONVERTED, OnnxOp, is_operator
 from passes.fixed_point_operands import Operands, Unrepresentable, is_int8, linear_encoding, static_shape
-from passes.host_segments import PLUMBING, Segment, cone_of, finish_segment, merge_segments, open_segment
+from passes.host_segments import PLUMBING, Segment, cone_of, finish_segment, merge_segments, open_segment, stranded_ops
 from passes.quantised_operators import lower_quantize
 
 
@@ -54,7 +54,10 @@ class ConvertOnnxToBsrPass(ModulePass):
         if not functions:
             raise InputError("the module has no func.func, so there is no network to convert")
         for function in functions:
-            converted = _Conversion(op, function, self.rounding).run()
+            conversion = _Conversion(op, function, self.rounding)
+            converted = conversion.run()
+            if kept := conversion.stranded():
+                converted = _Conversion(op, function, self.rounding, kept).run()
             function.parent_block().insert_op_before(converted, function)  # pyright: ignore[reportOptionalMemberAccess]
             function.detach()
             function.erase()
@@ -69,6 +72,8 @@ class _Conversion:
     module: ModuleOp
     function: FuncOp
     rounding: Literal["half_even", "half_up"]
+    kept_on_host: frozenset[OnnxOp] = frozenset()
+    """QuantizeLinear nodes that are no anchors, because the host computes and reads what they give."""
     available: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
     maps: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
     """Those of the available values that are int8 maps."""
@@ -99,9 +104,14 @@ class _Conversion:
             res_attrs=self.function.res_attrs,
         )
 
+    def stranded(self) -> frozenset[OnnxOp]:
+        """The anchors, after `run`, whose ops only move or clamp something between two host segments."""
+        stranded = stranded_ops(self.block)
+        return frozenset(cast(OnnxOp, old.owner) for old, new in self.maps.items() if new.owner in stranded)
+
     def _anchor(self, quantize: OnnxOp) -> None:
         """Lower one QuantizeLinear; without one constant scale it is an ordinary node of some host segment."""
-        if not is_int8(quantize.output):
+        if not is_int8(quantize.output) or quantize in self.kept_on_host:
             return
         try:
             encoding = linear_encoding(quantize)

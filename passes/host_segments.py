@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from compiler.onnxio.subgraph import subgraph_model
-from dialects.bsr import HostNode, HostOp
+from dialects.bsr import ClampOp, HostNode, HostOp, PadOp, RequantiseOp, ReshapeOp
 from dialects.onnx import UNCONVERTED, ConstantOp, NoneOp, OnnxOp, is_operator
 from passes.array_rules import broken_rules
 
+_CHEAP = (ClampOp, PadOp, RequantiseOp, ReshapeOp)
 PLUMBING = ("QuantizeLinear", "DequantizeLinear", "Reshape", "Flatten", "Identity", "Squeeze", "Unsqueeze")
 
 
@@ -102,6 +103,30 @@ def _merge(reader: Segment, leaf: SSAValue, source: Segment, available: Mapping[
     reader.placeholder.operands = [available[other] for other in reader.leaves]
     source.placeholder.detach()
     source.placeholder.erase()
+
+
+def stranded_ops(block: Block) -> set[Operation]:
+    """
+    Ops of the array that only move or clamp what the host computes and the host reads: two crossings for nothing.
+
+    Quantisation at the boundary of the network does not count as computing.
+    """
+    stranded: set[Operation] = {op for op in block.ops if isinstance(op, _CHEAP)}
+    while True:
+        safe = {
+            op
+            for op in stranded
+            if all(value.owner in stranded or _computes(value.owner) for value in op.operands)
+            and all(use.operation in stranded or _computes(use.operation) for use in op.results[0].uses)
+        }
+        if safe == stranded:
+            return safe
+        stranded = safe
+
+
+def _computes(owner: Operation | Block) -> bool:
+    """Whether a host segment does more than quantise and reshape."""
+    return isinstance(owner, HostOp) and any(node.operator not in PLUMBING for node in owner.host_nodes())
 
 
 def finish_segment(segment: Segment, module: ModuleOp, order: Mapping[Operation, int], key: str) -> None:

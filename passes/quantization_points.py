@@ -4,7 +4,7 @@ Where a float network gets a QuantizeLinear / DequantizeLinear pair, and which o
 Three kinds of operators run on int8:
 
 * those that *compute*: Conv, Gemm, Add, AveragePool, GlobalAveragePool, Concat. Their result has a position of its own.
-* those that *select or move*: MaxPool, GlobalMaxPool, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze, Transpose.
+* those that *select or move*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze, Transpose.
   Their result has the position of their operand, so they are exact.
 * a Relu or Clip that is the only reader of a computed value is part of the computation: the pair comes after it alone.
 
@@ -26,7 +26,7 @@ from dialects.onnx import NoneOp, OnnxOp, is_operator
 from passes.array_rules import RULES, broken_rules
 from passes.graph import constant_of, node_of, only_user, static_shape
 
-MOVERS = ("MaxPool", "GlobalMaxPool", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
+MOVERS = ("MaxPool", "GlobalMaxPool", "Pad", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
 ACTIVATIONS = ("Relu", "Clip")
 COMPUTING = ("Conv", "Gemm", "Add", "AveragePool", "GlobalAveragePool", "Concat")
 

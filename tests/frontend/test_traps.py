@@ -130,7 +130,18 @@ def dynamo_style() -> onnx.ModelProto:
     return model_of(nodes, tensors, opset=18)
 
 
+def padded_convolution() -> onnx.ModelProto:
+    """TensorFlow's way of padding a strided convolution."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("Pad", ["r", "pads"], ["p"], mode="constant"),
+        helper.make_node("Conv", ["p", "w"], ["y"], strides=[2, 2]),
+    ]
+    return model_of(nodes, [integers("pads", 0, 0, 0, 0, 0, 0, 1, 1), constant("w", 8, 8, 3, 3)])
+
+
 TRAPS = (
+    padded_convolution,
     weights_as_nodes,
     initialisers_as_inputs,
     sum_of_three,

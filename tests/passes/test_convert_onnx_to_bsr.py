@@ -13,7 +13,19 @@ from xdsl.dialects.builtin import ModuleOp, NameLoc
 from compiler.interpret.bsr import interpret_bsr
 from compiler.interpret.reference import run_reference
 from compiler.onnxio.importer import import_model
-from dialects.bsr import AvgPoolOp, Conv2dOp, GemmOp, HostOp, MaxPoolOp, PadOp, ReshapeOp, WeightsOp, shape_of
+from dialects.bsr import (
+    AvgPoolOp,
+    ClampOp,
+    Conv2dOp,
+    GemmOp,
+    HostOp,
+    MaxPoolOp,
+    PadOp,
+    RequantiseOp,
+    ReshapeOp,
+    WeightsOp,
+    shape_of,
+)
 from passes.convert_onnx_to_bsr import ConvertOnnxToBsrPass
 
 
@@ -137,6 +149,29 @@ def test_a_chain_of_host_operators_is_one_segment() -> None:
     z = builder.quantise(builder.node("Tanh", [y.name]), x.shape, 7)
     module = convert(builder, builder.conv(z, 8))
     assert reasons(module) == ["Sigmoid has no int8 form on the array; Tanh has no int8 form on the array"]
+
+
+def test_what_only_moves_between_host_operators_stays_there() -> None:
+    """Sigmoid, Relu, Flatten, Tanh: the array could clamp and reshape, at the price of two crossings."""
+    builder = GraphBuilder(seed=7)
+    x = builder.conv(builder.input((1, 4, 6, 6), 4), 8)
+    y = builder.quantise(builder.node("Sigmoid", [x.name]), x.shape, 7)
+    z = builder.quantise(builder.node("Relu", [y.name]), x.shape, 6)
+    flat = builder.quantise(builder.node("Flatten", [z.name]), (1, 288), 6)
+    module = convert(builder, builder.gemm(builder.quantise(builder.node("Tanh", [flat.name]), (1, 288), 7), 5))
+    assert ops_of(module, ReshapeOp) == []
+    (segment,) = (op for op in ops_of(module, HostOp) if "Tanh" in op.operator.data)
+    assert "Sigmoid" in segment.operator.data
+    assert "Relu" in segment.operator.data
+
+
+def test_what_the_array_reads_too_stays_on_it() -> None:
+    builder = GraphBuilder(seed=7)
+    x = builder.conv(builder.input((1, 4, 6, 6), 4), 8)
+    y = builder.quantise(builder.node("Sigmoid", [x.name]), x.shape, 7)
+    z = builder.quantise(builder.node("Relu", [y.name]), x.shape, 6)
+    module = convert(builder, builder.quantise(builder.node("Tanh", [z.name]), x.shape, 7), builder.conv(z, 8))
+    assert len(ops_of(module, ClampOp)) + len(ops_of(module, RequantiseOp)) == 1
 
 
 def test_an_int8_input_and_output_stay_on_the_array() -> None:
