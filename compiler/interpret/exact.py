@@ -1,131 +1,32 @@
 """
-Exact values of a quantised ONNX graph: every float tensor between Dequantize and QuantizeLinear as integers.
+ONNX operators on exact values: what a quantised graph computes between its roundings.
 
-    real = integers * scale / divisor (+ another such value, which an Add leaves), then held between two bounds
-
-Between its roundings such a graph computes nothing but sums of products of integers, at the product of their scales,
-and means, whose divisor is the number of cells. So nothing is rounded until a QuantizeLinear rounds, once: by a shift
-if the ratio of the scales is a power of two, by multiplier and shift if not (`compiler.quantization.scaling`). Each
-function below is one ONNX operator on such values; it returns None when the result is no such value (Softmax, a Mul of
-two means), and the caller computes in floating point instead.
+Such a graph computes nothing but sums of products of integers there, at the product of their scales, and means, whose
+divisor is the number of cells. So nothing is rounded until a QuantizeLinear rounds. Each function below is one operator
+on values of `compiler.interpret.exact_value`; it returns None when the result is no such value (Softmax, a Mul of two
+means), and the caller computes in floating point instead.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from compiler.quantization.arithmetic import Rounding, average, requantise, saturate_int8
-from compiler.quantization.scaling import (
-    MEAN_SHIFT,
-    integer_bounds,
-    is_bias_scale,
-    multiplier,
-    multipliers,
-    round_shifts,
-    scale_mean,
-    scale_round,
-    sum_multipliers,
-)
+from compiler.interpret.exact_value import WIDEST_ALIGNMENT, Exact, Integers, Scales, binary_places, plain
+from compiler.quantization.scaling import is_bias_scale
 from dialects.onnx import OnnxOp
 from dialects.onnx_fixed_point import constant_of, is_absent
 from dialects.onnx_window import Window, shape_of_value, window_of
-
-Integers: TypeAlias = npt.NDArray[np.signedinteger[Any]]
-Scales: TypeAlias = npt.NDArray[np.float64]
-WIDEST_ALIGNMENT = 30
-"""Positions further apart than this could leave 64 bits when one value is brought to the other's."""
-
-
-@dataclass(frozen=True)
-class Exact:
-    """A tensor of exact real values; scale and divisor are positive and broadcast to the integers."""
-
-    integers: Integers
-    scale: Scales
-    divisor: Integers | None = None
-    addend: Exact | None = None
-    bounds: tuple[float, float] = (-np.inf, np.inf)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is integers times a scale and nothing else."""
-        return self.divisor is None and self.addend is None and self.bounds == (-np.inf, np.inf)
-
-    def real(self) -> npt.NDArray[np.float32]:
-        """The values in floating point; exact up to 24 significant bits where scales are powers of two."""
-        return np.clip(self._wide(), *self.bounds).astype(np.float32)
-
-    def _wide(self) -> npt.NDArray[np.float64]:
-        values = self.integers.astype(np.float64) * self.scale
-        values = values if self.divisor is None else values / self.divisor
-        return values if self.addend is None else values + self.addend._wide()
-
-    def quantised(self, scale: float, zero_point: int, rounding: Rounding) -> npt.NDArray[np.int8]:
-        """Rounded to int8 of this scale and zero-point."""
-        clamp = integer_bounds(self.bounds, scale, zero_point, rounding)
-        shift = _binary_places(scale, self.scale) if zero_point == 0 and self.addend is None else None
-        if shift is None:
-            return saturate_int8(zero_point + self._scaled(scale, rounding), clamp)
-        if self.divisor is None:
-            return requantise(self.integers, shift, rounding, clamp)
-        return average(self.integers, self.divisor, shift, rounding, clamp)
-
-    def _scaled(self, scale: float, rounding: Rounding) -> npt.NDArray[np.int64]:
-        """Rounded by multiplier and shift. Raises ScaleError if the scales lie too far apart."""
-        if self.addend is not None:
-            (left, right), shift = sum_multipliers((self.scale.item(), self.addend.scale.item()), scale)
-            total = self.integers.astype(np.int64) * left + self.addend.integers.astype(np.int64) * right
-            return round_shifts(total, np.array(shift), rounding)
-        if self.divisor is not None:
-            ratio = multiplier(Fraction(self.scale.item()) / Fraction(scale), MEAN_SHIFT)
-            return scale_mean(self.integers, self.divisor, ratio, rounding)
-        return scale_round(self.integers, multipliers(self.scale, scale), rounding)
-
-
-def _binary_places(scale: float, finer: Scales) -> int | None:
-    """By how many binary places one scale, the same for all elements, is finer than another; None if it is not."""
-    if finer.size != 1:
-        return None
-    mantissa, exponent = math.frexp(scale / finer.item())
-    exact = math.ldexp(finer.item(), exponent - 1) == scale
-    return exponent - 1 if mantissa == 0.5 and exact else None
-
-
-def _plain(value: Exact | None) -> Exact | None:
-    """The value as integers times a scale, its bounds taken where they are such integers; None if they are not."""
-    if value is None or value.is_plain or value.addend is not None or value.divisor is not None:
-        return value if value is not None and value.is_plain else None
-    scale = np.asarray(value.scale)
-    finest = scale
-    for bound in value.bounds:
-        if np.isfinite(bound) and bound != 0:
-            if scale.size != 1 or math.frexp(scale.item())[0] != 0.5:
-                return None
-            finest = np.minimum(finest, 1.0 / bound.as_integer_ratio()[1])
-    places = _binary_places(scale.item(), finest) if scale.size == 1 else 0
-    if places is None or places > WIDEST_ALIGNMENT:
-        return None
-    integers = value.integers.astype(np.int64) << places
-    low, high = value.bounds
-    if np.isfinite(low):
-        integers = np.maximum(integers, int(low / finest.item()) if low else 0)
-    if np.isfinite(high):
-        integers = np.minimum(integers, int(high / finest.item()) if high else 0)
-    return Exact(integers, finest)
-
 
 Operator: TypeAlias = Callable[[OnnxOp, "Sequence[Exact | None]"], "Exact | None"]
 
 
 def _conv(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    source, weights = _plain(inputs[0]), _plain(inputs[1])
+    source, weights = plain(inputs[0]), plain(inputs[1])
     rest = inputs[2:]
     window = window_of(op)
     bias = rest[0] if rest else None
@@ -172,12 +73,12 @@ def _with_bias(products: Exact, bias: Exact | None, shape: tuple[int, ...]) -> E
 
 def _sum(left: Exact | None, right: Exact | None) -> Exact | None:
     """One value if the scales are a power of two apart, a value with an addend otherwise."""
-    left, right = _plain(left), _plain(right)
+    left, right = plain(left), plain(right)
     if left is None or right is None or left.scale.size != 1 or right.scale.size != 1:
         return None
     if left.scale < right.scale:
         left, right = right, left
-    places = _binary_places(left.scale.item(), right.scale)
+    places = binary_places(left.scale.item(), right.scale)
     if places is None:
         return replace(left, addend=right)
     if places > WIDEST_ALIGNMENT:
@@ -202,7 +103,7 @@ def _taps(
 
 
 def _gemm(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    left, right = _plain(inputs[0]), _plain(inputs[1])
+    left, right = plain(inputs[0]), plain(inputs[1])
     rest = inputs[2:]
     if left is None or right is None or left.scale.size != 1:
         return None
@@ -274,7 +175,7 @@ def _max_pool(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
 
 
 def _average_pool(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    source, window = _plain(inputs[0]), window_of(op)
+    source, window = plain(inputs[0]), window_of(op)
     if source is None or window is None or source.scale.size != 1:
         return None
     size = cast("tuple[int, ...]", shape_of_value(op.output))[2:]
@@ -290,7 +191,7 @@ def _average_pool(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
 
 
 def _reduce_mean(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    source = _plain(inputs[0])
+    source = plain(inputs[0])
     axes = op.integers("axes", ())
     if len(op.inputs) > 1 and not is_absent(op.inputs[1]):
         given = constant_of(op.inputs[1])

@@ -2,10 +2,10 @@
 The integer reference: what a quantised ONNX graph means, slow and obvious, and the judge of every level below.
 
 The graph (Quantize/DequantizeLinear around each operator) is executed node by node.
-Between a Dequantize and the next QuantizeLinear every value is an exact number (`compiler.interpret.exact`): integers
-times a scale, for a mean with a divisor. Only QuantizeLinear rounds. That is ONNX's own meaning, without the rounding
-of float32, from which it differs only where an accumulator needs more than 24 bits; and with general scales by the
-rounding of the ratio of scales to a multiplier of 31 bits, which `compiler.quantization.scaling` bounds.
+Between a Dequantize and the next QuantizeLinear every value is an exact number (`compiler.interpret.exact_value`):
+integers times a scale, for a mean with a divisor. Only QuantizeLinear rounds. That is ONNX's own meaning, without the
+rounding of float32, from which it differs only where an accumulator needs more than 24 bits; and with general scales by
+the rounding of the ratio of scales to a multiplier of 31 bits, which `compiler.quantization.scaling` bounds.
 
 What has no exact form (Softmax, LRN) is computed by ONNX Runtime, node by node, from values rounded to
 float32; so is the quantisation of the network's input. `rounding` changes how exact values are rounded, not those.
@@ -24,7 +24,8 @@ from xdsl.dialects.builtin import ModuleOp, i8
 from xdsl.ir import SSAValue
 
 from compiler.errors import CapacityError
-from compiler.interpret.exact import EXACT_OPERATORS, Exact
+from compiler.interpret.exact import EXACT_OPERATORS
+from compiler.interpret.exact_value import Exact
 from compiler.interpret.execution import Arrays, Execution, entry_of
 from compiler.interpret.host import run_host_model
 from compiler.onnxio.subgraph import subgraph_model
