@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel, Parameter
 from compiler.kernels.pieces import ADD, AVG_POOL, CONV, MAX_POOL, REQUANTISE, Code
-from compiler.kernels.pool_steps import pool_steps
+from compiler.kernels.pool_steps import LARGEST_FAST_STRIDE, pool_steps
 from compiler.kernels.row_steps import EVERY_SECOND, GROUP, NEIGHBOURS, SHORT_STEPS, row_steps, step_sizes
 from compiler.kernels.semantics import Call, Words
 
@@ -107,46 +107,46 @@ def _elementwise(chip: Chip, call: Call, params: Words, shifts: tuple[Parameter,
     return start + -(-size // step) * pieces[f"{way}/for0"].pipelined(chip) + chip.loop_cycles
 
 
-@dataclass(frozen=True)
-class _PoolCode:
-    """Where the loops of a pool are among its pieces."""
-
-    pieces: dict[str, Code]
-    blocks: str
-    """Over output blocks: the sides of a row and their groups, then one loop for each fast stride."""
-    together: int
-    """Pixels of a fast step."""
-    fast: int
-    """Fast strides: 1, 2, …"""
-    as_pixels: str = ""
-    """Over groups of blocks that are computed together."""
-    digits: int = 0
-    """Rounds of the division after each group."""
+def _windows(chip: Chip, pieces: dict[str, Code], way: str, params: Words, work: Work) -> int:
+    """Taps on the map x columns of the window; the loop over taps is the first one on its way."""
+    columns = int(params[P.KERNEL_WIDTH]) * pieces[f"{way}/for0/for0"].pipelined(chip) + chip.loop_cycles
+    return looped(chip, work.rows, pieces[f"{way}/for0"].alone(chip) + columns)
 
 
-_MAX_POOL = _PoolCode(MAX_POOL, "/for1", together=2 * GROUP, fast=2)
-_AVG_POOL = _PoolCode(AVG_POOL, "/for2", together=GROUP, fast=1, as_pixels="/for1", digits=QUOTIENT_BITS)
+def _pool_start(chip: Chip, pieces: dict[str, Code], params: Words) -> int:
+    return pieces[""].alone(chip) + int(params[P.TAPS]) * pieces["/for0"].pipelined(chip) + chip.loop_cycles
 
 
-def _pool(chip: Chip, params: Words, call: Call, work: Work, code: _PoolCode) -> int:
-    """Output blocks x groups of pixels x taps on the map x columns of the window."""
-    pieces, columns = code.pieces, int(params[P.KERNEL_WIDTH])
+def _max_pool(chip: Chip, params: Words, call: Call, work: Work) -> int:
+    """Output blocks x groups of pixels x windows: the sides of a row, then one loop for each fast stride."""
+    steps = pool_steps(params, call.blocks, 2 * GROUP, LARGEST_FAST_STRIDE, as_pixels=False)
 
-    def group(loop: str) -> int:
-        tap = pieces[f"{loop}/for0"].alone(chip) + columns * pieces[f"{loop}/for0/for0"].pipelined(chip)
-        divide = code.digits * pieces[f"{loop}/for1"].pipelined(chip) + chip.loop_cycles if code.digits else 0
-        return pieces[loop].alone(chip) + looped(chip, work.rows, tap + chip.loop_cycles) + divide
+    def group(way: str) -> int:
+        return MAX_POOL[way].alone(chip) + _windows(chip, MAX_POOL, way, params, work)
 
-    steps = pool_steps(params, call.blocks, code.together, code.fast, bool(code.as_pixels))
-    sides = looped(chip, 2, pieces[f"{code.blocks}/for0"].alone(chip))
-    row = sides + looped(chip, steps.bordering, group(f"{code.blocks}/for0/for0"))
+    row = looped(chip, 2, MAX_POOL["/for1/for0"].alone(chip)) + MAX_POOL.get("/for1", Code()).alone(chip)
+    row += looped(chip, steps.bordering, group("/for1/for0/for0"))
     # of the loops of the fast strides, one at most has anything to do
-    stride = min(int(params[P.COLUMN_STRIDE]), code.fast)
-    row += code.fast * chip.branch_cycles + looped(chip, steps.together, group(f"{code.blocks}/for{stride}"))
-    start = pieces[""].alone(chip) + int(params[P.TAPS]) * pieces["/for0"].pipelined(chip) + chip.loop_cycles
-    if code.as_pixels:
-        start += chip.branch_cycles + looped(chip, steps.blocks_together, group(code.as_pixels))
-    return start + looped(chip, steps.blocks, row)
+    stride = min(int(params[P.COLUMN_STRIDE]), LARGEST_FAST_STRIDE)
+    row += LARGEST_FAST_STRIDE * chip.branch_cycles + looped(chip, steps.together, group(f"/for1/for{stride}"))
+    return _pool_start(chip, MAX_POOL, params) + looped(chip, steps.blocks, row)
+
+
+def _avg_pool(chip: Chip, params: Words, call: Call, work: Work) -> int:
+    """Lines x groups of pixels x windows, and in each group a choice of how to add them, and the division."""
+    steps = pool_steps(params, call.blocks, GROUP, 1, as_pixels=True)
+    lines = steps.blocks + (steps.blocks_together > 0)
+    together = steps.blocks * steps.together
+    cell_by_cell = steps.blocks * steps.bordering
+    total = _pool_start(chip, AVG_POOL, params) + looped(chip, lines, AVG_POOL["/for1"].alone(chip))
+    divide = QUOTIENT_BITS * AVG_POOL["/for1/for0/for0"].pipelined(chip) + chip.loop_cycles
+    around = AVG_POOL["/for1/for0"].alone(chip) + divide
+    for way, groups in (("/if0+", together), ("/if0-/if0+", steps.blocks_together), ("/if0-/if0-", cell_by_cell)):
+        choices = way.count("/") * chip.branch_cycles
+        way = f"/for1/for0{way}"
+        windows = AVG_POOL[way].alone(chip) + _windows(chip, AVG_POOL, way, params, work)
+        total += looped(chip, groups, around + choices + windows)
+    return total
 
 
 def kernel_cycles(chip: Chip, kernel: Kernel, params: Words, call: Call, work: Work) -> int:
@@ -159,7 +159,7 @@ def kernel_cycles(chip: Chip, kernel: Kernel, params: Words, call: Call, work: W
         case Kernel.REQUANTISE:
             cycles = _elementwise(chip, call, params, (P.SHIFT_A,), REQUANTISE)
         case Kernel.MAX_POOL:
-            cycles = _pool(chip, params, call, work, _MAX_POOL)
+            cycles = _max_pool(chip, params, call, work)
         case Kernel.AVG_POOL:
-            cycles = _pool(chip, params, call, work, _AVG_POOL)
+            cycles = _avg_pool(chip, params, call, work)
     return chip.kernel_call_cycles + cycles

@@ -92,6 +92,7 @@ CONV = {
     "/if0-": Code(scalars=6, straight=7),
     "": Code(loads=(4,) * 8, vectors=2, scalars=17, straight=24),
 }
+
 ADD = {
     "/if0+/for0": Code(loads=(32,) * 4, stores=(64,), products=4, vectors=2, narrowings=2),
     "/if0+": Code(vectors=4, scalars=2, straight=6),
@@ -125,20 +126,19 @@ MAX_POOL = {
 
 AVG_POOL = {
     "/for0": Code(loads=(4,), scalars=4),
-    "/for1/for0/for0": Code(loads=(8,) * 4, products=1, vectors=3),
-    "/for1/for0": Code(loads=(4,), vectors=1, straight=7),
-    "/for1/for1": Code(vectors=18),
-    "/for1": Code(stores=(32,), vectors=51, narrowings=1, scalars=24, straight=74),
-    "/for2/for0/for0/for0/for0": Code(loads=(8,) * 4, products=1, vectors=7, scalars=16),
-    "/for2/for0/for0/for0": Code(loads=(4,), vectors=1, straight=7),
-    "/for2/for0/for0/for1": Code(vectors=18),
-    "/for2/for0/for0": Code(stores=(32,), vectors=51, narrowings=1, scalars=24, straight=74),
-    "/for2/for0": Code(scalars=3, straight=3),
-    "/for2/for1/for0/for0": Code(loads=(32,), products=1),
-    "/for2/for1/for0": Code(loads=(4,), vectors=1, straight=7),
-    "/for2/for1/for1": Code(vectors=18),
-    "/for2/for1": Code(stores=(32,), vectors=51, narrowings=1, scalars=24, straight=74),
-    "": Code(loads=(4,) * 20, vectors=6, scalars=54, straight=64),
+    "/for1/for0/if0+/for0/for0": Code(loads=(32,), products=1),
+    "/for1/for0/if0+/for0": Code(loads=(4,), vectors=1, straight=7),
+    "/for1/for0/if0+": Code(vectors=1, straight=2),
+    "/for1/for0/if0-/if0+/for0/for0": Code(loads=(8,) * 4, products=1, vectors=3),
+    "/for1/for0/if0-/if0+/for0": Code(loads=(4,), vectors=1, straight=7),
+    "/for1/for0/if0-/if0+": Code(vectors=1, straight=2),
+    "/for1/for0/if0-/if0-/for0/for0": Code(loads=(8,) * 4, products=1, vectors=7, scalars=16),
+    "/for1/for0/if0-/if0-/for0": Code(loads=(4,), vectors=1, straight=7),
+    "/for1/for0/if0-/if0-": Code(vectors=1, straight=2),
+    "/for1/for0/for0": Code(vectors=18),
+    "/for1/for0": Code(stores=(32,), vectors=50, narrowings=1, scalars=27, straight=75),
+    "/for1": Code(scalars=10, straight=10),
+    "": Code(loads=(4,) * 20, vectors=6, scalars=53, straight=63),
 }
 
 PIECES: dict[Kernel, dict[str, Code]] = {

@@ -174,15 +174,29 @@ def test_average_divides_once_per_group() -> None:
     geometry = {P.WIDTH: 8, P.COLUMN_STRIDE: 1, P.COLUMN_ORIGIN: -1, P.MAP_WIDTH: 9}
     params = pack({**geometry, P.TAPS: 2, P.KERNEL_WIDTH: 2})
     straight = {way: code.straight for way, code in AVG_POOL.items()}
-    start = straight[""] + (2 * 4 + 10) + 6
+    start = straight[""] + (2 * 4 + 10)
     divide = 9 * 18 + 10
 
-    def group(loop: str, cell: int) -> int:
-        return straight[loop] + 2 * (straight[f"{loop}/for0"] + 2 * cell + 10 + 6) + divide + 6
+    around = straight["/for1/for0"] + divide + 6
 
-    sides = 2 * (straight["/for2/for0"] + 6)
-    row = sides + group("/for2/for0/for0", 16) + 6 + group("/for2/for1", 1)
-    assert kernel_cycles(CHIP, Kernel.AVG_POOL, params, call(), Work(2)) == 40 + start + row + 6
+    def windows(way: str, cell: int) -> int:
+        way = f"/for1/for0{way}"
+        return straight[way] + 2 * (straight[f"{way}/for0"] + 2 * cell + 10 + 6)
+
+    groups = 2 * around + (windows("/if0-/if0-", 16) + 2 * 6) + (windows("/if0+", 1) + 6)
+    expected = 40 + start + straight["/for1"] + 6 + groups
+    assert kernel_cycles(CHIP, Kernel.AVG_POOL, params, call(), Work(2)) == expected
+
+
+def test_an_average_of_the_map_takes_four_blocks_at_once() -> None:
+    geometry = {P.WIDTH: 1, P.COLUMN_STRIDE: 1, P.MAP_WIDTH: 7, P.TAPS: 7, P.KERNEL_WIDTH: 7}
+    one, four, five = (
+        kernel_cycles(CHIP, Kernel.AVG_POOL, pack(geometry), call(blocks=blocks), Work(7)) for blocks in (1, 4, 5)
+    )
+    # pixels that lie apart are put together by three shuffles; cell by cell they take 16 scalar operations
+    assert four == one - 7 * 7 * (16 - 3)
+    straight = AVG_POOL[""].straight + (7 * 4 + 10)
+    assert five - four == one - 40 - straight
 
 
 def test_a_maximum_on_the_map_takes_eight_pixels_at_once() -> None:

@@ -53,11 +53,11 @@ class Columns:
         """The first column of a pixel's window."""
         return self.body.add(self.origin, self.body.multiply(pixel, self.stride))
 
-    def several(self, pixel: SSAValue, count: int) -> list[SSAValue]:
-        """The first columns of the windows of `count` pixels from `pixel` on."""
-        columns = [self.first(pixel)]
-        while len(columns) < count:
-            columns.append(self.body.add(columns[-1], self.stride))
+    def several(self, first: SSAValue, stride: SSAValue) -> list[SSAValue]:
+        """The first columns of four windows, `stride` apart."""
+        columns = [first]
+        while len(columns) < GROUP:
+            columns.append(self.body.add(columns[-1], stride))
         return columns
 
     def on_map(self, together: int) -> tuple[SSAValue, SSAValue]:

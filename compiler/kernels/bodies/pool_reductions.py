@@ -18,7 +18,6 @@ from compiler.kernels.bodies.assembler import B32, B64, W2, W8, W16, W32, Assemb
 from compiler.kernels.bodies.pool_columns import COLUMN, Columns, column_words
 from compiler.kernels.bodies.vector_unit import Clamper, Widener, zeros
 from compiler.kernels.parameters import Parameter
-from compiler.kernels.row_steps import GROUP
 from dialects.aievec import ShiftRoundSaturateOp
 
 OFFSET_BITS = 8
@@ -33,16 +32,8 @@ Values = Sequence[SSAValue]
 class Reduction(ABC):
     """What a pool does with the cells of its windows, in groups of four pixels."""
 
-    groups: int
-    """How many are computed together where windows lie on the map."""
-
     outside: SSAValue | None = None
     """A cell beside the map; None for its nearest neighbour."""
-
-    @property
-    def together(self) -> int:
-        """Pixels of `groups`."""
-        return GROUP * self.groups
 
     @abstractmethod
     def start(self, groups: int) -> Values:
@@ -52,15 +43,9 @@ class Reduction(ABC):
     def step(self, cells: Values, carried: Values) -> Values:
         """Take the next cell of every pixel, eight words per group."""
 
-    @abstractmethod
-    def store(self, carried: Values, columns: Values, out: SSAValue) -> None:
-        """Write the pixels whose windows begin at `columns`."""
-
 
 class Largest(Reduction):
     """The largest value under the window."""
-
-    groups = 2
 
     def __init__(self, body: Assembler):
         self.body, self.clamper = body, Clamper.of(body)
@@ -77,15 +62,13 @@ class Largest(Reduction):
         lanes = cells[0] if len(cells) == 1 else body.shuffle(cells[0], cells[1], range(16), W16)
         return [body.maximum(body.bitcast(lanes, B32 if len(cells) == 1 else B64), carried[0])]
 
-    def store(self, carried: Values, columns: Values, out: SSAValue) -> None:
-        """Clamped."""
+    def store(self, carried: Values, out: SSAValue) -> None:
+        """Write the pixels, clamped."""
         self.body.store(self.clamper.apply(carried[0]), out)
 
 
 class Mean(Reduction):
     """The sum of the window over the number of cells that count, rounded once."""
-
-    groups = 1
 
     def __init__(self, body: Assembler, columns: Columns):
         self.body, self.clamper, self.widener = body, Clamper.of(body), Widener.of(body)
@@ -109,17 +92,16 @@ class Mean(Reduction):
         return [self.widener.accumulate(cell, total) for cell, total in zip(cells, carried, strict=True)]
 
     def store(self, carried: Values, columns: Values, out: SSAValue) -> None:
-        """Divided, group by group."""
+        """Divide and write four pixels, whose windows begin at `columns`."""
         body = self.body
-        for group, total in enumerate(carried):
-            lanes = [self._divisor(first) for first in columns[GROUP * group : GROUP * (group + 1)]]
-            lower = body.shuffle(lanes[0], lanes[1], range(16), W16)
-            upper = body.shuffle(lanes[2], lanes[3], range(16), W16)
-            divisors = body.shuffle(lower, upper, range(32), W32)
-            dividend = body.shift_left(body.bitcast(total, W32), self.scale)
-            quotient = _rounded_quotient(body, dividend, divisors, self.half_up)
-            narrow = self.clamper.apply(body.emit(ShiftRoundSaturateOp(quotient, body.word(0), B32)))
-            body.store(narrow, body.add(out, body.index(8 * group)))
+        (total,) = carried
+        lanes = [self._divisor(first) for first in columns]
+        lower = body.shuffle(lanes[0], lanes[1], range(16), W16)
+        upper = body.shuffle(lanes[2], lanes[3], range(16), W16)
+        divisors = body.shuffle(lower, upper, range(32), W32)
+        dividend = body.shift_left(body.bitcast(total, W32), self.scale)
+        quotient = _rounded_quotient(body, dividend, divisors, self.half_up)
+        body.store(self.clamper.apply(body.emit(ShiftRoundSaturateOp(quotient, body.word(0), B32))), out)
 
     def _divisor(self, first: SSAValue) -> SSAValue:
         """How many cells of a pixel's window count, scaled, in eight lanes."""
