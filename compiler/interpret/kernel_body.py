@@ -5,9 +5,8 @@ This is the test oracle for `compiler.kernels.bodies`, made for tiny shapes: it 
 upstream compiles for a core. Memory is checked at every access, and the unspecified upper half that an intrinsic
 leaves is filled with a pattern no kernel could want. Integers wrap at their width; index is 32 bits, as on the core.
 
-`aievec.srs` saturates, as upstream sets it at the entry of a core whose own body holds such an operation, and rounds
-as the kernel set the core's rounding register. A kernel finds that register as another left it, so here it rounds down
-until it is set, which no kernel could want.
+`aievec.srs` rounds half up and saturates, as upstream sets it at the entry of a core whose own body holds such an
+operation; how a kernel rounds otherwise is for its own operations to say.
 """
 
 from __future__ import annotations
@@ -24,15 +23,11 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from compiler.errors import BlockloomError
 from compiler.kernels.bodies.vector_unit import (
-    HALF_EVEN_MODE,
-    HALF_UP_MODE,
     MULTIPLY_ACCUMULATE,
-    ROUNDING_REGISTER,
     SET,
-    SET_CONTROL,
     SIGNED_4X8X8,
 )
-from compiler.quantization.arithmetic import Rounding, round_shift
+from compiler.quantization.arithmetic import round_shift
 from dialects.aievec import ShiftRoundSaturateOp
 
 Lanes = npt.NDArray[np.signedinteger[Any]]
@@ -40,11 +35,6 @@ Value = int | Lanes
 """A scalar is a Python integer in the signed range of its type; vectors and memories are numpy arrays."""
 
 UNSPECIFIED = np.int32(-0x35014542)
-
-DOWN_MODE = 0
-"""The rounding register after reset: no rounding at all."""
-
-_ROUNDINGS: dict[int, Rounding] = {HALF_UP_MODE: "half_up", HALF_EVEN_MODE: "half_even"}
 
 ELEMENTS: dict[int, type[np.signedinteger[Any]]] = {8: np.int8, 16: np.int16, 32: np.int32, 64: np.int64}
 
@@ -58,7 +48,6 @@ class _Frame:
     """One running function."""
 
     values: dict[SSAValue, Value] = field(default_factory=dict[SSAValue, Value])
-    rounding: int = DOWN_MODE
 
     def many(self, operands: Sequence[SSAValue]) -> list[Value]:
         return [self.values[operand] for operand in operands]
@@ -229,8 +218,7 @@ def _rearranged(frame: _Frame, op: Operation) -> list[Value]:
             shift = frame.number(op.shift)
             element = np.iinfo(ELEMENTS[_width(op.result.type)])
             wide = frame.lanes(op.source).astype(np.int64)
-            rounding = _ROUNDINGS.get(frame.rounding)
-            rounded = round_shift(wide, shift, rounding) if rounding else wide >> shift
+            rounded = round_shift(wide, shift, "half_up")
             return [np.clip(rounded, element.min, element.max).astype(element.dtype)]
         case _:
             raise AssertionError(op.name)
@@ -254,17 +242,7 @@ def _call(frame: _Frame, op: Operation) -> list[Value]:
         left = pixels[:32].reshape(4, 8).astype(np.int32)
         product = left @ block.view(np.int8).reshape(8, 8).astype(np.int32)
         return [(sums.view(np.int32) + product.reshape(-1)).view(np.int64)]
-    if symbol == SET_CONTROL:
-        register, mode = (frame.number(argument) for argument in op.arguments)
-        if register != ROUNDING_REGISTER or mode not in _ROUNDINGS:
-            raise KernelBodyError(
-                f"a kernel sets control register {register} to {mode}; only register {ROUNDING_REGISTER} (rounding) is "
-                f"run here, as {HALF_UP_MODE} (half up) or {HALF_EVEN_MODE} (half to even)"
-            )
-        frame.rounding = mode
-        return []
-    known = ", ".join(f"'{name}'" for name in (SET, MULTIPLY_ACCUMULATE, SET_CONTROL))
-    raise KernelBodyError(f"a kernel calls '{symbol}'; only {known} are run here")
+    raise KernelBodyError(f"a kernel calls '{symbol}'; only '{SET}' and '{MULTIPLY_ACCUMULATE}' are run here")
 
 
 def _for(frame: _Frame, op: Operation) -> list[Value]:

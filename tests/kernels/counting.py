@@ -128,8 +128,6 @@ def issued(op: Operation, loop: scf.ForOp | None) -> Step:
             match op.callee.string_value():
                 case vector_unit.MULTIPLY_ACCUMULATE:
                     return Step((MATRIX,), 1, MATRIX_LATENCY)
-                case vector_unit.SET_CONTROL:
-                    return Step((SCALAR,), 1, 1)
                 case symbol:
                     assert symbol == vector_unit.SET
                     return Step()

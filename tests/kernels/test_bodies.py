@@ -8,6 +8,8 @@ compares the whole output region, and everything beyond it except the slack that
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
+from fractions import Fraction
+from math import floor
 
 import numpy as np
 import numpy.typing as npt
@@ -22,19 +24,20 @@ from xdsl.dialects.func import FuncOp
 from compiler.hardware.chip import PRESETS
 from compiler.interpret.kernel_body import KernelBodyError, run_kernel_body
 from compiler.kernels.bodies import KERNEL_BODIES, kernel_function, kernel_functions
-from compiler.kernels.bodies.assembler import B32, W8, W32, Assembler
-from compiler.kernels.bodies.vector_unit import set_rounding
+from compiler.kernels.bodies.assembler import W8, W32, Assembler
+from compiler.kernels.bodies.vector_unit import MULTIPLY_ACCUMULATE, SET, Requantiser
 from compiler.kernels.parameters import TABLE_WORDS, Kernel, Parameter, Rounding, pack
 from compiler.kernels.row_steps import SURPLUS_WORDS, computed_pixels, surplus_reach
-from compiler.kernels.semantics import KERNELS, Call
+from compiler.kernels.semantics import KERNELS, Call, requantise
 from compiler.kernels.weight_chunk import encode_chunk
-from dialects.aievec import ShiftRoundSaturateOp
+from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR
 
 ARENA_WORDS = 4096
 SLACK_WORDS = SURPLUS_WORDS
 """More than a group of four pixels with one real pixel writes too much."""
 
 Words = npt.NDArray[np.int32]
+INT8 = {Parameter.CLAMP_LOW: -128, Parameter.CLAMP_HIGH: 127}
 BODIES = {kernel: kernel_function(kernel, ARENA_WORDS) for kernel in Kernel}
 
 
@@ -286,8 +289,8 @@ def test_a_device_gets_the_intrinsics_and_one_function_per_kernel() -> None:
     module = ModuleOp(kernel_functions(ARENA_WORDS))
     module.verify()
     names = [op.sym_name.data for op in module.ops if isinstance(op, FuncOp)]
-    assert names[3:] == [kernel.symbol for kernel in Kernel]
-    assert all(name.startswith("llvm.aie2.") for name in names[:3])
+    assert names[2:] == [kernel.symbol for kernel in Kernel]
+    assert all(name.startswith("llvm.aie2.") for name in names[:2])
     assert list(KERNEL_BODIES) == list(Kernel)
 
 
@@ -326,22 +329,60 @@ def test_an_unknown_operation_is_named() -> None:
         run_kernel_body(body.finish(), arguments)
 
 
-def test_a_control_register_that_is_not_the_rounding_is_refused() -> None:
+def test_no_kernel_touches_a_control_register() -> None:
+    """Upstream declares that function itself when it lowers a core, and refuses a device that has one already."""
+    symbols = {op.sym_name.data for op in kernel_functions(ARENA_WORDS) if op.is_declaration}
+    assert symbols == {SET, MULTIPLY_ACCUMULATE}
+
+
+def test_an_unknown_function_is_named() -> None:
     body = Assembler("odd", ARENA_WORDS)
-    set_rounding(body, body.word(11))
+    body.call("llvm.aie2.set.ctrl.reg", [body.word(6)], W8)
     arguments = [np.zeros(128, np.int32), noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))]
-    with pytest.raises(KernelBodyError, match="sets control register 6 to 11"):
+    with pytest.raises(KernelBodyError, match=r"calls 'llvm\.aie2\.set\.ctrl\.reg'; only"):
         run_kernel_body(body.finish(), arguments)
 
 
-def test_a_kernel_that_sets_no_rounding_rounds_down() -> None:
-    """What another kernel left in the register is nothing to rely on."""
-    body = Assembler("odd", ARENA_WORDS)
-    lanes = body.words(np.full(32, 3, np.int32), W32)
-    body.store(body.bitcast(body.emit(ShiftRoundSaturateOp(lanes, body.word(1), B32)), W8), body.index(0))
+def rounded_by_the_vector_unit(totals: Words, params: Words) -> npt.NDArray[np.int8]:
+    """What the code around every kernel's sums makes of int32[n], n a multiple of 32."""
+    body = Assembler("rounds", ARENA_WORDS)
+    requantiser = Requantiser.of(body)
+    addresses = [body.index(word) for word in range(0, totals.size, 32)]
+    requantiser.store([body.load(address, W32) for address in addresses], body.index(2048))
     arena = noise(0)
-    run_kernel_body(body.finish(), [np.zeros(128, np.int32), arena, *astuple(Call(0, 0, 0, 1, 1, 1, 0))])
-    assert (arena[:8].view(np.int8) == 1).all()
+    arena[: totals.size] = totals
+    run_kernel_body(body.finish(), [params, arena, *astuple(Call(0, 0, 0, 1, 1, 1, 0))])
+    return arena[2048 : 2048 + totals.size // 4].view(np.int8)
+
+
+def requantised_by_fractions(value: int, shift: int, rounding: Rounding) -> int:
+    quotient = Fraction(value, 1 << shift)
+    nearest = round(quotient) if rounding is Rounding.HALF_EVEN else floor(quotient + Fraction(1, 2))
+    return min(max(nearest, -128), 127)
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("shift", [0, 1, 2, 5, 17, 23])
+def test_every_tie_is_rounded_as_it_is_defined(shift: int, rounding: Rounding) -> None:
+    """Every result and every tie between two, with the sums beside them, and far beyond both ends of int8."""
+    halves = np.arange(-264, 264) << max(shift - 1, 0)
+    beside = np.concatenate([halves + near for near in (-1, 0, 1)])
+    sums = np.resize(np.append(beside, [LARGEST_ACCUMULATOR, -LARGEST_ACCUMULATOR]), 50 * 32).astype(np.int32)
+    params = np.concatenate([pack({Parameter.SHIFT: shift, Parameter.ROUNDING: rounding, **INT8}), table([])])
+    expected = [requantised_by_fractions(int(value), shift, rounding) for value in sums]
+    assert rounded_by_the_vector_unit(sums, params).tolist() == expected
+
+
+@given(st.integers(0, 30), roundings, clamps, st.integers(1, 5), seeds)
+def test_any_sum_is_rounded_once(
+    shift: int, rounding: Rounding, clamp: tuple[int, int], groups: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    spread = rng.integers(0, 31, 32 * groups)
+    sums = (rng.integers(-LARGEST_ACCUMULATOR, LARGEST_ACCUMULATOR + 1, 32 * groups) >> spread).astype(np.int32)
+    bounds = {Parameter.CLAMP_LOW: clamp[0], Parameter.CLAMP_HIGH: clamp[1]}
+    params = np.concatenate([pack({Parameter.SHIFT: shift, Parameter.ROUNDING: rounding, **bounds}), table([])])
+    np.testing.assert_array_equal(rounded_by_the_vector_unit(sums, params), requantise(params, sums.astype(np.int64)))
 
 
 def test_a_shift_by_the_width_is_refused() -> None:

@@ -6,9 +6,13 @@ upstream's `aievec.matmul` takes activations as unsigned. *Widen*: int8 to int32
 identity matrix, or a multiple of it; xDSL has no sign extension of vectors. *Requantise*: shift, round and saturate
 32 lanes at once, then clamp them, 64 at a time because they are bytes by then.
 
-How a core rounds is a register. Upstream sets it to half up where a core starts; a kernel sets what its ROUNDING asks
-for, as upstream's own lowering does for floating-point products (register 6, convergent to even: UG1603 and
-mlir-aie's AIECoreToStandard).
+A core rounds half up and saturates: upstream sets both registers where a core starts, and has no way to ask for another
+rounding. Half to even follows from two of those. With r the sum rounded half up and t the sum less one, they differ at
+a tie only, where t is r - 1, and what an odd r has to lose there is its lowest bit, which t does not have:
+
+    r & (t | ~1)
+
+Where t is the same as r, because no shift can make a tie, because ties go up, or because both saturate, that is r.
 """
 
 from __future__ import annotations
@@ -21,8 +25,9 @@ from xdsl.dialects import arith, func
 from xdsl.dialects.builtin import i8, i32
 from xdsl.ir import SSAValue
 
-from compiler.kernels.bodies.assembler import ACCUMULATOR, B32, B64, W4, W8, W16, Assembler
+from compiler.kernels.bodies.assembler import ACCUMULATOR, B32, B64, W4, W8, W16, W32, Assembler
 from compiler.kernels.parameters import Parameter, Rounding
+from compiler.kernels.row_steps import GROUP
 from dialects.aievec import ShiftRoundSaturateOp
 
 SET = "llvm.aie2.set.I512.I256"
@@ -35,32 +40,19 @@ SIGNED_4X8X8 = 776
 """Configuration word: left signed (512), right signed (256), int8 4 × 8 × 8 (8)."""
 
 
-SET_CONTROL = "llvm.aie2.set.ctrl.reg"
-"""Writes a control register of the core."""
-
-ROUNDING_REGISTER = 6
-"""Control register that holds the rounding of `aievec.srs`."""
-
-HALF_UP_MODE = 9
-"""Round half towards positive infinity."""
-
-HALF_EVEN_MODE = 12
-"""Round half to the even neighbour."""
-
-
 def intrinsics() -> list[func.FuncOp]:
     """Declarations that the device needs beside the kernels."""
     return [
         func.FuncOp.external(SET, [W8, i32], [W16]),
         func.FuncOp.external(MULTIPLY_ACCUMULATE, [B64, W16, ACCUMULATOR, i32], [ACCUMULATOR]),
-        func.FuncOp.external(SET_CONTROL, [i32, i32], []),
     ]
 
 
 def multiply_accumulate(body: Assembler, pixels: SSAValue, block: SSAValue, sums: SSAValue) -> SSAValue:
     """`sums` + `pixels` (8 words) × `block` (16 words)."""
     wide = body.call(SET, [pixels, body.word(0)], W16)
-    return body.call(MULTIPLY_ACCUMULATE, [body.bitcast(wide, B64), block, sums, body.word(SIGNED_4X8X8)], ACCUMULATOR)
+    operands = [body.bitcast(wide, B64), block, body.bitcast(sums, ACCUMULATOR), body.word(SIGNED_4X8X8)]
+    return body.call(MULTIPLY_ACCUMULATE, operands, ACCUMULATOR)
 
 
 def zeros(body: Assembler) -> SSAValue:
@@ -125,27 +117,50 @@ class Requantiser:
     body: Assembler
     clamper: Clamper
     shift: SSAValue
+    first_channels: SSAValue
+    """Four pixels with 1 in the first channel: their product with a block is its first row."""
+    below: SSAValue
+    """A block of -1 if ties go to the even neighbour, else of 0."""
+    all_but_lowest: SSAValue
+    """~1 in 64 lanes."""
 
     @classmethod
     def of(cls, body: Assembler) -> Requantiser:
-        """Prepare before the kernel's loops, and set the core's rounding."""
+        """Prepare before the kernel's loops."""
+        shift = body.parameter_word(Parameter.SHIFT)
         to_even = body.compare(body.parameter_word(Parameter.ROUNDING), "eq", body.word(Rounding.HALF_EVEN))
-        set_rounding(body, body.select(to_even, body.word(HALF_EVEN_MODE), body.word(HALF_UP_MODE)))
-        return cls(body, Clamper.of(body), body.parameter_word(Parameter.SHIFT))
+        # without a shift nothing is rounded, and a sum less one would be another number
+        less = body.select(to_even, body.subtract(body.word(0), body.minimum(shift, body.word(1))), body.word(0))
+        return cls(
+            body,
+            Clamper.of(body),
+            shift,
+            first_channels=body.words(np.tile(np.array([1, 0], np.int32), GROUP), W8),
+            below=body.broadcast(less, W16),
+            all_but_lowest=body.words(np.full(16, ~0x01010101, np.int32), B64),
+        )
 
     def store(self, totals: Sequence[SSAValue], address: SSAValue) -> None:
         """Write int32[32] each, one behind the other, as 8 words each."""
         body = self.body
-        narrow = [body.emit(ShiftRoundSaturateOp(total, self.shift, B32)) for total in totals]
-        for first in range(0, len(narrow), 2):
-            pair = narrow[first : first + 2]
-            lanes = body.shuffle(pair[0], pair[1], range(64), B64) if len(pair) == 2 else pair[0]
-            body.store(self.clamper.apply(lanes), body.add(address, body.index(8 * first)))
+        for first in range(0, len(totals), 2):
+            pair = totals[first : first + 2]
+            body.store(self.clamper.apply(self._rounded(pair)), body.add(address, body.index(8 * first)))
 
+    def _rounded(self, totals: Sequence[SSAValue]) -> SSAValue:
+        """int8 lanes of one or two groups of int32[32]."""
+        body = self.body
+        lower = [multiply_accumulate(body, self.first_channels, self.below, total) for total in totals]
+        half_up, less = self._narrowed(totals), self._narrowed(lower)
+        keep = self.all_but_lowest
+        if len(totals) == 1:
+            keep = body.shuffle(keep, keep, range(32), B32)
+        return body.binary(arith.AndIOp, half_up, body.binary(arith.OrIOp, less, keep))
 
-def set_rounding(body: Assembler, mode: SSAValue) -> None:
-    """Set how `aievec.srs` rounds from here on."""
-    body.block.add_op(func.CallOp(SET_CONTROL, [body.word(ROUNDING_REGISTER), mode], []))
+    def _narrowed(self, totals: Sequence[SSAValue]) -> SSAValue:
+        body = self.body
+        narrow = [body.emit(ShiftRoundSaturateOp(body.bitcast(total, W32), self.shift, B32)) for total in totals]
+        return body.shuffle(narrow[0], narrow[1], range(64), B64) if len(narrow) == 2 else narrow[0]
 
 
 def gather(body: Assembler, pixels: Sequence[SSAValue]) -> SSAValue:
