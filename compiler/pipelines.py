@@ -97,7 +97,7 @@ def default_stages(
                 step("bsr-reshape-on-host"),
             ),
         ),
-        Stage("mem", (step("convert-bsr-to-mem", target=target),)),
+        Stage("mem", (step("bsr-fold-pixels"), step("convert-bsr-to-mem", target=target))),
         Stage("aie", (step("convert-mem-to-aie"),)),
     )
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from bsr_passes import main_of, same_before_and_after
 from hypothesis import given
 from hypothesis import strategies as st
 from xdsl.context import Context
-from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Block, Operation, Region, SSAValue
-from xdsl.passes import ModulePass
+from xdsl.ir import Block, Operation
 
-from compiler.interpret.bsr import interpret_bsr
-from compiler.interpret.mem import interpret_mem
 from dialects.bsr import (
     AddOp,
     ConcatOp,
@@ -29,27 +26,6 @@ from dialects.bsr import (
 from passes.bsr_pad_by_conv import BsrPadByConvPass
 from passes.bsr_reshape_on_host import BsrReshapeOnHostPass
 from passes.bsr_split_ragged_concat import BsrSplitRaggedConcatPass
-from passes.convert_bsr_to_mem import ConvertBsrToMemPass
-
-
-def main_of(block: Block, *outputs: SSAValue) -> ModuleOp:
-    block.add_op(func.ReturnOp(*outputs))
-    types = ([argument.type for argument in block.args], [value.type for value in outputs])
-    return ModuleOp([func.FuncOp("main", types, Region(block))])
-
-
-def same_before_and_after(module: ModuleOp, inputs: dict[str, np.ndarray], *passes: ModulePass) -> None:
-    module.verify()
-    before = interpret_bsr(module, inputs).outputs
-    for module_pass in passes:
-        module_pass.apply(Context(), module)
-    module.verify()
-    after = interpret_bsr(module, inputs).outputs
-    ConvertBsrToMemPass(target="mesh-2x2").apply(Context(), module)
-    placed = interpret_mem(module, inputs).outputs
-    for name, values in before.items():
-        np.testing.assert_array_equal(after[name], values)
-        np.testing.assert_array_equal(placed[name], values)
 
 
 def ops_of(module: ModuleOp, kind: type[Operation]) -> list[Operation]:
