@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import Kernel, Parameter
+from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, Kernel, Parameter
 from compiler.kernels.pieces import ADD, AVG_POOL, CONV, MAX_POOL, REQUANTISE, Code
 from compiler.kernels.pool_steps import LARGEST_FAST_STRIDE, pool_steps
 from compiler.kernels.row_steps import EVERY_SECOND, GROUP, NEIGHBOURS, SHORT_STEPS, row_steps, step_sizes
@@ -24,8 +24,6 @@ P = Parameter
 
 PRODUCT_BYTES, LANE_BYTES = 64, 32
 """Bytes of each operand that one step of the elementwise kernels reads, by matrix products and lane by lane."""
-LARGEST_WEIGHT_SHIFT = 6
-"""A left shift by more is done lane by lane."""
 QUOTIENT_BITS = 9
 """Steps of the average's division."""
 
@@ -52,9 +50,22 @@ _PARTIAL_WAY = ("/if0-", 1)
 
 
 def conv_cycles(
-    chip: Chip, *, width: int, pixel_stride: int, taps: int, blocks: int, first: bool, last: bool, entries: int
+    chip: Chip,
+    *,
+    width: int,
+    pixel_stride: int,
+    taps: int,
+    blocks: int,
+    first: bool,
+    last: bool,
+    entries: int,
+    skip: bool = False,
 ) -> int:
-    """Output blocks x steps of pixels, and in each step the output block's list of non-zero blocks."""
+    """
+    Output blocks x steps of pixels, and in each step the output block's list of non-zero blocks.
+
+    With a `skip`, the last input chunk's call adds a row to the row that was made.
+    """
     whole = first and last
     way, choices = _WHOLE_WAYS.get(pixel_stride, _SINGLE_WAY) if whole else _PARTIAL_WAY
     sizes = step_sizes(pixel_stride, whole)
@@ -70,7 +81,10 @@ def conv_cycles(
         row += chip.branch_cycles + looped(chip, steps, step + chip.loop_cycles)
         entry += steps * CONV[inner].pipelined(chip)
     start = CONV[""].alone(chip) + taps * CONV["/for0"].pipelined(chip) + chip.loop_cycles
-    start += CONV.get(way, Code()).alone(chip) + choices * chip.branch_cycles
+    start += CONV.get(way, Code()).alone(chip) + (choices + 1) * chip.branch_cycles
+    if skip and last:
+        start += CONV["/if1+"].alone(chip) + chip.loop_cycles
+        start += -(-blocks * width * 8 // PRODUCT_BYTES) * CONV["/if1+/for0"].pipelined(chip)
     # the lists of all output blocks together, since only their lengths differ
     return start + looped(chip, blocks, CONV[f"{way}/for0"].alone(chip) + row) + entries * entry
 
@@ -95,6 +109,7 @@ def _conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
         first=bool(call.first),
         last=bool(call.last),
         entries=work.entries,
+        skip=bool(params[P.SKIP]),
     )
 
 

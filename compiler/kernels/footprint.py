@@ -44,5 +44,10 @@ def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
         if not call.last:
             writes.append(partial)
     if call.last or not convolution:
-        writes.append((call.out, call.out + call.blocks * width * 2))
+        row_words = call.blocks * width * 2
+        result = (call.out, call.out + row_words)
+        if convolution and params[P.SKIP]:
+            reads.append(result)
+            writes.append((int(params[P.INNER_BASE]), int(params[P.INNER_BASE]) + row_words))
+        writes.append(result)
     return Footprint(tuple(reads), tuple(writes))

@@ -10,11 +10,15 @@ The stream model shared by every kernel: input arrives as rows in a ring of slot
 are the map's border and are never sent. Of the window, every `ROW_STEP`-th row is a tap, `TAPS` in all. The program
 writes the word offset of each tap's slot (or -1 for a border) into the row table behind the parameters, and calls the
 kernel. A convolution's window is its dilated kernel; an addition's window is a pair of rows, one of each operand.
+
+A convolution may add a skip row to each row it makes, with the numbers of a convolution and an addition after it. Its
+output slot then holds the skip row, laid out like the output, when the last input chunk of the row begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -28,6 +32,10 @@ TABLE_WORDS = 64
 
 CORE_PARAMETER_WORDS = PARAMETER_WORDS + TABLE_WORDS
 """Size of the parameter buffer in core memory."""
+
+
+LARGEST_WEIGHT_SHIFT = 6
+"""A left shift up to this one is a product: 2^6 is the largest power of two in int8."""
 
 
 class Kernel(IntEnum):
@@ -97,8 +105,12 @@ class Parameter(IntEnum):
     CLAMP_LOW = 27
     CLAMP_HIGH = 28
     SHIFT_A = 29
-    """Left shift of the first operand of add, and of the value in requantise."""
+    """
+    Left shift of the first operand of add, and of the value in requantise. Of a convolution's own result before a skip
+    row is added: at most LARGEST_WEIGHT_SHIFT.
+    """
     SHIFT_B = 30
+    """Left shift of the second operand of add, and of a skip row: there at most LARGEST_WEIGHT_SHIFT."""
     KERNEL_WIDTH = 31
     """Pools: columns of the window."""
     COLUMN_STRIDE = 32
@@ -118,6 +130,27 @@ class Parameter(IntEnum):
     DENOMINATOR_SHIFT = 40
     PARTIAL_ROW = 41
     """Words of partial sums per output row."""
+    SKIP = 43
+    """Convolution: 1 if output slots hold rows to add; SHIFT and clamps then make the row they are added to."""
+    INNER_BASE = 44
+    """Convolution with a skip: where that row is kept meanwhile, as long as the output's and SURPLUS_WORDS more."""
+    SUM_SHIFT = 45
+    """Convolution with a skip: right shift of the sum; it is rounded by ROUNDING, too."""
+    SUM_CLAMP_LOW = 46
+    SUM_CLAMP_HIGH = 47
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """The parameters by which sums become int8, beside ROUNDING."""
+
+    shift: Parameter = Parameter.SHIFT
+    low: Parameter = Parameter.CLAMP_LOW
+    high: Parameter = Parameter.CLAMP_HIGH
+
+
+OF_RESULT = Narrowing()
+OF_SUM = Narrowing(Parameter.SUM_SHIFT, Parameter.SUM_CLAMP_LOW, Parameter.SUM_CLAMP_HIGH)
 
 
 def pack(values: Mapping[Parameter, int]) -> npt.NDArray[np.int32]:

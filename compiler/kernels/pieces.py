@@ -90,7 +90,9 @@ CONV = {
     "/if0-/for0/for1/if2-": Code(stores=(128,) * 2, straight=8),
     "/if0-/for0": Code(loads=(32, *(4,) * 2), vectors=2, straight=10),
     "/if0-": Code(scalars=6, straight=7),
-    "": Code(loads=(4,) * 8, vectors=3, scalars=18, straight=26),
+    "/if1+/for0": Code(loads=(32,) * 4, stores=(64,), products=6, vectors=4, narrowings=4),
+    "/if1+": Code(loads=(4,) * 6, vectors=7, scalars=10, straight=17),
+    "": Code(loads=(4,) * 10, vectors=3, scalars=21, straight=28),
 }
 
 ADD = {

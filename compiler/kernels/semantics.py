@@ -25,7 +25,16 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter, Rounding
+from compiler.kernels.parameters import (
+    LARGEST_WEIGHT_SHIFT,
+    OF_RESULT,
+    OF_SUM,
+    PARAMETER_WORDS,
+    Kernel,
+    Narrowing,
+    Parameter,
+    Rounding,
+)
 from compiler.kernels.row_steps import computed_pixels
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_MASK, ChunkView
 
@@ -46,14 +55,14 @@ class Call:
     row: int
 
 
-def requantise(params: Words, value: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+def requantise(params: Words, value: npt.NDArray[np.int64], narrowing: Narrowing = OF_RESULT) -> npt.NDArray[np.int8]:
     """Shift right by SHIFT with ROUNDING, saturate to int8, clamp."""
-    shift = int(params[P.SHIFT])
+    shift = int(params[narrowing.shift])
     if shift > 0:
         if params[P.ROUNDING] == Rounding.HALF_EVEN:
             value = value - 1 + ((value >> shift) & 1)
         value = (value + (1 << (shift - 1))) >> shift
-    low, high = max(-128, int(params[P.CLAMP_LOW])), min(127, int(params[P.CLAMP_HIGH]))
+    low, high = max(-128, int(params[narrowing.low])), min(127, int(params[narrowing.high]))
     return np.clip(value, low, high).astype(np.int8)
 
 
@@ -91,7 +100,7 @@ def _decoded(chunk: bytes, blocks: int, taps: int) -> tuple[list[int], npt.NDArr
 
 
 def conv(params: Words, arena: Words, call: Call) -> None:
-    """Block-sparse convolution of one output row for one chunk of weights."""
+    """Block-sparse convolution of one output row for one chunk of weights; SKIP adds what the output slot holds."""
     taps, width = int(params[P.TAPS]), int(params[P.WIDTH])
     view = ChunkView.of(call.blocks, taps)
     head = arena[call.weights : call.weights + view.offsets]
@@ -126,7 +135,20 @@ def conv(params: Words, arena: Words, call: Call) -> None:
     if not call.last:
         arena[partial].reshape(call.blocks, pixels, 8)[:, :width] = total
         return
-    _store(arena, call, requantise(params, total))
+    result = requantise(params, total)
+    if params[P.SKIP]:
+        result = _with_skip(params, result, data[4 * call.out :][: result.size].reshape(result.shape))
+    _store(arena, call, result)
+
+
+def _with_skip(params: Words, own: npt.NDArray[np.int8], skip: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """(own << SHIFT_A) + (skip << SHIFT_B), requantised as a sum."""
+    left, right = int(params[P.SHIFT_A]), int(params[P.SHIFT_B])
+    assert max(left, right) <= LARGEST_WEIGHT_SHIFT, (
+        f"a convolution shifts its result by {left} and a skip row by {right}, by at most {LARGEST_WEIGHT_SHIFT} each; "
+        "operands further apart are added by a launch of their own"
+    )
+    return requantise(params, (own.astype(np.int64) << left) + (skip.astype(np.int64) << right), OF_SUM)
 
 
 def add(params: Words, arena: Words, call: Call) -> None:

@@ -26,7 +26,7 @@ from compiler.interpret.kernel_body import KernelBodyError, run_kernel_body
 from compiler.kernels.bodies import KERNEL_BODIES, kernel_function, kernel_functions
 from compiler.kernels.bodies.assembler import W8, W32, Assembler
 from compiler.kernels.bodies.vector_unit import MULTIPLY_ACCUMULATE, SET, Requantiser
-from compiler.kernels.parameters import TABLE_WORDS, Kernel, Parameter, Rounding, pack
+from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, TABLE_WORDS, Kernel, Parameter, Rounding, pack
 from compiler.kernels.row_steps import SURPLUS_WORDS, computed_pixels, surplus_reach
 from compiler.kernels.semantics import KERNELS, Call, requantise
 from compiler.kernels.weight_chunk import encode_chunk
@@ -91,8 +91,23 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @st.composite
+def skips(draw: st.DrawFn, inner: int) -> dict[Parameter, int]:
+    """Parameters of the addition of a skip row."""
+    low, high = draw(clamps)
+    return {
+        Parameter.SKIP: 1,
+        Parameter.INNER_BASE: inner,
+        Parameter.SHIFT_A: draw(st.integers(0, LARGEST_WEIGHT_SHIFT)),
+        Parameter.SHIFT_B: draw(st.integers(0, LARGEST_WEIGHT_SHIFT)),
+        Parameter.SUM_SHIFT: draw(st.integers(0, 8)),
+        Parameter.SUM_CLAMP_LOW: low,
+        Parameter.SUM_CLAMP_HIGH: high,
+    }
+
+
+@st.composite
 def convolutions(draw: st.DrawFn) -> Case:
-    """One call: any stride, border rows, empty rows of Γ, first and last input chunk in every combination."""
+    """One call: any stride, border rows, empty rows of Γ, first and last input chunk in every combination, skips."""
     blocks, inputs, taps, columns = (draw(st.integers(1, most)) for most in (3, 2, 3, 3))
     width, step = draw(st.integers(1, 35)), draw(st.integers(1, 3))
     first, last = draw(st.booleans()), draw(st.booleans())
@@ -122,9 +137,10 @@ def convolutions(draw: st.DrawFn) -> Case:
     arena = noise(seed)
     arena[weights : weights + chunk.size] = chunk
     groups = computed_pixels(width)
-    partial, out = 3000, 2600
+    partial, out, inner = 3000, 2370, 2610
     arena[partial : partial + blocks * groups * 8] = rng.integers(-(2**20), 2**20, blocks * groups * 8)
     low, high = draw(clamps)
+    skip = draw(st.just({}) | skips(inner))
     params = pack(
         {
             Parameter.TAPS: taps,
@@ -135,11 +151,14 @@ def convolutions(draw: st.DrawFn) -> Case:
             Parameter.ROUNDING: draw(roundings),
             Parameter.CLAMP_LOW: low,
             Parameter.CLAMP_HIGH: high,
+            **skip,
         }
     )
     call = Call(weights, out, partial, blocks, int(first), int(last), 0)
     if last:
         defined, touched = output(call, width)
+        if skip:
+            touched |= region(inner, blocks * width * 2 + SLACK_WORDS)
     else:
         sums = np.zeros((blocks, groups, 8), np.bool_)
         sums[:, :width] = True

@@ -92,13 +92,29 @@ def test_convolution_by_hand() -> None:
     # 44 pixels are a step of 28 and one of 16; 3 taps; 2 output blocks with 12 non-zero blocks in the taps on the map
     params = pack({P.WIDTH: 44, P.TAPS: 3, P.PIXEL_STRIDE: 2})
     way = "/if0+/if0+"
-    start = CONV[""].straight + (3 * 4 + 10) + 2 * 6 + CONV[way].straight
+    # two choices of the way, and whether there is a skip
+    start = CONV[""].straight + (3 * 4 + 10) + 3 * 6 + CONV[way].straight
     block = CONV[f"{way}/for0"].straight + 6
     guards = 3 * 6  # whether there is a step of 28, of 16, of 8
     steps = sum(CONV[f"{way}/for0/{loop}"].straight + 10 + 6 for loop in ("for0", "for1"))
     # as many cycles per block as four pixels are in the step
     expected = 40 + start + 2 * (block + guards + steps) + 12 * (7 + 4)
     assert kernel_cycles(CHIP, Kernel.CONV, params, call(blocks=2), Work(rows=2, entries=12)) == expected
+
+
+def test_a_skip_is_one_pass_over_the_row_after_the_last_input_chunk() -> None:
+    params = pack({P.WIDTH: 20, P.TAPS: 1, P.PIXEL_STRIDE: 2})
+    added = params.copy()
+    added[P.SKIP] = 1
+
+    def more(first: int, last: int) -> int:
+        row = call(blocks=3, first=first, last=last)
+        with_skip, without = (kernel_cycles(CHIP, Kernel.CONV, each, row, Work(1, 3)) for each in (added, params))
+        return with_skip - without
+
+    # 480 bytes are 8 steps of 64, each of 6 products, and of a store after four narrowings
+    assert more(1, 1) == more(0, 1) == CONV["/if1+"].straight + 8 * 6 + 10
+    assert more(1, 0) == more(0, 0) == 0
 
 
 def test_a_rest_is_a_step_of_the_smallest_size_that_covers_it() -> None:

@@ -182,6 +182,74 @@ def test_a_call_touches_what_its_footprint_says() -> None:
     assert middle.reads[-1] == middle.writes[0] == (700, 764)
 
 
+INNER = 680
+
+
+@given(
+    width=st.integers(1, 9),
+    rounding=ROUNDINGS,
+    shifts=st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 8)),
+    clamps=st.tuples(CLAMPS, CLAMPS),
+    seed=st.integers(0, 99),
+)
+def test_a_skip_gives_what_an_addition_after_the_convolution_gives(
+    width: int,
+    rounding: Rounding,
+    shifts: tuple[int, int, int],
+    clamps: tuple[tuple[int, int], tuple[int, int]],
+    seed: int,
+) -> None:
+    random = np.random.default_rng(seed)
+    row, skip = random_rows(2, 2, width, seed)
+    values = random.integers(-128, 128, (2, 8, 8)).astype(np.int8)
+    bias = random.integers(-9999, 9999, 16).astype(np.int32)
+    chunk = encode_chunk(np.array([0, 1, 2], np.int32), bias, np.array([0, 2 * width], np.int32), values)
+    (inner_low, inner_high), (low, high) = clamps
+    own = {P.SHIFT: 8, P.CLAMP_LOW: inner_low, P.CLAMP_HIGH: inner_high, P.ROUNDING: rounding}
+    geometry = {P.TAPS: 1, P.WIDTH: width, P.PIXEL_STRIDE: 2}
+    between = {P.SHIFT_A: shifts[0], P.SHIFT_B: shifts[1]}
+
+    params, arena = memory([row], {**geometry, **own})
+    arena[800 : 800 + chunk.size] = chunk
+    KERNELS[Kernel.CONV](params, arena, Call(800, OUT, 0, 2, 1, 1, 0))
+    made = stored(arena, 2, width)
+    ends = {P.SHIFT: shifts[2], P.CLAMP_LOW: low, P.CLAMP_HIGH: high, P.ROUNDING: rounding}
+    params, arena = memory([made, skip], {P.TAPS: 2, P.WIDTH: width, P.BLOCK_STRIDE: 2 * width, **between, **ends})
+    KERNELS[Kernel.ADD](params, arena, call(2))
+    expected = stored(arena, 2, width)
+
+    sums = {P.SUM_SHIFT: shifts[2], P.SUM_CLAMP_LOW: low, P.SUM_CLAMP_HIGH: high}
+    params, arena = memory([row], {**geometry, **own, **between, **sums, P.SKIP: 1, P.INNER_BASE: INNER})
+    arena[800 : 800 + chunk.size] = chunk
+    stored(arena, 2, width)[:] = skip
+    KERNELS[Kernel.CONV](params, arena, Call(800, OUT, 0, 2, 1, 1, 0))
+    np.testing.assert_array_equal(stored(arena, 2, width), expected)
+
+
+def test_operands_too_far_apart_are_no_skip() -> None:
+    params, arena = memory(random_rows(1, 1, 1, 0), {P.TAPS: 1, P.WIDTH: 1, P.SKIP: 1, P.SHIFT_B: 7})
+    chunk = encode_chunk(
+        np.array([0, 0], np.int32), np.zeros(8, np.int32), np.zeros(0, np.int32), np.zeros((0, 8, 8), np.int8)
+    )
+    arena[800 : 800 + chunk.size] = chunk
+    with pytest.raises(AssertionError, match="by 0 and a skip row by 7, by at most 6 each"):
+        KERNELS[Kernel.CONV](params, arena, Call(800, OUT, 0, 1, 1, 1, 0))
+
+
+def test_a_skip_row_must_have_arrived_when_the_last_input_chunk_begins() -> None:
+    chunk = encode_chunk(
+        np.array([0, 1], np.int32), np.zeros(8, np.int32), np.array([0], np.int32), np.ones((1, 8, 8), np.int8)
+    )
+    params, arena = memory(random_rows(1, 1, 3, 0), {P.TAPS: 1, P.WIDTH: 3, P.INPUT_SLOT: 6, P.PIXEL_STRIDE: 2})
+    params[[P.SKIP, P.INNER_BASE]] = 1, INNER
+    arena[800 : 800 + chunk.size] = chunk
+    last = footprint(Kernel.CONV, params, arena, Call(800, OUT, 700, 1, 0, 1, 0))
+    assert last.reads[-1] == last.writes[-1] == (OUT, OUT + 6)
+    assert last.writes[0] == (INNER, INNER + 6)
+    begun = footprint(Kernel.CONV, params, arena, Call(800, OUT, 700, 1, 1, 0, 0))
+    assert (OUT, OUT + 6) not in (*begun.reads, *begun.writes)
+
+
 @given(st.integers(0, 99), st.integers(1, 5))
 def test_input_chunks_add_up_to_the_whole(seed: int, width: int) -> None:
     """Two chunks through partial sums give what one chunk over all inputs gives."""

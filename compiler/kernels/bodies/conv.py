@@ -9,6 +9,9 @@ A weight block takes as long to load as eight pixels, so it has to serve several
 busy: a step of a row keeps the sums of many pixels in accumulators (`row_steps`). Surplus pixels of the last step fall
 on the next output block, which is written afterwards, or behind the slot.
 
+A skip row is added when the whole row is made: that is one more pass over int8, but in one pipelined loop, where each
+step of the row would wait for its own sums. The row is made beside the output slot, which holds what is added to it.
+
 What a call does is chosen before its loops, so a step of a row that one call begins and ends has no branches: it starts
 from the bias and ends as int8. With partial sums, which come and go in int32, a step chooses as it goes.
 """
@@ -23,9 +26,10 @@ from xdsl.ir import SSAValue
 
 from compiler.kernels.bodies.assembler import ACCUMULATOR, W8, W16, W32, Assembler
 from compiler.kernels.bodies.pixel_loads import Loads, every_second, neighbours, single
+from compiler.kernels.bodies.row_sums import sum_rows
 from compiler.kernels.bodies.taps import taps_on_map
 from compiler.kernels.bodies.vector_unit import Requantiser, multiply_accumulate
-from compiler.kernels.parameters import Kernel, Parameter
+from compiler.kernels.parameters import OF_SUM, Kernel, Parameter
 from compiler.kernels.row_steps import EVERY_SECOND, GROUP, LONG_STEPS, NEIGHBOURS, SHORT_STEPS, SINGLE_STEPS
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_BITS, OFFSET_MASK
 
@@ -51,6 +55,8 @@ class _Call:
     bias: SSAValue
     offsets: SSAValue
     blocks: SSAValue
+    out: SSAValue
+    """Where int8 results go."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class _OutputBlock:
     def out(self, pixel: SSAValue) -> SSAValue:
         """Where the result of `pixel` goes."""
         body = self.call.body
-        row = body.add(body.arguments.out, body.multiply(self.number, body.multiply(self.call.width, body.index(2))))
+        row = body.add(self.call.out, body.multiply(self.number, body.multiply(self.call.width, body.index(2))))
         return body.add(row, body.multiply(pixel, body.index(2)))
 
 
@@ -177,6 +183,15 @@ def _partial(call: _Call, first: SSAValue, last: SSAValue) -> None:
     _each_block(call, compute)
 
 
+def _add_skip(call: _Call) -> None:
+    """Add the row that the output slot holds to the row that was made."""
+    body = call.body
+    out = body.arguments.out
+    words = body.multiply(body.arguments.blocks, body.multiply(call.width, body.index(2)))
+    own, skip = (body.parameter_word(shift) for shift in (Parameter.SHIFT_A, Parameter.SHIFT_B))
+    sum_rows(body, Requantiser.of(body, OF_SUM), [(call.out, own), (out, skip)], words, out)
+
+
 def conv(arena_words: int) -> func.FuncOp:
     """See `semantics.conv`."""
     body = Assembler(Kernel.CONV.symbol, arena_words)
@@ -184,6 +199,7 @@ def conv(arena_words: int) -> func.FuncOp:
     taps, stride = body.parameter(Parameter.TAPS), body.parameter(Parameter.PIXEL_STRIDE)
     pointers = body.add(arguments.weights, body.index(1))
     bias = body.add(body.add(pointers, body.multiply(arguments.blocks, taps)), body.index(1))
+    skip = body.compare(body.parameter_word(Parameter.SKIP), "ne", body.word(0))
     call = _Call(
         body,
         Requantiser.of(body),
@@ -197,6 +213,7 @@ def conv(arena_words: int) -> func.FuncOp:
         bias=bias,
         offsets=body.add(bias, body.multiply(arguments.blocks, body.index(8))),
         blocks=body.add(arguments.weights, body.load_index(arguments.weights)),
+        out=body.select(skip, body.parameter(Parameter.INNER_BASE), arguments.out),
     )
     first = body.compare(arguments.first, "ne", body.index(0))
     last = body.compare(arguments.last, "ne", body.index(0))
@@ -212,4 +229,5 @@ def conv(arena_words: int) -> func.FuncOp:
         body.branch(call.neighbours, lambda: _whole(call, neighbours, LONG_STEPS), apart)
 
     body.branch(body.binary(arith.AndIOp, first, last), whole, lambda: _partial(call, first, last))
+    body.branch(body.binary(arith.AndIOp, skip, last), lambda: _add_skip(call), lambda: None)
     return body.finish()

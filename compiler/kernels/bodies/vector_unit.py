@@ -26,7 +26,7 @@ from xdsl.dialects.builtin import i8, i32
 from xdsl.ir import SSAValue
 
 from compiler.kernels.bodies.assembler import ACCUMULATOR, B32, B64, W4, W8, W16, W32, Assembler
-from compiler.kernels.parameters import Parameter, Rounding
+from compiler.kernels.parameters import OF_RESULT, Narrowing, Parameter, Rounding
 from compiler.kernels.row_steps import GROUP
 from dialects.aievec import ShiftRoundSaturateOp
 
@@ -91,10 +91,10 @@ class Clamper:
     high: SSAValue
 
     @classmethod
-    def of(cls, body: Assembler) -> Clamper:
+    def of(cls, body: Assembler, narrowing: Narrowing = OF_RESULT) -> Clamper:
         """Prepare before the kernel's loops."""
-        low = body.maximum(body.parameter_word(Parameter.CLAMP_LOW), body.word(-128))
-        high = body.minimum(body.parameter_word(Parameter.CLAMP_HIGH), body.word(127))
+        low = body.maximum(body.parameter_word(narrowing.low), body.word(-128))
+        high = body.minimum(body.parameter_word(narrowing.high), body.word(127))
         return cls(
             body,
             body.broadcast(body.emit(arith.TruncIOp(low, i8)), B64),
@@ -125,15 +125,15 @@ class Requantiser:
     """~1 in 64 lanes."""
 
     @classmethod
-    def of(cls, body: Assembler) -> Requantiser:
+    def of(cls, body: Assembler, narrowing: Narrowing = OF_RESULT) -> Requantiser:
         """Prepare before the kernel's loops."""
-        shift = body.parameter_word(Parameter.SHIFT)
+        shift = body.parameter_word(narrowing.shift)
         to_even = body.compare(body.parameter_word(Parameter.ROUNDING), "eq", body.word(Rounding.HALF_EVEN))
         # without a shift nothing is rounded, and a sum less one would be another number
         less = body.select(to_even, body.subtract(body.word(0), body.minimum(shift, body.word(1))), body.word(0))
         return cls(
             body,
-            Clamper.of(body),
+            Clamper.of(body, narrowing),
             shift,
             first_channels=body.words(np.tile(np.array([1, 0], np.int32), GROUP), W8),
             below=body.broadcast(less, W16),
