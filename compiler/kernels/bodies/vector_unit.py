@@ -8,11 +8,12 @@ identity matrix, or a multiple of it; xDSL has no sign extension of vectors. *Re
 
 A core rounds half up and saturates: upstream sets both registers where a core starts, and has no way to ask for another
 rounding. Half to even follows from two of those. With r the sum rounded half up and t the sum less one, they differ at
-a tie only, where t is r - 1, and what an odd r has to lose there is its lowest bit, which t does not have:
+a tie only, where t is r - 1, and where an odd r has to become t:
 
-    r & (t | ~1)
+    max(r & ~1, t)
 
-Where t is the same as r, because no shift can make a tie, because ties go up, or because both saturate, that is r.
+An even r stays. Where t is the same as r, because no shift can make a tie, because ties go up, or because both
+saturate, the maximum is r.
 """
 
 from __future__ import annotations
@@ -82,6 +83,11 @@ class Widener:
         return multiply_accumulate(self.body, pixels, self.diagonal, sums)
 
 
+def as_many(body: Assembler, constant: SSAValue, lanes: SSAValue) -> SSAValue:
+    """A constant in 64 lanes, or half of it, as many as there are `lanes`."""
+    return constant if lanes.type == B64 else body.shuffle(constant, constant, range(32), B32)
+
+
 @dataclass(frozen=True)
 class Clamper:
     """Clamps int8 lanes to [CLAMP_LOW, CLAMP_HIGH]."""
@@ -103,11 +109,16 @@ class Clamper:
 
     def apply(self, lanes: SSAValue) -> SSAValue:
         """int8[64] → 16 words, or int8[32] → 8 words"""
-        body = self.body
-        if lanes.type == B64:
-            return body.bitcast(body.minimum(body.maximum(lanes, self.low), self.high), W16)
-        low, high = (body.shuffle(limit, limit, range(32), B32) for limit in (self.low, self.high))
-        return body.bitcast(body.minimum(body.maximum(lanes, low), high), W8)
+        return self.not_above(self.not_below(lanes))
+
+    def not_below(self, lanes: SSAValue) -> SSAValue:
+        """At least CLAMP_LOW."""
+        return self.body.maximum(lanes, as_many(self.body, self.low, lanes))
+
+    def not_above(self, lanes: SSAValue) -> SSAValue:
+        """At most CLAMP_HIGH, as words."""
+        clamped = self.body.minimum(lanes, as_many(self.body, self.high, lanes))
+        return self.body.bitcast(clamped, W16 if lanes.type == B64 else W8)
 
 
 @dataclass(frozen=True)
@@ -145,17 +156,19 @@ class Requantiser:
         body = self.body
         for first in range(0, len(totals), 2):
             pair = totals[first : first + 2]
-            body.store(self.clamper.apply(self._rounded(pair)), body.add(address, body.index(8 * first)))
+            body.store(self._rounded(pair), body.add(address, body.index(8 * first)))
 
     def _rounded(self, totals: Sequence[SSAValue]) -> SSAValue:
-        """int8 lanes of one or two groups of int32[32]."""
-        body = self.body
+        """
+        The words of one or two groups of int32[32].
+
+        The sums less one are late, so what does not need them is done before: the even neighbour, and one end.
+        """
+        body, clamper = self.body, self.clamper
         lower = [multiply_accumulate(body, self.first_channels, self.below, total) for total in totals]
         half_up, less = self._narrowed(totals), self._narrowed(lower)
-        keep = self.all_but_lowest
-        if len(totals) == 1:
-            keep = body.shuffle(keep, keep, range(32), B32)
-        return body.binary(arith.AndIOp, half_up, body.binary(arith.OrIOp, less, keep))
+        even = body.binary(arith.AndIOp, half_up, as_many(body, self.all_but_lowest, half_up))
+        return clamper.not_above(body.maximum(clamper.not_below(even), less))
 
     def _narrowed(self, totals: Sequence[SSAValue]) -> SSAValue:
         body = self.body
