@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import fields
 from io import StringIO
 
 import pytest
@@ -17,9 +18,11 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 
 from compiler.kernels.bodies import kernel_functions
+from compiler.kernels.bodies.core_program import core_program
+from compiler.kernels.bodies.program_builder import CoreResources
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS, Kernel
 from dialects.aie import Aie, BufferOp, CoreOp, DeviceOp, EndOp, TileOp
-from dialects.aievec import Aievec
+from dialects.aievec import Aievec, ShiftRoundSaturateOp
 
 ARENA_WORDS = 1024
 MLIR_OPT = shutil.which("mlir-opt-22")
@@ -54,6 +57,13 @@ def test_a_device_with_kernels_is_read_back(generic: bool) -> None:
     again = Parser(context, printed(module, generic=generic)).parse_module()
     again.verify()
     assert again.is_structurally_equivalent(module)
+
+
+def test_the_core_itself_holds_what_makes_upstream_set_its_rounding() -> None:
+    """Upstream looks for an `aievec.srs` in the core's body, not in the functions that it calls."""
+    arguments = Block(arg_types=[MemRefType(i32, (1,))] * len(fields(CoreResources))).args
+    program = core_program(CoreResources(*arguments), [Kernel.CONV])
+    assert any(isinstance(op, ShiftRoundSaturateOp) for op in program.block.ops)
 
 
 @pytest.mark.skipif(MLIR_OPT is None, reason="mlir-opt-22 is not installed")
