@@ -140,8 +140,8 @@ class _Writer:
             body.add_ops(copies)
             body.add_op(mem.WaitOp([copy.token for copy in copies]))
 
-    def segment(self, segment: Segment, output: MapBuffer) -> None:
-        """One segment, in the current invocation."""
+    def segment(self, segment: Segment, output: MapBuffer, whole: bool) -> None:
+        """One segment, in the current invocation; if its map is `whole` then, it is a tensor with a name."""
         if self.segments is None:
             self.segments = Block()
             self.block.add_op(mem.InvokeOp(Region(self.segments)))
@@ -149,7 +149,7 @@ class _Writer:
         ring = self._ring(segment.ring, body)
         for band in segment.bands:
             self._band(band, body, ring)
-        tensor = self.maps.tensors[output.number]
+        tensor = self.maps.tensors[output.number] if whole else ""
         self.segments.add_op(mem.SegmentOp(segment.name, tensor, self.buffers[output.name], Region(body)))
 
     def _ring(self, ring: Ring | None, body: Block) -> SSAValue | None:
@@ -232,11 +232,12 @@ class ConvertBsrToMemPass(ModulePass):
             writer.declare(buffer)
         for argument in body.args:
             writer.store(argument, writer.values[argument])
-        for segment in writer.plan.segments:
+        last = {steps[-1] for steps in plan.network.writers().values()}
+        for index, segment in enumerate(plan.segments):
             if isinstance(segment, HostSegment):
                 writer.host(segment)
             else:
-                writer.segment(segment, _final_buffer(segment, writer.plan))
+                writer.segment(segment, _final_buffer(segment, plan), index in last)
         last = body.last_op
         assert isinstance(last, func.ReturnOp), "a function ends with func.return"
         writer.block.add_op(func.ReturnOp(*[writer.tensor(value) for value in last.operands]))

@@ -7,6 +7,7 @@ planners' to say.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -84,29 +85,45 @@ class _Growing:
         self.steps.append(HostStep(f"step{len(self.steps)}", inputs, (len(self.maps) - 1,)))
 
 
-def _concatenation(growing: _Growing, numbers: list[int]) -> None:
-    """Requantisations into one map; operands but the last have whole blocks."""
+def _concatenation(growing: _Growing, numbers: list[int], shifts: Sequence[int]) -> int:
+    """Copies or requantisations into one map; operands but the last have whole blocks."""
     shapes = [growing.maps[number] for number in numbers]
     height, width = shapes[0].height, shapes[0].width
     whole = MapShape(sum(shape.channels for shape in shapes), height, width)
     parts: list[tuple[Layer, tuple[int, ...]]] = []
     block = 0
-    for number, shape in zip(numbers, shapes, strict=True):
-        parts.append((Layer(f"part{block}", Kernel.REQUANTISE, shape, shape, output_block=block), (number,)))
+    for number, shape, shift in zip(numbers, shapes, shifts, strict=True):
+        constants = ((Parameter.SHIFT, shift), (Parameter.CLAMP_LOW, -128), (Parameter.CLAMP_HIGH, 127))
+        layer = Layer(f"part{block}", Kernel.REQUANTISE, shape, shape, constants=constants, output_block=block)
+        parts.append((layer, (number,)))
         block += shape.blocks
-    growing.add(parts, whole)
+    return growing.add(parts, whole)
+
+
+def _branches(draw: st.DrawFn, growing: _Growing, number: int, deep: bool = True) -> int:
+    """Two or three layers on one map and their concatenation, which may be an operand of another one."""
+    shape = growing.maps[number]
+    ends: list[int] = []
+    for _ in range(draw(st.integers(2, 3))):
+        output = MapShape(8 * draw(st.integers(1, 3)), shape.height, shape.width)
+        gamma = gamma_of(output.channels, shape.channels, draw(st.integers(0, 99)))
+        if deep and draw(st.booleans()):
+            ends.append(_branches(draw, growing, number, deep=False))
+        else:
+            ends.append(growing.add([(Layer("branch", Kernel.CONV, shape, output, gamma=gamma), (number,))], output))
+    return _concatenation(growing, ends, [draw(st.sampled_from((0, 0, 0, 1))) for _ in ends])
 
 
 @st.composite
 def networks(draw: st.DrawFn, steps: int = 6, channels: int = 72, side: int = 20) -> Network:
-    """Chains with residual additions, concatenations, pools and host steps between them."""
+    """Chains with residual additions, concatenations, branches, pools and host steps between them."""
     sides = st.integers(1, side)
     growing = _Growing([MapShape(draw(st.integers(1, channels)), draw(sides), draw(sides))])
     for _ in range(draw(st.integers(1, steps))):
         number = draw(st.integers(max(0, len(growing.maps) - 3), len(growing.maps) - 1))
         shape = growing.maps[number]
         equals = [other for other, one in enumerate(growing.maps) if one == shape]
-        match draw(st.sampled_from(("conv", "conv", "add", "pool", "requantise", "concat", "host"))):
+        match draw(st.sampled_from(("conv", "conv", "add", "pool", "requantise", "concat", "branches", "host"))):
             case "conv":
                 layer = draw(window_layers(Kernel.CONV, shape, draw(st.integers(1, channels))))
                 growing.add([(layer, (number,))], layer.output)
@@ -118,7 +135,10 @@ def networks(draw: st.DrawFn, steps: int = 6, channels: int = 72, side: int = 20
                 layer = draw(window_layers(kernel, shape, shape.channels))
                 growing.add([(layer, (number,))], layer.output)
             case "concat" if shape.channels % 8 == 0:
-                _concatenation(growing, [number, draw(st.sampled_from(equals))])
+                shifts = st.lists(st.sampled_from((0, 0, 1)), min_size=2, max_size=2)
+                _concatenation(growing, [number, draw(st.sampled_from(equals))], draw(shifts))
+            case "branches":
+                _branches(draw, growing, number)
             case "host":
                 growing.host((number,), shape)
             case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from compiler.kernels.parameters import Kernel
 from compiler.kernels.weight_chunk import ChunkView
 from compiler.report.flows import Place, cycles_until, ddr_bytes, timeline_of
 from compiler.simulate.result import SegmentTime, Simulation
-from dialects.bsr import Conv2dOp, GemmOp, array_of
+from dialects.bsr import Conv2dOp, GemmOp, array_of, shape_of
 from dialects.bsr_weights import WeightsOp, weights_of
 from dialects.mem import LaunchOp, SegmentOp, map_of
 from dialects.mem import WeightsOp as ChunksOp
@@ -90,8 +90,7 @@ def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulati
             LayerRow(
                 time,
                 _operation(launches, contraction),
-                _shape(map_of(launches[0].inputs[0]).shape, len(launches[0].inputs)),
-                _shape(map_of(segment.output).shape),
+                *_shapes(segment, contraction),
                 (0, 0) if weights is None else _blocks(weights),
                 _placement(launches),
                 ddr_bytes(time.links),
@@ -106,9 +105,18 @@ def _launches(segment: SegmentOp) -> list[LaunchOp]:
     return [op for op in segment.body.block.ops if isinstance(op, LaunchOp)]
 
 
-def _shape(shape: tuple[int, int, int], operands: int = 1) -> str:
-    text = "×".join(str(size) for size in shape)
+def _shape(shape: Sequence[int], operands: int = 1) -> str:
+    text = "×".join(str(size) for size in shape[:3])
     return text if operands == 1 else f"{operands} of {text}"
+
+
+def _shapes(segment: SegmentOp, contraction: Contraction | None) -> tuple[str, str]:
+    """Input and output; of a convolution those of the network, whose maps may be folded or a part of another map."""
+    if contraction is not None:
+        source, result = (shape_of(value.type)[1:] for value in (contraction.input, contraction.result))
+        return _shape((*source, 1, 1)), _shape((*result, 1, 1))
+    inputs = _launches(segment)[0].inputs
+    return _shape(map_of(inputs[0]).shape, len(inputs)), _shape(map_of(segment.output).shape)
 
 
 def _operation(launches: list[LaunchOp], contraction: Contraction | None) -> str:
@@ -120,8 +128,8 @@ def _operation(launches: list[LaunchOp], contraction: Contraction | None) -> str
         stride = "" if strides == (1, 1) else f" /{strides[0]}" if strides[0] == strides[1] else f" /{strides}"
         return f"conv {height}×{width}{stride}"
     kind = launches[0].kernel.symbol.replace("_", " ")
-    outputs = {launch.output for launch in launches}
-    return "concat" if kind == "requantise" and len(launches) > len(outputs) else kind
+    source, result = map_of(launches[0].inputs[0]), map_of(launches[0].output)
+    return "concat" if kind == "requantise" and source.shape[0] < result.shape[0] else kind
 
 
 def _blocks(weights: WeightsOp) -> tuple[int, int]:

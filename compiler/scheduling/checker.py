@@ -15,6 +15,7 @@ import numpy as np
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
+from compiler.scheduling.in_place_checker import in_place_faults
 from compiler.scheduling.launch_checker import (
     NOTHING,
     ZERO,
@@ -46,17 +47,20 @@ from compiler.transfers.window import PADDING, Window, window_faults
 
 def plan_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[str]:
     """Everything that is wrong with a plan; empty if it is right."""
-    faults = placement_faults(network, plan, chip)
-    if len(plan.segments) != len(network.steps):
-        return [*faults, f"{len(plan.segments)} segments for {len(network.steps)} steps"]
-    return faults + _Run(network, plan, chip).faults()
+    faults = in_place_faults(network, plan.network) + placement_faults(plan.network, plan, chip)
+    if len(plan.segments) != len(plan.network.steps):
+        return [*faults, f"{len(plan.segments)} segments for {len(plan.network.steps)} steps"]
+    return faults + _Run(plan, chip).faults()
 
 
 class _Run:
     """The plan, run on words that hold numbers of map words."""
 
-    def __init__(self, network: Network, plan: ProgramPlan, chip: Chip):
-        self.network = network
+    def __init__(self, plan: ProgramPlan, chip: Chip):
+        self.network = network = plan.network
+        self.last = {indices[-1] for indices in network.writers().values()}
+        self.computed = [np.zeros((shape.height, shape.blocks), np.int64) for shape in network.maps]
+        """How many times each row of each channel block of a map is computed."""
         self.plan = plan
         self.chip = chip
         self.numbers = WordNumbers.of(network)
@@ -79,10 +83,10 @@ class _Run:
         for number, buffer in self.plan.ddr_maps.items():
             if number not in produced:
                 self._write_ddr(buffer)
-        for step, segment in zip(self.network.steps, self.plan.segments, strict=True):
+        for index, (step, segment) in enumerate(zip(self.network.steps, self.plan.segments, strict=True)):
             self.where = f"step '{step.name}'"
             if isinstance(segment, Segment) and isinstance(step, ArrayStep):
-                self._segment(step, segment)
+                self._segment(step, segment, whole=index in self.last)
             elif isinstance(segment, HostSegment) and isinstance(step, HostStep):
                 self._host(step, segment)
             else:
@@ -158,12 +162,14 @@ class _Run:
 
     # Launches
 
-    def _segment(self, step: ArrayStep, segment: Segment) -> None:
-        shape = self.network.maps[step.output]
-        computed = np.zeros((shape.height, shape.blocks), np.int64)
+    def _segment(self, step: ArrayStep, segment: Segment, whole: bool) -> None:
+        """Run a step; if the map is `whole` then, every row of every channel block must have been computed once."""
+        computed = self.computed[step.output]
         for band in segment.bands:
             self._band(step, band, segment.ring, computed)
             self.time += 1
+        if not whole:
+            return
         for row, block in np.argwhere(computed != 1)[:4]:
             self.fault(f"row {row} of channel block {block} is computed {computed[row, block]} times")
         self.time -= 1

@@ -43,9 +43,20 @@ def outputs_of(step: Step) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Network:
-    """`maps[n]` is the shape of map n; a map is written by at most one step, graph inputs by none."""
+    """
+    `maps[n]` is the shape of map n. Graph inputs are written by no step, other maps by one, or by several that write
+    different channel blocks of it (`compiler.scheduling.in_place`); nobody reads such a map before it is whole.
+    """
 
     maps: tuple[MapShape, ...]
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
     """Maps the caller wants in DDR at the end."""
+
+    def writers(self) -> dict[int, tuple[int, ...]]:
+        """The steps that write each map, in order, by their indices."""
+        found: dict[int, tuple[int, ...]] = {}
+        for index, step in enumerate(self.steps):
+            for number in outputs_of(step):
+                found[number] = (*found.get(number, ()), index)
+        return found

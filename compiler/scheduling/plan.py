@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.scheduling.network import HostStep
+from compiler.scheduling.network import HostStep, Network
 from compiler.scheduling.stripes import Stripes
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import MapShape, Range
@@ -99,6 +99,8 @@ class HostSegment:
 class ProgramPlan:
     """Everything the memory level says."""
 
+    network: Network
+    """What the segments run, step by step: the network, with concatenations in place."""
     buffers: tuple[MapBuffer, ...]
     parameters_address: int
     """Parameter blocks of all core rows, then one scratch word per core row, in every MemTile."""

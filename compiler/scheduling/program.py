@@ -8,6 +8,7 @@ from compiler.allocation.allocate import allocate
 from compiler.allocation.problem import Buffer, Problem, Solution
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
+from compiler.scheduling.in_place import concatenate_in_place
 from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
 from compiler.scheduling.plan import (
     Band,
@@ -21,8 +22,10 @@ from compiler.scheduling.plan import (
 )
 from compiler.scheduling.residency import (
     PARAMETERS,
+    Apart,
     Choice,
     Draft,
+    Planner,
     Residency,
     band_name,
     fill_name,
@@ -71,9 +74,10 @@ def _ddr_maps(network: Network, draft: Draft) -> dict[int, MapBuffer]:
 
 
 class _Program:
-    """Builds segments; holds what they share."""
+    """Builds segments; holds what they share. `names` has one for each map in the MemTiles."""
 
-    def __init__(self, residency: Residency, choice: Choice, draft: Draft, solution: Solution):
+    def __init__(self, names: dict[int, str], residency: Residency, choice: Choice, draft: Draft, solution: Solution):
+        self.names = names
         self.residency = residency
         self.network = residency.network
         self.choice = choice
@@ -123,13 +127,16 @@ class _Program:
             output = self._buffer(f"{place}.{step.name}", step.output, stripes, place)
         else:
             root = self.draft.shared.get(step.output, step.output)
-            output = self._buffer(step.name, step.output, stripes, map_name(root))
-            self.resident[step.output] = output
+            if step.output not in self.resident:
+                name = self.names[step.output]
+                self.resident[step.output] = self._buffer(name, step.output, stripes, map_name(root))
+            output = self.resident[step.output]
         launches = tuple(
             PlannedLaunch(launch, tuple(inputs[n] for n in step.parts[part][1] if n in inputs), output)
             for part, launch in self.residency.band_launches(index, self.choice.bands[index])[offset]
         )
-        spills = self._transfers(output, to_ddr=True) if step.output in self.draft.in_ddr else ()
+        whole = index == self.residency.writers[step.output][-1]
+        spills = self._transfers(output, to_ddr=True) if whole and step.output in self.draft.in_ddr else ()
         return Band(tuple(fills), launches, spills)
 
     def segment(self, index: int, step: Step) -> Segment | HostSegment:
@@ -148,6 +155,17 @@ class _Program:
         )
 
 
+def _solve(network: Network, chip: Chip, plan: Planner) -> tuple[Residency, tuple[Choice, Draft, Solution]]:
+    """A draft that fits, with as many concatenations in place as the MemTiles allow."""
+    apart: set[int] = set()
+    while True:
+        residency = Residency(concatenate_in_place(network, apart), chip, plan)
+        try:
+            return residency, residency.solve()
+        except Apart as refusal:
+            apart.add(refusal.number)
+
+
 def plan_program(network: Network, chip: Chip) -> ProgramPlan:
     """Plan a whole network. Raises CapacityError if a layer fits neither a core nor, row by row, the MemTiles."""
 
@@ -157,10 +175,12 @@ def plan_program(network: Network, chip: Chip) -> ProgramPlan:
     def plan(layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
         return plan_layer(layer, convolutions, column_rows)
 
-    residency = Residency(network, chip, plan)
-    program = _Program(residency, *residency.solve())
-    segments = tuple(program.segment(index, step) for index, step in enumerate(network.steps))
+    names = {step.output: step.name for step in steps}
+    residency, found = _solve(network, chip, plan)
+    program = _Program(names, residency, *found)
+    segments = tuple(program.segment(index, step) for index, step in enumerate(residency.network.steps))
     return ProgramPlan(
+        residency.network,
         tuple(program.buffers),
         program.solution.offsets[PARAMETERS],
         segments,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from compiler.allocation.allocate import allocate
 from compiler.allocation.bound import lower_bound
@@ -25,6 +26,14 @@ from compiler.tiling.layer import Layer, Range, split_evenly
 
 PARAMETERS = "parameters"
 Planner = Callable[[Layer, Sequence[Range]], list[Launch]]
+
+
+class Apart(Exception):
+    """The concatenation into map `number` has to stay a step of its own."""
+
+    def __init__(self, number: int):
+        super().__init__(f"map {number}")
+        self.number = number
 
 
 @dataclass
@@ -53,7 +62,11 @@ class Draft:
 
 @dataclass
 class Residency:
-    """Finds a draft that fits. `plan` maps (layer, rows per column) to launches."""
+    """
+    Finds a draft that fits. `plan` maps (layer, rows per column) to launches.
+
+    A map that several steps write stays in the MemTiles until it is whole, and its writers run in one band.
+    """
 
     network: Network
     chip: Chip
@@ -61,6 +74,11 @@ class Residency:
     launches: dict[tuple[int, int], list[list[tuple[int, Launch]]]] = field(
         default_factory=dict[tuple[int, int], list[list[tuple[int, Launch]]]]
     )
+
+    @cached_property
+    def writers(self) -> dict[int, tuple[int, ...]]:
+        """The steps that write each map."""
+        return self.network.writers()
 
     def band_stripes(self, step: ArrayStep, bands: int) -> list[Stripes]:
         """Output rows per column of each band."""
@@ -133,7 +151,12 @@ class Residency:
             if not isinstance(step, ArrayStep) or choice.bands[index] > 1:
                 continue
             (layer, inputs), *others = step.parts
-            if others or layer.kernel is not Kernel.ADD or any((index, number) in filled for number in inputs):
+            if (
+                others
+                or len(self.writers[step.output]) > 1
+                or layer.kernel is not Kernel.ADD
+                or any((index, number) in filled for number in inputs)
+            ):
                 continue
             for number in inputs:
                 if last_read.get(number) == index and inputs.count(number) == 1:
@@ -186,7 +209,11 @@ class Residency:
         return Problem(tuple(buffers), self.chip.memtile_bytes)
 
     def solve(self) -> tuple[Choice, Draft, Solution]:
-        """Give up residency and split into bands until the MemTiles hold everything."""
+        """
+        Give up residency and split into bands until the MemTiles hold everything.
+
+        Raises Apart if that takes a concatenation of its own, and CapacityError if nothing helps.
+        """
         choice = Choice(set(range(len(self.network.maps))), [1] * len(self.network.steps))
         while True:
             draft = self.draft(choice)
@@ -205,12 +232,20 @@ class Residency:
         for number in draft.stays:
             roots.setdefault(draft.shared.get(number, number), []).append(number)
         here = set(inputs_of(step)) | set(outputs_of(step))
+        growing = [
+            number
+            for number, steps in self.writers.items()
+            if len(steps) > 1 and steps[0] <= index and (index < steps[-1] or number in outputs_of(step))
+        ]
         by_name = {map_name(root): members for root, members in roots.items()}
-        bystanders = [b for b in section.buffers if b.name in by_name and not here & set(by_name[b.name])]
+        kept = here.union(growing)
+        bystanders = [b for b in section.buffers if b.name in by_name and not kept & set(by_name[b.name])]
         if bystanders:
             largest = max(bystanders, key=lambda buffer: (buffer.size, buffer.upper))
             choice.resident -= set(by_name[largest.name])
             return
+        if growing:
+            raise Apart(max(growing, key=lambda number: (self.network.maps[number].bytes, number)))
         height = self.network.maps[outputs_of(step)[0]].height
         if isinstance(step, ArrayStep) and choice.bands[index] < height:
             choice.bands[index] = min(2 * choice.bands[index], height)

@@ -72,6 +72,14 @@ class Layer:
         return self.kernel, self.input, self.output, self.kernel_size, self.strides, self.pads, self.dilations
 
     @property
+    def copies(self) -> bool:
+        """Whether its output is its input: a requantisation that neither shifts nor clamps."""
+        given = dict(self.constants)
+        moved = given.get(Parameter.SHIFT, 0) or given.get(Parameter.SHIFT_A, 0)
+        whole = (given.get(Parameter.CLAMP_LOW), given.get(Parameter.CLAMP_HIGH)) == (-128, 127)
+        return self.kernel is Kernel.REQUANTISE and not moved and whole
+
+    @property
     def window_rows(self) -> int:
         """Input rows that one output row spans."""
         return (self.kernel_size[0] - 1) * self.dilations[0] + 1

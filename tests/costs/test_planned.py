@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from strategies import targets
 from strategies_graphs import Graph, quantised_graphs
+from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 
@@ -22,10 +23,13 @@ from compiler.scheduling.program import plan_program
 from dialects import mem
 from dialects.chip import chip_of
 from passes.array_network import build_network
+from passes.bsr_fold_pixels import BsrFoldPixelsPass
 
 
 def planned(module: ModuleOp, chip: Chip) -> list[LaunchFacts]:
-    """Facts of all launches of the plan of a bsr module."""
+    """Facts of all launches of the plan of a bsr module, as the passes after that level leave it."""
+    module = module.clone()
+    BsrFoldPixelsPass().apply(Context(), module)
     (function,) = [op for op in module.body.ops if isinstance(op, func.FuncOp) and op.sym_name.data == "main"]
     segments = plan_program(build_network(function).network(), chip).segments
     return [
