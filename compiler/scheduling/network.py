@@ -9,7 +9,7 @@ from compiler.tiling.layer import Layer, MapShape
 
 @dataclass(frozen=True)
 class ArrayStep:
-    """Layers that together produce one map: one layer, or one per input of a concatenation."""
+    """Layers that write one map, or their channel blocks of it: one layer, or one per input of a concatenation."""
 
     name: str
     parts: tuple[tuple[Layer, tuple[int, ...]], ...]
