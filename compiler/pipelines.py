@@ -98,7 +98,7 @@ def default_stages(
             ),
         ),
         Stage("mem", (step("bsr-fold-pixels"), step("convert-bsr-to-mem", target=target))),
-        Stage("aie", (step("convert-mem-to-aie"),)),
+        Stage("aie", (step("convert-mem-to-aie"), step("aie-check"))),
     )
 
 
