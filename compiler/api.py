@@ -34,6 +34,7 @@ from compiler.summaries import (
     HostSegment,
     QuantisedTensor,
     array_arguments,
+    controller_totals,
     host_segments,
     quantised_tensors,
     refuse_host,
@@ -182,6 +183,7 @@ class Compilation:
             "levels": list(self.levels),
             "chip": asdict(chip_named(self.request.target)),
             "arguments": array_arguments(self.modules["aie"]) if "aie" in self.modules else [],
+            "controller": controller_totals(self.modules["aie"]) if "aie" in self.modules else {},
             "host": [asdict(segment) for segment in self.host],
             "quantised": [asdict(tensor) for tensor in self.quantised],
         }

@@ -1,4 +1,4 @@
-"""What a module says about itself, as plain values: host segments and the arguments of the array."""
+"""What a module says about itself, as plain values: host segments, and the arguments and controller of the array."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Attribute, Block
 
 from compiler.errors import InputError
+from compiler.hardware.transactions import ControllerCount
 from dialects.bsr import HostNode, HostOp
 from dialects.notes import ARGUMENTS
 from dialects.onnx import OnnxOp
+from passes.array_counts import controller_counts
 
 _NONE = -(2**31)
 _LINEAR = ("QuantizeLinear", "DequantizeLinear")
@@ -92,6 +94,12 @@ def quantised_tensors(module: ModuleOp) -> tuple[QuantisedTensor, ...]:
 def array_arguments(module: ModuleOp) -> Any:
     """Name, offset, bytes and layout of every DDR argument, as the lowering to aie wrote them on the module."""
     return plain(module.attributes.get(ARGUMENTS, ArrayAttr(())))
+
+
+def controller_totals(module: ModuleOp) -> dict[str, int]:
+    """Instructions of the controller in all runtime sequences of the array level, and their 32-bit words."""
+    total = sum(controller_counts(module).values(), ControllerCount())
+    return {"instructions": total.instructions, "words": total.words}
 
 
 def plain(attribute: Attribute) -> Any:

@@ -14,6 +14,7 @@ from compiler.cli.opt import main as opt
 from compiler.errors import BlockloomError
 from compiler.interpret.execution import Execution
 from compiler.registry import full_context
+from passes.array_counts import SETUP, controller_counts
 
 NETWORK = "zoo:squeezenet@64"
 
@@ -139,6 +140,15 @@ def test_options_that_compile_are_refused_for_a_compiled_network(
     assert "is compiled already, so --target, --sparsity cannot apply" in capsys.readouterr().err
 
 
+def test_the_manifest_counts_what_the_controller_does(directory: Path) -> None:
+    """The simulator's instructions, and before them one for each channel that issues tokens."""
+    compilation = Compilation.load(directory)
+    counted = json.loads((directory / "manifest.json").read_text())["controller"]
+    setup = controller_counts(compilation.modules["aie"])[SETUP]
+    assert counted["instructions"] == compilation.simulate().controller_instructions + setup.instructions
+    assert counted["words"] > 4 * counted["instructions"]
+
+
 def test_what_is_compiled_twice_is_the_same(directory: Path) -> None:
     again = compile_model(NETWORK, target="mesh-2x2", sparsity=0.5)
     assert again.request == Compilation.load(directory).request
@@ -149,7 +159,7 @@ def test_what_is_compiled_twice_is_the_same(directory: Path) -> None:
 def test_what_the_opt_tool_makes_of_a_saved_level_is_the_next_level(directory: Path, tmp_path: Path) -> None:
     """With the values of its new constants beside it, the printed module is the one of the pipeline and can be run."""
     passed = str(tmp_path / "mem.mlir")
-    passes = "convert-bsr-to-mem{target=mesh-2x2}"
+    passes = "bsr-fold-pixels,convert-bsr-to-mem{target=mesh-2x2}"
     saved = str(tmp_path / "weights.npz")
     assert opt([str(directory / "bsr.mlir"), "-p", passes, "-o", passed, "--save-weights", saved]) == 0
     module = Parser(full_context(), Path(passed).read_text(), passed).parse_module()
