@@ -212,28 +212,28 @@ class WeightsOp(MemOp):
 @irdl_op_definition
 class RingOp(MemOp):
     """
-    Space in every MemTile through which weight chunks pass on their way from DDR to the cores.
+    Space in every MemTile through which all weights pass on their way from DDR to the cores, page after page.
 
-        %r = mem.ring {address = 0 : i64, slot_words = 1056 : i64, slots = 2 : i64, live = array<i64: 3, 4>}
+        %r = mem.ring {address = 0 : i64, page_words = 1024 : i64, pages = 16 : i64, live = array<i64: 0, 4>}
              : !mem.buffer<memtile>
     """
 
     name = "mem.ring"
 
     address_attr = prop_def(INTEGER, prop_name="address")
-    slot_words_attr = prop_def(INTEGER, prop_name="slot_words")
-    slots_attr = prop_def(INTEGER, prop_name="slots")
+    page_words_attr = prop_def(INTEGER, prop_name="page_words")
+    pages_attr = prop_def(INTEGER, prop_name="pages")
     live_attr = prop_def(INTEGERS, prop_name="live")
     result = result_def(BufferType)
 
     assembly_format = "attr-dict `:` type($result)"
 
-    def __init__(self, address: int, slot_words: int, slots: int, live: tuple[int, int]):
+    def __init__(self, address: int, page_words: int, pages: int, live: tuple[int, int]):
         super().__init__(
             properties={
                 "address": IntegerAttr(address, i64),
-                "slot_words": IntegerAttr(slot_words, i64),
-                "slots": IntegerAttr(slots, i64),
+                "page_words": IntegerAttr(page_words, i64),
+                "pages": IntegerAttr(pages, i64),
                 "live": integers_attr(live),
             },
             result_types=[MEMTILE],
@@ -245,14 +245,19 @@ class RingOp(MemOp):
         return self.address_attr.value.data
 
     @property
-    def slot_words(self) -> int:
-        """Words between slots."""
-        return self.slot_words_attr.value.data
+    def page_words(self) -> int:
+        """Words of a page."""
+        return self.page_words_attr.value.data
 
     @property
-    def slots(self) -> int:
-        """Number of slots."""
-        return self.slots_attr.value.data
+    def pages(self) -> int:
+        """Number of pages."""
+        return self.pages_attr.value.data
+
+    @property
+    def size(self) -> int:
+        """Bytes in each MemTile."""
+        return 4 * self.page_words * self.pages
 
     @property
     def live(self) -> tuple[int, int]:

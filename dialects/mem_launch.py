@@ -44,7 +44,7 @@ from dialects.mem_attributes import (
     windows_attr,
     windows_of,
 )
-from dialects.mem_buffers import INTEGER, INTEGERS, MemOp
+from dialects.mem_buffers import INTEGER, INTEGERS, MemOp, RingOp
 
 WINDOWS = ArrayAttr.constr(BaseAttr(WindowAttr))
 PARAMETERS = {parameter.name.lower(): parameter for parameter in Parameter}
@@ -258,6 +258,14 @@ class LaunchOp(MemOp):
     def kernel(self) -> Kernel:
         """What the cores run."""
         return Kernel[self.kernel_attr.data.upper()]
+
+    @property
+    def ring_op(self) -> RingOp:
+        """The ring through which its weights come."""
+        assert self.ring is not None, "a launch with weights has a ring"
+        ring = self.ring.owner
+        assert isinstance(ring, RingOp), "rings come from mem.ring"
+        return ring
 
     @property
     def cores(self) -> tuple[CoreOp, ...]:

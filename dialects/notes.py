@@ -11,3 +11,5 @@ ARGUMENTS = "blockloom.arguments"
 
 PARAMETERS = "mem.parameters"
 """On the module: byte address of the parameter blocks in every MemTile."""
+WEIGHT_STREAM = "(weights)"
+"""Instead of a segment: what feeds the weights of all segments."""

@@ -14,8 +14,8 @@ from compiler.kernels.bodies import kernel_functions
 from compiler.kernels.bodies.core_program import core_program
 from compiler.kernels.bodies.program_builder import CoreResources
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS, Kernel
-from compiler.scheduling.plan import RING_SLOTS
-from compiler.tiling.launch import arena_words
+from compiler.protocol.tasks import Place, parameter_lock, place_name
+from compiler.tiling.launch import WEIGHT_SLOTS, arena_words
 from dialects.aie import (
     BufferOp,
     CoreOp,
@@ -28,7 +28,7 @@ from dialects.aie import (
     TileOp,
     WireBundle,
 )
-from passes.array_tasks import Handles, Place
+from passes.array_tasks import Handles
 
 CORE_LOCKS = (
     "parameters_empty",
@@ -40,20 +40,16 @@ CORE_LOCKS = (
     "output_empty",
     "output_full",
 )
-MEMTILE_LOCKS = ("parameters_empty", "parameters_full", "weights_empty", "weights_full")
 FIRST_PACKET_ID = 1
-
-
-def place_name(what: str, place: Place) -> str:
-    """`arena_0_2`."""
-    return f"{what}_{place[0]}_{place[1]}"
 
 
 class DeviceWriter:
     """Appends the device's static parts to a block; `handles` names what the sequence refers to."""
 
-    def __init__(self, chip: Chip, kernels: Iterable[Kernel]):
+    def __init__(self, chip: Chip, kernels: Iterable[Kernel], pages: int):
         self.chip = chip
+        self.pages = pages
+        """Of the weights' ring."""
         self.kernels = tuple(kernels)
         self.block = Block()
         self.handles = Handles({}, {}, {})
@@ -97,15 +93,17 @@ class DeviceWriter:
 
     def _memtile(self, place: Place) -> None:
         self._buffer("memtile", place, self.chip.memtile_words, 0)
-        initial = {"parameters_empty": self.chip.core_rows, "weights_empty": RING_SLOTS}
-        self._locks(place, MEMTILE_LOCKS, initial, self.chip.memtile_locks)
+        names = [parameter_lock(row, state) for row in range(self.chip.core_rows) for state in ("empty", "full")]
+        initial = {"weights_empty": self.pages, **{name: 1 for name in names[::2]}}
+        self._locks(place, (*names, "weights_empty", "weights_full"), initial, self.chip.memtile_locks)
 
     def _core_memory(self, place: Place) -> None:
         start = self.chip.core_stack_bytes
         self._buffer("parameters", place, CORE_PARAMETER_WORDS, start)
         self._buffer("arena", place, arena_words(self.chip), start + 4 * CORE_PARAMETER_WORDS)
-        # data slots are minted by the core, launch by launch; only the parameter slot is free from the start
-        self._locks(place, CORE_LOCKS, {"parameters_empty": 1}, self.chip.core_locks)
+        # slots for data are minted by the core, launch by launch; those that never move are free from the start
+        initial = {"parameters_empty": 1, "weights_empty": WEIGHT_SLOTS}
+        self._locks(place, CORE_LOCKS, initial, self.chip.core_locks)
 
     def _flows(self) -> None:
         tiles = self.handles.tiles

@@ -54,6 +54,7 @@ class _Writer:
         """Tensors on the host, old to new."""
         self.segments: Block | None = None
         self.streams: dict[str, int] = {}
+        self.ring: SSAValue | None = None
 
     def declare(self, buffer: MapBuffer) -> None:
         """The op of one map buffer."""
@@ -95,7 +96,13 @@ class _Writer:
         body.add_op(weights)
         return weights.result
 
-    def _launch(self, planned: PlannedLaunch, body: Block, ring: SSAValue | None) -> mem.LaunchOp:
+    def declare_ring(self, ring: Ring) -> None:
+        """The op of the weights' ring."""
+        op = mem.RingOp(ring.address, ring.page_words, ring.pages, ring.live)
+        self.block.add_op(op)
+        self.ring = op.result
+
+    def _launch(self, planned: PlannedLaunch, body: Block) -> mem.LaunchOp:
         launch = planned.launch
         cores: list[Operation] = []
         for work in launch.cores:
@@ -119,16 +126,16 @@ class _Writer:
             [self.buffers[buffer.name] for buffer in planned.inputs],
             self.buffers[planned.output.name],
             weights,
-            ring if weights is not None else None,
+            self.ring if weights is not None else None,
             _names(common_parameters(launch)),
             Region(Block(cores)),
         )
 
-    def _band(self, band: Band, body: Block, ring: SSAValue | None) -> None:
+    def _band(self, band: Band, body: Block) -> None:
         """Fills, launches one after the other, spills."""
         self._copies(band.fills, body)
         for planned in band.launches:
-            launch = self._launch(planned, body, ring)
+            launch = self._launch(planned, body)
             body.add_op(launch)
             body.add_op(mem.WaitOp([launch.token]))
         self._copies(band.spills, body)
@@ -146,18 +153,10 @@ class _Writer:
             self.segments = Block()
             self.block.add_op(mem.InvokeOp(Region(self.segments)))
         body = Block()
-        ring = self._ring(segment.ring, body)
         for band in segment.bands:
-            self._band(band, body, ring)
+            self._band(band, body)
         tensor = self.maps.tensors[output.number] if whole else ""
         self.segments.add_op(mem.SegmentOp(segment.name, tensor, self.buffers[output.name], Region(body)))
-
-    def _ring(self, ring: Ring | None, body: Block) -> SSAValue | None:
-        if ring is None:
-            return None
-        op = mem.RingOp(ring.address, ring.slot_words, ring.slots, ring.live)
-        body.add_op(op)
-        return op.result
 
     def tensor(self, value: SSAValue) -> SSAValue:
         """A value as a tensor on the host: computed there, or loaded from its map."""
@@ -230,6 +229,8 @@ class ConvertBsrToMemPass(ModulePass):
             writer.values[argument] = writer.block.insert_arg(argument.type, len(writer.block.args))
         for buffer in writer.plan.buffers:
             writer.declare(buffer)
+        if writer.plan.ring is not None:
+            writer.declare_ring(writer.plan.ring)
         for argument in body.args:
             writer.store(argument, writer.values[argument])
         last = {steps[-1] for steps in plan.network.writers().values()}

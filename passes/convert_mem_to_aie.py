@@ -16,62 +16,38 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, IntegerAttr, MemRefType, ModuleOp, StringAttr, i32, i64
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import Block, Region
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from compiler.errors import InputError
 from compiler.kernels.parameters import Kernel
+from compiler.protocol.image import ACTIVATIONS, WEIGHTS, Image
+from compiler.protocol.sequence import Sequence
 from dialects import mem
 from dialects.aie import DeviceOp, RuntimeSequenceOp
 from dialects.chip import chip_of
 from dialects.constants import constant_attribute
 from dialects.notes import ARGUMENTS, PARAMETERS
 from passes.array_device import DeviceWriter
-from passes.array_launch import ACTIVATIONS, WEIGHTS, Image, LaunchWriter
-from passes.array_tasks import Task, TaskWriter
+from passes.array_tasks import TaskWriter
 
 
 class _Sequence:
-    """One runtime sequence under construction."""
+    """One runtime sequence: its block and who writes it."""
 
-    def __init__(self, device: DeviceWriter, image: Image, parameters_word: int, activation_words: int):
+    def __init__(
+        self, device: DeviceWriter, image: Image, parameters_word: int, activation_words: int, invocation: mem.InvokeOp
+    ):
         # the weights' type is known when the image is complete
         self.block = Block(arg_types=[MemRefType(i32, (activation_words,)), MemRefType(i32, (1,))])
         self.block.args[0].name_hint, self.block.args[1].name_hint = ACTIVATIONS, WEIGHTS
         handles = device.handles
         handles.buffers[ACTIVATIONS], handles.buffers[WEIGHTS] = self.block.args
-        self.tasks = TaskWriter(device.chip, handles, self.block)
-        self.launches = LaunchWriter(device.chip, self.tasks, image, parameters_word)
-        self.copying: dict[SSAValue, Task] = {}
-        self.launched: dict[SSAValue, list[Task]] = {}
-
-    def segment(self, segment: mem.SegmentOp) -> None:
-        """The ops of a segment in order."""
-        self.tasks.segment = StringAttr(segment.segment_name.data)
-        for op in segment.body.block.ops:
-            match op:
-                case mem.CopyOp():
-                    self.copying[op.token] = self.launches.copy(op)
-                case mem.LaunchOp():
-                    self.launched[op.token] = self.launches.launch(op)
-                case mem.WaitOp():
-                    self.wait(op)
-                case mem.WeightsOp() | mem.RingOp():
-                    pass
-                case _:
-                    raise InputError(f"convert-mem-to-aie does not know {op.name} in a segment")
-
-    def wait(self, op: mem.WaitOp) -> None:
-        """Await the tokens behind a wait; with nothing else under way, all descriptors are free again."""
-        for token in op.tokens:
-            if token in self.copying:
-                self.launches.finish_copy(self.copying.pop(token))
-            else:
-                for task in self.launched.pop(token):
-                    self.tasks.wait(task)
-        if not self.copying and not self.launched:
-            self.tasks.all_ended()
+        sequence = Sequence(TaskWriter(device.chip, handles, self.block), image, parameters_word, invocation)
+        for segment in invocation.segments:
+            for op in segment.body.block.ops:
+                sequence.run(op, segment)
 
 
 def _arguments(maps: list[mem.MapOp], activation_words: int, weight_words: int) -> ArrayAttr[DictionaryAttr]:
@@ -112,7 +88,8 @@ class ConvertMemToAiePass(ModulePass):
         main = next(f for f in op.body.ops if isinstance(f, func.FuncOp) and f.sym_name.data == "main")
         maps = [m for m in main.body.block.ops if isinstance(m, mem.MapOp)]
         used = {launch.kernel for launch in op.walk() if isinstance(launch, mem.LaunchOp)} or {Kernel.REQUANTISE}
-        device = DeviceWriter(chip, used)
+        rings = [ring for ring in main.body.block.ops if isinstance(ring, mem.RingOp)]
+        device = DeviceWriter(chip, used, sum(ring.pages for ring in rings))
         device.write()
         image = Image()
         weights = mem.ImageOp(constant_attribute(image.words(), "array.weights"))
@@ -122,9 +99,7 @@ class ConvertMemToAiePass(ModulePass):
         activation_words = max((m.address + m.size for m in maps if not m.stripes), default=4) // 4
         sequences: list[_Sequence] = []
         for invocation in [i for i in main.body.block.ops if isinstance(i, mem.InvokeOp)]:
-            sequence = _Sequence(device, image, address.value.data // 4, activation_words)
-            for segment in invocation.segments:
-                sequence.segment(segment)
+            sequence = _Sequence(device, image, address.value.data // 4, activation_words, invocation)
             name = f"sequence_{len(sequences)}"
             device.block.add_op(RuntimeSequenceOp(Region(sequence.block), sym_name=name))
             sequences.append(sequence)
@@ -138,6 +113,9 @@ class ConvertMemToAiePass(ModulePass):
             main.body.block.insert_op_before(run, invocation)
             invocation.detach()
             invocation.erase()
+        for ring in rings:
+            ring.detach()
+            ring.erase()
         words = image.words()
         for sequence in sequences:
             Rewriter.replace_value_with_new_type(sequence.block.args[1], MemRefType(i32, (words.size,)))

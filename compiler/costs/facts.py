@@ -70,7 +70,6 @@ class LaunchFacts:
     """Which of `streams` each core hears."""
     streams: tuple[Stream, ...]
     chunk_words: int
-    ring_slots: int
 
     @property
     def input_chunks(self) -> int:

@@ -2,8 +2,8 @@
 A floor under the recurrence of a convolution, in a few sums: what no evaluation of the launch can come out below.
 
 Everything that a core does itself is done one thing after the other, and so is everything on its input stream and on
-its weight stream. So a launch takes at least as long as the first weights need to arrive and all steps and calls of its
-busiest core, or all its input rows and the call that needs the last one, or all its chunks and the pass over the last.
+its weight stream. So a launch takes at least as long as all steps and calls of its busiest core, or all its input rows
+and the call that needs the last one, or all its weights on their way.
 A mapping whose floor lies above another's time need not be evaluated.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compiler.costs.facts import CallCycles
-from compiler.costs.launch import loaded, moved
+from compiler.costs.feed import moved
 from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
@@ -123,29 +123,19 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
 def launch_floor(launch: Launch, parts: Iterable[Share], calls: Calls, chip: Chip, program: ProgramCycles) -> int:
     """Cycles that a convolution's launch takes at least. `parts` are the shares of its cores."""
     arena, setup, seen = launch.arena, chip.descriptor_cycles, chip.lock_cycles
-    to_shim = to_core = 2 * chip.hop_cycles
-    parameters = setup + loaded(chip, PARAMETER_WORDS * chip.core_rows, chip.columns)
-    sent = parameters + to_shim + seen + int(moved(chip, PARAMETER_WORDS))
-    slots = arena.input_slots + arena.weight_slots
-    head = sent + to_core + seen + program.begin + program.lock * (slots + arena.output_slots)
+    to_core = 2 * chip.hop_cycles
+    sent = int(moved(chip, PARAMETER_WORDS))
+    head = sent + to_core + seen + program.begin + program.lock * (arena.input_slots + arena.output_slots)
     head += program.chunk + program.drained + program.each_pass + 1
-    heard = chip.columns if all(last > first for first, last in launch.slices) else 1
-    load, send = loaded(chip, arena.weight_slot, heard), int(moved(chip, arena.weight_slot))
-    weights = parameters + setup + load + to_shim + seen + send + to_core + seen
     row = setup + int(moved(chip, launch.input_chunk * launch.fetch.width * 2))
-    begin = max(head, weights)
     floor = 0
     for share in parts:
         core = _core(launch, share, calls, program)
         leaving = int(moved(chip, core.last_words))
-        end = program.end + program.lock * slots + 1 + seen + leaving + to_core
-        computed = begin + core.serial
-        if arena.weight_slots == 1:
-            # the only slot is filled after a pass has freed it, while the core goes on to the next one
-            heads = program.each_pass + 1 + program.chunk + program.drained
-            computed += (core.passes - 1) * max(0, send - heads)
+        end = program.end + program.lock * arena.input_slots + 1 + seen + leaving + to_core
+        computed = head + core.serial
         received = sent + core.passes * share.stream_rows * row + to_core + seen + core.last_row
-        weighed = weights + (core.passes - 1) * (setup + max(load, send)) + core.last_pass
-        written = begin + core.serial - core.last_pass + share.rows * (setup + leaving) + to_core
-        floor = max(floor, computed + end, received + end, weighed + end, written)
+        written = head + core.serial - core.last_pass + share.rows * (setup + leaving) + to_core
+        weighed = int(moved(chip, core.passes * launch.chunk_words))
+        floor = max(floor, computed + end, received + end, written, weighed)
     return floor

@@ -2,11 +2,10 @@
 The time of one launch as a recurrence over its passes and rows, for all cores at once.
 
 A core's row can begin when its input rows have come, and they come one after the other, as fast as the stream is and
-as slots become free; its result needs an output slot, which is free when an earlier row has left. Weights come chunk
-after chunk from DDR into the MemTile's ring and from there, as fast as the slowest listener takes them, to the cores.
+as slots become free; its result needs an output slot, which is free when an earlier row has left. Weights come as one
+stream (`compiler.costs.feed`). Parameters and weights run ahead of the launch before; input begins when that has ended.
 
     arrival(i)  = max(arrival(i-1) + set-up, slot free) + words
-    chunk(k)    = max(chunk(k-1) + set-up, loaded(k), slot free in every listener) + words
     begin(y)    = max(end(y-1), arrival(last row y needs), chunk(of y), output slot free)
 
 Nothing is searched and no events are queued: every term is a maximum of terms before it. The recurrence runs for
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.costs.facts import CallCycles, LaunchFacts, Numbers
+from compiler.costs.feed import Feed, loaded, moved
 from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
@@ -28,65 +28,109 @@ from compiler.kernels.semantics import Call
 
 Flags = npt.NDArray[np.bool_]
 
+WAITS = ("input", "weights", "output")
+
 
 @dataclass(frozen=True, eq=False)
 class Starts:
-    """When the controller starts the transfers of a launch, [timeline][column]; all others are started before."""
+    """When the controller starts the transfers of a launch."""
 
-    parameters: Numbers
+    early: Numbers
+    """Parameters, and all else that may run ahead, [timeline][column]."""
+    late: Numbers
+    """Activations from the MemTiles, [timeline][core]."""
+    loaded: Numbers
+    """When each core's parameters are in its MemTile, [timeline][core], from `Array.load`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spent:
+    """Cycles of every core, [timeline][core]: computing, and waiting for input, weights and space for output."""
+
+    compute: Numbers
+    input: Numbers
     weights: Numbers
+    output: Numbers
 
 
 @dataclass(frozen=True, eq=False)
 class LaunchTimes:
-    """[timeline][core]: when a core's last output has arrived, and cycles waited since the start of the launch."""
+    """[timeline][core]: when a core's last output has arrived, and what its program spent until it was done."""
 
     done: Numbers
-    began: Numbers
-    """When a core had its parameters."""
-    input: Numbers
-    weights: Numbers
-    output: Numbers
-    finished: Numbers
-    """When a core's program was done with the launch."""
+    ahead: Spent
+    """Before the launch before had ended."""
+    spent: Spent
+    """Since then."""
 
 
-def moved(chip: Chip, words: Numbers | int) -> Numbers | int:
-    """Cycles in which a stream moves `words`."""
-    return -(-4 * words // chip.stream_bytes_per_cycle)
+@dataclass(eq=False)
+class Array:
+    """What a launch leaves to the next one, [timeline][core] but for the loads of each column."""
 
+    given_back: Numbers
+    """When a core gave its parameters back, so that the next ones may come."""
+    block_free: Numbers
+    """When the MemTile has sent a core its parameters and can load the next ones."""
+    loading: Numbers
+    """Until when the channel that loads parameters is busy, [timeline][column]."""
+    input_end: Numbers
+    """When the last word for a core left its MemTile."""
+    output_end: Numbers
+    """When the last word of a core left it."""
 
-def loaded(chip: Chip, words: int, columns: int) -> int:
-    """Cycles in which each of `columns` shims moves `words` on one channel: DDR may be slower than the stream."""
-    cycles = -(-4 * words // min(chip.stream_bytes_per_cycle, chip.ddr_bytes_per_cycle))
-    if not chip.ddr_total_bytes_per_cycle:
-        return cycles
-    return max(cycles, -(-4 * words * columns // chip.ddr_total_bytes_per_cycle))
+    @classmethod
+    def quiet(cls, chip: Chip, timelines: int, since: Numbers | int = 0) -> Array:
+        """Nothing has happened yet."""
+        cores = np.zeros((timelines, chip.columns * chip.core_rows), np.int64) + since
+        columns = np.zeros((timelines, chip.columns), np.int64) + since
+        before = cores - chip.descriptor_cycles
+        return cls(cores, cores, columns - chip.descriptor_cycles, before, before)
+
+    def load(self, chip: Chip, early: Numbers) -> Numbers:
+        """Blocks of parameters, pushed at `early`, come from DDR one after the other: when each core's is there."""
+        setup, to_shim = chip.descriptor_cycles, 2 * chip.hop_cycles
+        block = loaded(chip, PARAMETER_WORDS, chip.columns)
+        free = self.block_free.reshape(len(self.loading), chip.columns, chip.core_rows)
+        end, arrived = np.maximum(self.loading, early), list[Numbers]()
+        for row in range(chip.core_rows):
+            end = np.maximum(end + setup, free[:, :, row] - to_shim) + block
+            arrived.append(end + to_shim + chip.lock_cycles)
+        self.loading = end
+        return np.stack(arrived, axis=2).reshape(len(end), -1)
 
 
 class _Cores:
     """The state of all cores of a launch while the recurrence runs. All times are [timeline][core]."""
 
-    def __init__(self, facts: LaunchFacts, chip: Chip, program: ProgramCycles, starts: Starts):
-        self.facts, self.chip, self.program = facts, chip, program
-        self.to_shim = 2 * chip.hop_cycles
+    def __init__(
+        self, facts: LaunchFacts, chip: Chip, program: ProgramCycles, starts: Starts, array: Array, since: Numbers
+    ):
+        self.facts, self.chip, self.program, self.array = facts, chip, program, array
+        self.since = since
         self.to_core = chip.hop_cycles * (facts.row + 2)
         self.setup, self.seen = chip.descriptor_cycles, chip.lock_cycles
-        column = facts.column
-        block = loaded(chip, PARAMETER_WORDS * chip.core_rows, chip.columns)
-        self.parameters_loaded = starts.parameters + self.setup + block
-        sent = (self.parameters_loaded + self.to_shim + self.seen)[:, column] + int(moved(chip, PARAMETER_WORDS))
-        self.input_end = sent
-        self.began = sent + self.to_core + self.seen
+        self._parameters(starts)
         self.time = self.began + program.begin
-        slots = [facts.parameters[name] for name in ("input_slots", "weight_slots", "output_slots")]
-        self.input_free, self.weights_free, self.output_free = (self._mint(count) for count in slots)
-        self.taken, self.given = np.zeros(len(column), np.int64), np.zeros(len(column), np.int64)
-        self.sent = np.zeros(len(column), np.int64)
-        self.output_end = np.zeros_like(self.time)
-        self.waited = {name: np.zeros_like(self.time) for name in ("input", "weights", "output")}
-        self.everyone = np.ones(len(column), np.bool_)
-        self.cores = np.arange(len(column))
+        slots = [facts.parameters[name] for name in ("input_slots", "output_slots")]
+        self.input_free, self.output_free = (self._mint(count) for count in slots)
+        self.taken, self.given = np.zeros(len(facts.column), np.int64), np.zeros(len(facts.column), np.int64)
+        self.sent = np.zeros(len(facts.column), np.int64)
+        self.output_end = array.output_end
+        self.waited, self.ahead = ({name: np.zeros_like(self.time) for name in WAITS} for _ in range(2))
+        self.everyone = np.ones(len(facts.column), np.bool_)
+        self.cores = np.arange(len(facts.column))
+
+    def _parameters(self, starts: Starts) -> None:
+        """From the MemTile to the core, behind the input of the launch before."""
+        chip, array, column = self.chip, self.array, self.facts.column
+        pushed = starts.early[:, column] + self.setup
+        ready = np.maximum(np.maximum(starts.loaded, pushed), array.input_end + self.setup)
+        accepted = array.given_back + self.seen - self.to_core
+        sent = np.maximum(ready, accepted) + int(moved(chip, PARAMETER_WORDS))
+        array.block_free = sent + self.seen
+        self.input_end = np.maximum(sent, starts.late)
+        self.began = sent + self.to_core + self.seen
 
     def _mint(self, slots: int) -> Numbers:
         """A ring of empty slots: when each can be filled, [slot][timeline][core]."""
@@ -102,8 +146,18 @@ class _Cores:
     def wait(self, what: str, active: Flags, until: Numbers) -> None:
         """Active cores go on when both they and what they wait for are ready."""
         late = np.where(active, np.maximum(until - self.time, 0), 0)
-        self.waited[what] += late
+        here = np.minimum(late, np.maximum(self.time + late - self.since, 0))
+        self.waited[what] += here
+        self.ahead[what] += late - here
         self.time = self.time + late
+
+    def spent(self) -> tuple[Spent, Spent]:
+        """What was spent ahead of `since`, and after."""
+        ahead = np.minimum(self.time, self.since) - np.minimum(self.began, self.since)
+        after = self.time - self.began - ahead
+        return Spent(ahead - sum(self.ahead.values()), **self.ahead), Spent(
+            after - sum(self.waited.values()), **self.waited
+        )
 
     def take_rows(self, counts: Numbers) -> None:
         """Each core takes `counts` rows of its stream, which the DMA brings as slots become free."""
@@ -151,40 +205,6 @@ class _Cores:
         self.sent = self.sent + active
 
 
-class _Weights:
-    """Chunks on their way: DDR, the ring of every MemTile, and the broadcast to its listeners."""
-
-    def __init__(self, cores: _Cores, starts: Starts):
-        facts, chip = cores.facts, cores.chip
-        self.cores = cores
-        source = np.array([chip.source_column(int(c), int(r)) for c, r in zip(facts.column, facts.row, strict=True)])
-        self.columns, self.group = np.unique(source, return_inverse=True)
-        self.order = np.argsort(self.group, kind="stable")
-        self.first = np.searchsorted(self.group[self.order], np.arange(len(self.columns)))
-        self.to_core = chip.hop_cycles * (np.abs(facts.column - source) + facts.row + 2)
-        pushed = starts.weights[:, self.columns] + cores.setup
-        self.load_end = np.maximum(cores.parameters_loaded[:, self.columns], pushed - cores.setup)
-        self.send_end = pushed - cores.setup
-        self.ring_free = np.repeat(pushed[None], facts.ring_slots, axis=0)
-        chunks = np.array([stream.chunks for stream in facts.streams], np.int64)
-        # a stream may be empty, when there are fewer output blocks than streams
-        loading = int((chunks[facts.stream[self.order[self.first]]] > 0).sum())
-        self.load, self.send = loaded(chip, facts.chunk_words, loading), int(moved(chip, facts.chunk_words))
-
-    def arrive(self, number: int) -> Numbers:
-        """When chunk `number` can be used, in every core."""
-        cores = self.cores
-        slot = number % len(self.ring_free)
-        begin = np.maximum(self.load_end + cores.setup, self.ring_free[slot] - cores.to_shim)
-        self.load_end = begin + self.load
-        space = cores.weights_free[number % len(cores.weights_free)] - self.to_core
-        slowest = np.maximum.reduceat(space[:, self.order], self.first, axis=1)
-        ready = np.maximum(self.send_end + cores.setup, self.load_end + cores.to_shim + cores.seen)
-        self.send_end = np.maximum(ready, slowest) + self.send
-        self.ring_free[slot] = self.send_end + cores.seen
-        return self.send_end[:, self.group] + self.to_core + cores.seen
-
-
 class _Kernels:
     """Cycles of every kernel call of a launch."""
 
@@ -223,10 +243,23 @@ class _Kernels:
         return total
 
 
-def launch_times(facts: LaunchFacts, chip: Chip, program: ProgramCycles, starts: Starts) -> LaunchTimes:
-    """Run the recurrence."""
-    cores, kernels = _Cores(facts, chip, program, starts), _Kernels(facts, chip)
-    weights = _Weights(cores, starts) if facts.streams else None
+def launch_times(
+    facts: LaunchFacts,
+    chip: Chip,
+    program: ProgramCycles,
+    starts: Starts,
+    array: Array,
+    feed: Feed | None,
+    since: Numbers,
+) -> LaunchTimes:
+    """
+    Run the recurrence, from what earlier launches left in `array` and `feed`, which it brings up to date.
+
+    Waits count from `since` on, [timeline][1]: the end of the launch before.
+    """
+    cores, kernels = _Cores(facts, chip, program, starts, array, since), _Kernels(facts, chip)
+    if feed is not None and facts.streams:
+        feed.begin(facts, starts.early)
     inputs, passes = facts.input_chunks, facts.passes
     for number in range(int(passes.max())):
         active = number < passes
@@ -238,31 +271,26 @@ def launch_times(facts: LaunchFacts, chip: Chip, program: ProgramCycles, starts:
             if smaller.any():
                 cores.drain(smaller)
         cores.spend(active, program.each_pass)
-        if weights is not None:
+        if feed is not None and facts.streams:
             cores.spend(active, 1)
-            cores.wait("weights", active, weights.arrive(number))
+            cores.wait("weights", active, feed.arrive(active))
         _pass(cores, kernels.tops, kernels.cycles(number, last_chunk), active, last_chunk, part == inputs - 1)
         cores.spend(active, program.weights_end)
-        if weights is not None:
+        if feed is not None and facts.streams:
             cores.spend(active, 1)
-            slot = number % len(cores.weights_free)
-            cores.weights_free[slot] = np.where(active, cores.time + cores.seen, cores.weights_free[slot])
+            feed.give(active, cores.time + cores.seen)
     everyone, slots = cores.everyone, facts.parameters
     cores.spend(facts.rows == 0, 1)
-    cores.spend(everyone, program.end + program.lock * (slots["input_slots"] + slots["weight_slots"]) + 1)
+    cores.spend(everyone, program.end + program.lock * slots["input_slots"] + 1)
     cores.send(everyone, everyone)
     cores.spend(everyone, program.lock * slots["output_slots"])
     cores.wait("output", everyone, cores.output_end + cores.seen)
-    # the parameters are given back, and the next ones are asked for
-    cores.spend(everyone, program.lock + 1)
-    return LaunchTimes(
-        cores.output_end + cores.to_core,
-        cores.began,
-        cores.waited["input"],
-        cores.waited["weights"],
-        cores.waited["output"],
-        cores.time,
-    )
+    cores.spend(everyone, 1)
+    array.given_back = cores.time
+    # back to the start, where the next parameters are asked for
+    cores.spend(everyone, program.lock)
+    array.input_end, array.output_end = cores.input_end, cores.output_end
+    return LaunchTimes(cores.output_end + cores.to_core, *cores.spent())
 
 
 def _pass(cores: _Cores, tops: Numbers, calls: Numbers, active: Flags, last_chunk: Flags, writes: bool) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from compiler.costs.facts import LaunchFacts, Numbers, Stream
-from compiler.costs.launch import Starts, launch_times
+from compiler.costs.feed import Feed, moved, words_by_column
+from compiler.costs.launch import Array, Starts, launch_times
 from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel, Parameter
-from compiler.scheduling.plan import RING_SLOTS
+from compiler.scheduling.ring import page_words, ring_bytes
 from compiler.tiling.core_parameters import common_parameters, own_parameters
 from compiler.tiling.launch import Launch
 
 P = Parameter
+
+LONG_AGO = 1 << 30
+"""Cycles before a launch at which all that may run ahead of it is started."""
 
 
 def stream_entries(launch: Launch, blocks: tuple[int, int]) -> Numbers:
@@ -33,12 +37,8 @@ def _stream(launch: Launch, blocks: tuple[int, int]) -> Stream:
     return Stream(np.repeat(entries[:, None], taps, axis=1), len(entries))
 
 
-def planned_facts(launch: Launch, chip: Chip, ring_slots: int | None = None) -> LaunchFacts:
-    """
-    Facts of a launch whose weights pass through a ring of `ring_slots` in the MemTiles.
-
-    Without `ring_slots` the ring is the launch's own; a step with several launches has one ring for all of them.
-    """
+def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
+    """Facts of a launch."""
     count = chip.columns * chip.core_rows
     column, row = np.divmod(np.arange(count), chip.core_rows)
     names = ("rows", "stream_rows", "origin", "input_words", "output_words", "last_words", "output_chunks")
@@ -66,7 +66,6 @@ def planned_facts(launch: Launch, chip: Chip, ring_slots: int | None = None) -> 
         }
         for name, value in values.items():
             numbers[name][index] = value
-    own_ring = RING_SLOTS if any(each.chunks > 1 for each in streams) else 1
     return LaunchFacts(
         layer.kernel,
         {parameter.name.lower(): int(value) for parameter, value in common_parameters(launch).items()},
@@ -74,13 +73,27 @@ def planned_facts(launch: Launch, chip: Chip, ring_slots: int | None = None) -> 
         row,
         stream=stream,
         streams=streams,
-        chunk_words=launch.arena.weight_slot if streams else 0,
-        ring_slots=(ring_slots or own_ring) if streams else 0,
+        chunk_words=launch.chunk_words,
         **numbers,
     )
 
 
 def launch_cycles(launch: Launch, chip: Chip, program: ProgramCycles) -> int:
-    """Cycles of a planned launch by itself, from its start to its last output, if the controller takes no time."""
-    start = np.zeros((1, chip.columns), np.int64)
-    return int(launch_times(planned_facts(launch, chip), chip, program, Starts(start, start)).done.max())
+    """
+    Cycles that a launch adds to a network: from the end of the one before to its last output.
+
+    Its parameters are at hand by then, and of its weights as much as the slots of the cores and the ring that every
+    MemTile is promised hold. But all its weights take their time on the way, whoever computes meanwhile.
+    """
+    facts = planned_facts(launch, chip)
+    late, early = np.zeros((1, chip.columns * chip.core_rows), np.int64), np.full((1, chip.columns), -LONG_AGO)
+    feed = None
+    words = words_by_column(facts, chip)
+    if facts.streams:
+        page = page_words(chip)
+        feed = Feed(chip, page, ring_bytes(chip) // (4 * page), words, early[:, 0])
+    since = np.zeros((1, 1), np.int64)
+    array = Array.quiet(chip, 1)
+    starts = Starts(early, late, array.load(chip, early))
+    times = launch_times(facts, chip, program, starts, array, feed, since)
+    return max(int(times.done.max()), int(moved(chip, int(words.max()))))

@@ -61,11 +61,11 @@ class ProgramCycles:
 
 
 PIECES: dict[str, Steps] = {
-    "begin": Steps(23),
+    "begin": Steps(24),
     "lock": Steps(1, 1),
     "chunk": Steps(5, 1),
     "drained": Steps(3),
-    "each_pass": Steps(10, 2, 1),
+    "each_pass": Steps(11, 2, 1),
     "row": Steps(6, 1),
     "tap": Steps(9, 1, 1),
     "output": Steps(0, 1),

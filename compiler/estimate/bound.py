@@ -6,7 +6,8 @@ What no schedule of a plan can beat: a proof in three sums, independent of the r
     ddr       bytes of the busiest column, as fast as its way to DDR is
 
 A launch or a group of copies takes at least the largest of the three, and those that the controller waits for follow
-each other, so the bound of a network is the sum over its waits.
+each other, so a network takes at least the sum over its waits. Weights come all the time: they are in no such sum, but
+an invocation takes at least as long as all its weights.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
 from compiler.costs.facts import LaunchFacts
+from compiler.costs.feed import words_by_column
 from compiler.estimate.facts import launch_facts
 from compiler.hardware.chip import Chip
-from compiler.hardware.routes import listeners
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
 from dialects import mem
 from dialects.chip import chip_of
@@ -46,25 +47,21 @@ class Bound:
 def launch_bound(op: mem.LaunchOp, chip: Chip) -> Bound:
     """Of one launch."""
     facts = launch_facts(op, chip)
-    sent = facts.passes * facts.stream_rows * facts.input_words + PARAMETER_WORDS
+    sent = facts.passes * facts.stream_rows * facts.input_words
     full = (facts.output_chunks - 1) * facts.output_words + facts.last_words
     received = np.maximum(facts.rows * full, 1)
-    words = max(int(sent.max()), int(received.max()))
-    shim = [chip.core_rows * PARAMETER_WORDS + chunks * facts.chunk_words for chunks in _chunks(facts, chip)]
-    stream = max(words, *shim)
-    return Bound(
-        _products(facts) // chip.mac_per_cycle,
-        4 * stream // chip.stream_bytes_per_cycle,
-        4 * max(shim) // chip.ddr_bytes_per_cycle,
-    )
+    stream = max(int(sent.max()), int(received.max()))
+    return Bound(_products(facts) // chip.mac_per_cycle, 4 * stream // chip.stream_bytes_per_cycle)
 
 
-def _chunks(facts: LaunchFacts, chip: Chip) -> list[int]:
-    """Chunks of weights that every column's shim loads."""
-    if not facts.streams:
-        return [0] * chip.columns
-    heard = [listeners(chip, column)[0][1] for column in range(chip.columns)]
-    return [facts.streams[chip.domain(row) % len(facts.streams)].chunks for row in heard]
+def weights_bound(invocation: mem.InvokeOp, chip: Chip) -> Bound:
+    """Of all weights and parameters of an invocation, in the busiest column."""
+    launches = [op for op in invocation.walk() if isinstance(op, mem.LaunchOp)]
+    words = sum((words_by_column(launch_facts(op, chip), chip) for op in launches), np.zeros(chip.columns, np.int64))
+    busiest = 4 * int(words.max())
+    parameters = 4 * len(launches) * chip.core_rows * PARAMETER_WORDS
+    ddr = (busiest + parameters) // chip.ddr_bytes_per_cycle
+    return Bound(stream=busiest // chip.stream_bytes_per_cycle, ddr=ddr)
 
 
 def _products(facts: LaunchFacts) -> int:
@@ -95,9 +92,18 @@ def _copies_bound(copies: list[mem.CopyOp], chip: Chip) -> Bound:
 def lower_bound(module: ModuleOp) -> int:
     """Array cycles that a module of level `mem` needs at least."""
     chip = chip_of(module)
+    return sum(
+        max(_waits_bound(op, chip), weights_bound(op, chip).cycles)
+        for op in module.walk()
+        if isinstance(op, mem.InvokeOp)
+    )
+
+
+def _waits_bound(invocation: mem.InvokeOp, chip: Chip) -> int:
+    """The sum over what the controller waits for."""
     total = 0
     made: dict[SSAValue, mem.CopyOp | mem.LaunchOp] = {}
-    for op in module.walk():
+    for op in invocation.walk():
         match op:
             case mem.CopyOp() | mem.LaunchOp():
                 made[op.token] = op

@@ -42,12 +42,10 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
     common = op.common_parameters
     streams: tuple[Stream, ...] = ()
     stream = np.zeros(count, np.int64)
-    chunk_words = ring_slots = 0
+    chunk_words = 0
     if op.weights is not None:
-        assert op.ring is not None, "weights come through a ring"
-        weights, ring = op.weights.owner, op.ring.owner
+        weights = op.weights.owner
         assert isinstance(weights, mem.WeightsOp), "weights come from mem.weights"
-        assert isinstance(ring, mem.RingOp), "rings come from mem.ring"
         sizes: dict[int, tuple[int, int]] = {}
         for core in op.cores:
             own = core.own_parameters
@@ -56,7 +54,7 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
         stream = row % chip.domains % len(streams)
         heard = np.array([each.chunks for each in streams], np.int64) // common["input_chunks"]
         chunks = heard[stream]
-        chunk_words, ring_slots = weights.chunk_words, ring.slots
+        chunk_words = weights.chunk_words
     for core in op.cores:
         index = core.column * chip.core_rows + core.row
         own = core.own_parameters
@@ -80,6 +78,5 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
         stream=stream,
         streams=streams,
         chunk_words=chunk_words,
-        ring_slots=ring_slots,
         **numbers,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,136 +11,236 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
 from compiler.costs.facts import Numbers
-from compiler.costs.launch import Starts, launch_times, loaded
+from compiler.costs.feed import Feed, loaded
+from compiler.costs.launch import Array, Spent, Starts, launch_times
 from compiler.costs.program import program_cycles
 from compiler.errors import InputError
-from compiler.estimate.controller import Controller
+from compiler.estimate.controller import InstructionCount
 from compiler.estimate.facts import launch_facts
 from compiler.estimate.result import COPY, ControllerEstimate, CoreCycles, Estimate, SegmentEstimate
 from compiler.hardware.chip import Chip
+from compiler.hardware.routes import MEMTILE_ROW
 from compiler.hardware.timing import instruction_costs, with_timing
-from compiler.kernels.parameters import Kernel
+from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
+from compiler.protocol.image import Image
+from compiler.protocol.sequence import Sequence
+from compiler.protocol.tasks import Task
 from dialects import mem
 from dialects.chip import chip_of
+from dialects.notes import WEIGHT_STREAM
 
 FREE, CHARGED = 0, 1
 """Timelines: in the first the controller takes no time, in the second as much as the chip says; then others."""
 
 
 @dataclass
+class _Segment:
+    """A segment while it is being estimated."""
+
+    name: str
+    lengths: Numbers
+    """Cycles by timeline."""
+    spent: CoreCycles = field(default_factory=CoreCycles)
+    """By cores, but for idling."""
+    kinds: set[str] = field(default_factory=set[str])
+
+
 class _Clock:
     """Where the timelines are, and what is under way."""
 
-    chip: Chip
-    kernels: frozenset[Kernel]
-    controller: Controller
-    instruction: Numbers
-    """Cycles of a controller instruction in each timeline."""
-    now: Numbers
-    """When the controller can issue its next instruction."""
-    copies: dict[SSAValue, tuple[mem.CopyOp, Numbers]] = field(
-        default_factory=dict[SSAValue, tuple[mem.CopyOp, Numbers]]
-    )
-    """Copies under way and when they end."""
-    launched: dict[SSAValue, tuple[mem.LaunchOp, Numbers]] = field(
-        default_factory=dict[SSAValue, tuple[mem.LaunchOp, Numbers]]
-    )
-    """Launches under way and when each core's last output comes."""
-    channels: dict[tuple[int, bool], Numbers] = field(default_factory=dict[tuple[int, bool], Numbers])
-    """Until when the copies of a column and direction keep their channel busy."""
-    end: Numbers | None = None
-    """Of the last activity; set when something has begun."""
-    spent: CoreCycles = field(default_factory=CoreCycles)
-    """By cores, in the segment so far, but for idling."""
+    def __init__(self, chip: Chip, kernels: frozenset[Kernel], instruction: Numbers):
+        self.chip, self.kernels = chip, kernels
+        self.instruction = instruction
+        """Cycles of a controller instruction in each timeline."""
+        self.now = np.zeros(len(instruction), np.int64)
+        """When the controller can issue its next instruction."""
+        self.end: Numbers | None = None
+        """Of the last activity; set when something has begun."""
+        self.copies: dict[SSAValue, Numbers] = {}
+        """Copies under way and when they end."""
+        self.done: dict[SSAValue, Numbers] = {}
+        """Launches under way and when each core's last output comes."""
+        self.spills: dict[int, Numbers] = {}
+        """Until when the copies of a column to DDR keep their channel busy."""
+        self.segments = [_Segment("", np.zeros(len(instruction), np.int64))]
+        """The first one stands for what is before the first segment, and takes no time."""
+        self.since = self.now
+        """When the segment before had ended."""
+        self.count, self.instructions = 0, Counter[str]()
+
+    def invocation(self, op: mem.InvokeOp) -> None:
+        """All segments of an invocation, which begins with nothing under way."""
+        self.now = self.now + self.chip.launch_cycles * (np.arange(len(self.now)) != FREE)
+        self.counted = InstructionCount(self.chip)
+        self.sequence = Sequence(self.counted, Image(), 0, op)
+        self.early: dict[int, tuple[Numbers, Numbers]] = {}
+        """When the parameters of a launch were pushed, [timeline][column], and in their MemTiles, [timeline][core]."""
+        self.array = Array.quiet(self.chip, len(self.now), self.now[:, None])
+        self.feed = self._feed(op)
+        self._pass(self.counted.count)
+        for segment in op.segments:
+            self._segment(segment)
+        self.count += self.counted.count
+        self.instructions += self.counted.by_segment
+
+    def _feed(self, op: mem.InvokeOp) -> Feed | None:
+        columns = self.sequence.feed.columns
+        if not columns:
+            return None
+        ring = next(part.ring_op for part in op.walk() if isinstance(part, mem.LaunchOp) and part.weights is not None)
+        words = np.array([int(column.ends[-1]) for column in columns])
+        first = next(count for task, count in self.counted.pushes if task.place[1] == MEMTILE_ROW)
+        start = self.now + self.instruction * first
+        self._begin(start)
+        return Feed(self.chip, ring.page_words, ring.pages, words, start)
+
+    def _pass(self, instructions: int) -> None:
+        """The controller issues."""
+        self.now = self.now + self.instruction * instructions
 
     def _begin(self, start: Numbers) -> None:
         """A transfer is started. The array's time begins with the first word of the first one."""
         if self.end is None:
             self.end = start + self.chip.descriptor_cycles
 
-    def copy(self, op: mem.CopyOp) -> None:
-        """Start a copy. A column's queue holds four, so a fifth waits first."""
-        waiting = [token for token, (other, _) in self.copies.items() if other.column == op.column]
-        if len(waiting) == self.chip.queue_depth:
-            self.wait_copy(waiting[0])
-        before = self.controller.count
-        self.controller.copy(op)
-        self.now = self.now + self.instruction * (self.controller.count - before)
-        self._begin(self.now)
-        key = (op.column, op.fills)
-        begin = np.maximum(self.now, self.channels.get(key, self.now)) + self.chip.descriptor_cycles
-        end = begin + loaded(self.chip, op.target_window.data.words, _columns_beside(op))
-        self.channels[key] = end
-        self.copies[op.token] = (op, end + 2 * self.chip.hop_cycles)
-
-    def wait_copy(self, token: SSAValue) -> None:
-        """Go on when a copy has ended."""
-        if token not in self.copies:
-            return
-        op, end = self.copies.pop(token)
-        self.controller.copied(op)
-        self._token(end)
-
     def _token(self, time: Numbers) -> None:
-        self.controller.count += 1
         self.now = np.maximum(self.now + self.instruction, time)
         assert self.end is not None, "a token comes from something that was started"
         self.end = np.maximum(self.end, time)
 
-    def launch(self, op: mem.LaunchOp) -> None:
-        """Start a launch and work out when its cores are done."""
-        facts = launch_facts(op, self.chip)
-        issued = self.controller.launch(op, facts)
-        each = self.instruction[:, None]
-        starts = Starts(self.now[:, None] + each * issued.parameters, self.now[:, None] + each * issued.weights)
-        self._begin(starts.parameters[:, 0])
-        times = launch_times(facts, self.chip, program_cycles(self.chip, self.kernels, facts.kernel), starts)
-        self.now = self.now + self.instruction * issued.all
-        self.launched[op.token] = (op, times.done)
-        waits = [int(values[FREE].sum()) for values in (times.input, times.weights, times.output)]
-        compute = int((times.finished - times.began)[FREE].sum()) - sum(waits)
-        self.spent += CoreCycles(compute, *waits)
-
-    def wait(self, op: mem.WaitOp) -> None:
-        """Go on when everything has ended that the op names."""
-        for token in op.tokens:
-            if token in self.launched:
-                launch, done = self.launched.pop(token)
-                self.controller.launched(launch)
-                for core in range(done.shape[1]):
-                    self._token(done[:, core])
-            else:
-                self.wait_copy(token)
-        if not self.copies and not self.launched:
-            self.controller.all_ended()
-
-    def segment(self, op: mem.SegmentOp) -> SegmentEstimate:
+    def _segment(self, op: mem.SegmentOp) -> None:
         """The ops of a segment in order."""
-        begin, counted, self.spent = self.end, self.controller.count, CoreCycles()
-        kinds: set[str] = set()
+        begin = self.end
+        self.since = np.zeros_like(self.now) if begin is None else begin
+        segment = _Segment(op.segment_name.data, np.zeros_like(self.now))
+        self.segments.append(segment)
         for part in op.body.block.ops:
             match part:
                 case mem.CopyOp():
-                    self.copy(part)
-                    begin = self.end if begin is None else begin
+                    self._copy(part, op)
                 case mem.LaunchOp():
-                    kinds.add(part.kernel.symbol)
-                    self.launch(part)
-                    begin = self.end if begin is None else begin
+                    segment.kinds.add(part.kernel.symbol)
+                    self._launch(part, op)
                 case mem.WaitOp():
-                    self.wait(part)
+                    self._wait_for(part, op)
                 case _:
                     pass
-        if begin is None or self.end is None:
-            return SegmentEstimate(op.segment_name.data, COPY, 0, CoreCycles(), 0, 0)
-        lengths = self.end - begin
-        cycles = int(lengths[FREE])
-        idle = cycles * self.chip.columns * self.chip.core_rows - self.spent.total
-        spent = self.spent + CoreCycles(idle=idle)
-        instructions = self.controller.count - counted
-        exposed = int(lengths[CHARGED]) - cycles
-        kind = "+".join(sorted(kinds)) or COPY
-        return SegmentEstimate(op.segment_name.data, kind, cycles, spent, instructions, exposed)
+            begin = self.end if begin is None else begin
+        if begin is not None and self.end is not None:
+            segment.lengths = self.end - begin
+
+    def _copy(self, op: mem.CopyOp, segment: mem.SegmentOp) -> None:
+        """Start a copy; a column's queue may have to lose its first one before."""
+        if self.sequence.copies.must_wait(op):
+            first = self.sequence.copies.under_way[op.column][0].op.token
+            self.sequence.finish_copy(first)
+            self._ended(first)
+        before = self.counted.count
+        self.sequence.run(op, segment)
+        self._pass(self.counted.count - before)
+        self._begin(self.now)
+        column = op.column
+        busy = self.array.loading[:, column] if op.fills else self.spills.get(column, self.now)
+        words, beside = op.target_window.data.words, _columns_beside(op)
+        cycles = loaded(self.chip, words, beside)
+        if op.fills or self.chip.ddr_total_bytes_per_cycle:
+            cycles += self._beside_the_feed(column, words, beside)
+        end = np.maximum(self.now, busy) + self.chip.descriptor_cycles + cycles
+        if op.fills:
+            self.array.loading[:, column] = end
+        else:
+            self.spills[column] = end
+        self.copies[op.token] = end + 2 * self.chip.hop_cycles
+
+    def _beside_the_feed(self, column: int, words: int, columns: int) -> int:
+        """Cycles by which `words` in a column and the feed of the weights delay each other, if both want DDR now."""
+        if self.feed is None or not self.feed.loads(column, int(self.now[FREE])):
+            return 0
+        cycles = loaded(self.chip, words, columns, 2) - loaded(self.chip, words, columns)
+        self.feed.delay(column, cycles)
+        return cycles
+
+    def _wait_for(self, op: mem.WaitOp, segment: mem.SegmentOp) -> None:
+        """Go on when everything has ended that the op names."""
+        before, tokens = self.counted.count, 0
+        self.sequence.run(op, segment)
+        for token in op.tokens:
+            tokens += self._ended(token)
+        # the feed of the weights may push its next tasks
+        self._pass(self.counted.count - before - tokens)
+
+    def _ended(self, token: SSAValue) -> int:
+        """A copy or a launch has ended, unless that is known; the number of its tokens."""
+        if token in self.copies:
+            self._token(self.copies.pop(token))
+            return 1
+        done = self.done.pop(token, np.zeros((1, 0), np.int64))
+        for core in range(done.shape[1]):
+            self._token(done[:, core])
+        return done.shape[1]
+
+    def _launch(self, op: mem.LaunchOp, segment: mem.SegmentOp) -> None:
+        """Start a launch and work out when its cores are done."""
+        number = self.sequence.numbers[op.token]
+        tasks = self.sequence.launches[number].tasks
+        before, pushed = self.counted.count, len(self.counted.pushes)
+        self.sequence.run(op, segment)
+        times = [(task, self.now + self.instruction * (count - before)) for task, count in self.counted.pushes[pushed:]]
+        if number not in self.early:
+            self._parameters(number, times[: len(tasks.early)])
+            times = times[len(tasks.early) :]
+        early, there = self.early.pop(number)
+        starts = Starts(early, self._by_core(times[: len(tasks.late)]), there)
+        self._begin(early[:, 0])
+        facts = launch_facts(op, self.chip)
+        program = program_cycles(self.chip, self.kernels, facts.kernel)
+        result = launch_times(facts, self.chip, program, starts, self.array, self.feed, self.since[:, None])
+        if len(times) > len(tasks.late):
+            self._parameters(number + 1, times[len(tasks.late) :])
+        self._pass(self.counted.count - before)
+        self.done[op.token] = result.done
+        self.segments[-1].spent += _of_all_cores(result.spent)
+        self.segments[-2].spent += _of_all_cores(result.ahead)
+
+    def _parameters(self, number: int, pushes: list[tuple[Task, Numbers]]) -> None:
+        """Load the parameters of launch `number`."""
+        early = self._by_column(pushes)
+        for column in range(self.chip.columns):
+            self._beside_the_feed(column, self.chip.core_rows * PARAMETER_WORDS, self.chip.columns)
+        self.early[number] = (early, self.array.load(self.chip, early))
+
+    def _by_column(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
+        """When the last of these tasks was pushed in each column, [timeline][column]."""
+        times = np.repeat(self.now[:, None], self.chip.columns, axis=1)
+        for task, time in pushes:
+            times[:, task.place[0]] = time
+        return times
+
+    def _by_core(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
+        """When the input of each core was pushed, [timeline][core]; the MemTile's channels have the cores' numbers."""
+        times = np.repeat(self.now[:, None], self.chip.columns * self.chip.core_rows, axis=1)
+        for task, time in pushes:
+            times[:, task.place[0] * self.chip.core_rows + task.channel] = time
+        return times
+
+    def estimates(self) -> list[SegmentEstimate]:
+        """What is known of every segment in the end."""
+        cores = self.chip.columns * self.chip.core_rows
+        estimates: list[SegmentEstimate] = []
+        for segment in self.segments[1:]:
+            cycles = int(segment.lengths[FREE])
+            spent = segment.spent + CoreCycles(idle=cycles * cores - segment.spent.total)
+            kind = "+".join(sorted(segment.kinds)) or COPY
+            exposed = int(segment.lengths[CHARGED]) - cycles
+            instructions = self.instructions[segment.name]
+            estimates.append(SegmentEstimate(segment.name, kind, cycles, spent, instructions, exposed))
+        return estimates
+
+
+def _of_all_cores(spent: Spent) -> CoreCycles:
+    """On the timeline in which the controller takes no time."""
+    parts = (spent.compute, spent.input, spent.weights, spent.output)
+    return CoreCycles(*(int(part[FREE].sum()) for part in parts))
 
 
 def _columns_beside(op: mem.CopyOp) -> int:
@@ -160,20 +261,18 @@ def estimate(module: ModuleOp, *, overrides: Mapping[str, int] | None = None) ->
     if not invocations and any(isinstance(op, mem.RunOp) for op in module.walk()):
         raise InputError("an estimate needs the module of level 'mem'; this one has been converted to the array")
     kernels = frozenset(op.kernel for op in module.walk() if isinstance(op, mem.LaunchOp))
-    segments: list[SegmentEstimate] = []
     instruction = np.array([0, *instruction_costs(chip)], np.int64)
-    clock = _Clock(chip, kernels, Controller(chip), instruction, np.zeros(len(instruction), np.int64))
+    clock = _Clock(chip, kernels, instruction)
     for invocation in invocations:
-        # every invocation has its own descriptors, and is a launch of the host
-        clock.controller.pools.clear()
-        clock.now = clock.now + chip.launch_cycles * (np.arange(len(instruction)) != FREE)
-        segments += [clock.segment(segment) for segment in invocation.segments]
+        clock.invocation(invocation)
+    segments = clock.estimates()
     totals = [ControllerEstimate(*pair) for pair in zip(instruction.tolist(), clock.now.tolist(), strict=True)]
     return Estimate(
         sum(segment.cycles for segment in segments),
         totals[CHARGED].total_cycles,
         tuple(segments),
-        clock.controller.count,
+        clock.count,
+        clock.instructions[WEIGHT_STREAM],
         len(invocations),
         chip.clock_hz,
         tuple(sorted(totals[CHARGED:], key=lambda total: total.instruction_cycles)),

@@ -83,6 +83,8 @@ class Estimate:
     """From the first launch to the last token, with the time of controller instructions and launches."""
     segments: tuple[SegmentEstimate, ...]
     controller_instructions: int
+    weights_instructions: int
+    """Those of them that feed the weights of all segments, and are in none."""
     launches: int
     clock_hz: int
     controller_totals: tuple[ControllerEstimate, ...]
@@ -94,6 +96,7 @@ class Estimate:
             "array_cycles": self.array_cycles,
             "total_cycles": self.total_cycles,
             "controller_instructions": self.controller_instructions,
+            "weights_instructions": self.weights_instructions,
             "launches": self.launches,
             "clock_hz": self.clock_hz,
             "controller_totals": [asdict(total) for total in self.controller_totals],

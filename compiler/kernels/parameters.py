@@ -130,6 +130,8 @@ class Parameter(IntEnum):
     DENOMINATOR_SHIFT = 40
     PARTIAL_ROW = 41
     """Words of partial sums per output row."""
+    WEIGHT_FIRST = 42
+    """Slot of the launch's first chunk: the ring goes on where the launch before left it."""
     SKIP = 43
     """Convolution: 1 if output slots hold rows to add; SHIFT and clamps then make the row they are added to."""
     INNER_BASE = 44

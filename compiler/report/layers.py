@@ -9,9 +9,10 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler.hardware.chip import Chip
+from compiler.hardware.routes import listeners
 from compiler.kernels.parameters import Kernel
 from compiler.kernels.weight_chunk import ChunkView
-from compiler.report.flows import Place, cycles_until, ddr_bytes, timeline_of
+from compiler.report.flows import LOAD, Place, cycles_until, ddr_bytes, timeline_of
 from compiler.simulate.result import SegmentTime, Simulation
 from dialects.bsr import Conv2dOp, GemmOp, array_of, shape_of
 from dialects.bsr_weights import WeightsOp, weights_of
@@ -86,6 +87,7 @@ def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulati
         launches = _launches(segment)
         contraction = computes.get(time.name)
         weights = None if contraction is None else weights_of(contraction.weights)
+        moved = ddr_bytes(time.links)
         rows.append(
             LayerRow(
                 time,
@@ -93,7 +95,7 @@ def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulati
                 *_shapes(segment, contraction),
                 (0, 0) if weights is None else _blocks(weights),
                 _placement(launches),
-                ddr_bytes(time.links),
+                {**moved, LOAD: moved[LOAD] + _weight_bytes(launches, chip)},
                 None if weights is None else _block_imbalance(launches, chip),
                 imbalances[index],
             )
@@ -103,6 +105,19 @@ def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulati
 
 def _launches(segment: SegmentOp) -> list[LaunchOp]:
     return [op for op in segment.body.block.ops if isinstance(op, LaunchOp)]
+
+
+def _weight_bytes(launches: list[LaunchOp], chip: Chip) -> int:
+    """Bytes that the columns load of the launches' weights; they come as one stream, of which no segment knows."""
+    words = 0
+    for op in launches:
+        if op.weights is not None:
+            chunks = op.weights.owner
+            assert isinstance(chunks, ChunksOp), "weights come from mem.weights"
+            rows = [listeners(chip, column)[0][1] for column in range(chip.columns)]
+            counts = [chunks.streams[chip.domain(row) % len(chunks.streams)][1] for row in rows]
+            words += sum(counts) * chunks.chunk_words
+    return 4 * words
 
 
 def _shape(shape: Sequence[int], operands: int = 1) -> str:

@@ -57,7 +57,7 @@ def memtile_boxes(module: ModuleOp, times: tuple[SegmentTime, ...], bounds: list
                 live = (edges[op.live[0]], edges[op.live[1]])
                 boxes.append(Box(op.map_name.data, MAP, op.address, op.size, *live))
             case RingOp():
-                size = 4 * op.slot_words * op.slots
+                size = op.size
                 boxes.append(Box(segment, RING, op.address, size, edges[op.live[0]], edges[op.live[1]]))
             case _:
                 pass

@@ -28,13 +28,11 @@ from compiler.scheduling.launch_checker import (
 from compiler.scheduling.network import ArrayStep, HostStep, Network, outputs_of
 from compiler.scheduling.placement_checker import placement_faults
 from compiler.scheduling.plan import (
-    RING_SLOTS,
     Band,
     HostSegment,
     MapBuffer,
     PlannedLaunch,
     ProgramPlan,
-    Ring,
     Segment,
     Transfer,
 )
@@ -69,6 +67,8 @@ class _Run:
         ddr = max((b.address + b.size for b in plan.buffers if b.stripes is None), default=0)
         self.memtiles = [np.full(-(-height // 4), NOTHING, np.int64) for _ in range(chip.columns)]
         self.ddr = np.full(-(-ddr // 4), NOTHING, np.int64)
+        launches = [p.launch for s in plan.segments if isinstance(s, Segment) for b in s.bands for p in b.launches]
+        self.weight_slot = launches[0].arena.weight_slot if launches else 0
         self.time = 0
         self.where = ""
         self.found: list[str] = []
@@ -166,7 +166,7 @@ class _Run:
         """Run a step; if the map is `whole` then, every row of every channel block must have been computed once."""
         computed = self.computed[step.output]
         for band in segment.bands:
-            self._band(step, band, segment.ring, computed)
+            self._band(step, band, computed)
             self.time += 1
         if not whole:
             return
@@ -179,13 +179,13 @@ class _Run:
             self.fault("a map made in bands is nowhere whole")
         self.time += 1
 
-    def _band(self, step: ArrayStep, band: Band, ring: Ring | None, computed: Numbers) -> None:
+    def _band(self, step: ArrayStep, band: Band, computed: Numbers) -> None:
         self._transfers(band.fills)
         for planned in band.launches:
-            self._launch(step, planned, ring, computed)
+            self._launch(step, planned, computed)
         self._transfers(band.spills)
 
-    def _launch(self, step: ArrayStep, planned: PlannedLaunch, ring: Ring | None, computed: Numbers) -> None:
+    def _launch(self, step: ArrayStep, planned: PlannedLaunch, computed: Numbers) -> None:
         launch = planned.launch
         operands = next((numbers for layer, numbers in step.parts if layer is launch.layer), None)
         if operands is None or planned.output.number != step.output:
@@ -196,7 +196,7 @@ class _Run:
             return
         for buffer in (*planned.inputs, planned.output):
             self._alive(buffer)
-        for fault in (*launch_faults(launch, self.chip), *arena_faults(launch), *self._ring_faults(planned, ring)):
+        for fault in (*launch_faults(launch, self.chip), *arena_faults(launch), *self._weight_faults(planned)):
             self.fault(fault)
         places = [(work.column, work.row) for work in launch.cores]
         if len(set(places)) < len(places):
@@ -271,23 +271,22 @@ class _Run:
         chains = write_chains(planned.launch, work, planned.output, self.chip)
         return np.concatenate([words for _, words in self._windows(work, chains, reach=0)])
 
-    def _ring_faults(self, planned: PlannedLaunch, ring: Ring | None) -> Iterator[str]:
-        """Weights that do not fit the ring, or that the wrong cores would hear."""
+    def _weight_faults(self, planned: PlannedLaunch) -> Iterator[str]:
+        """Weights without a way to the cores, or that the wrong cores would hear; weight slots that move."""
         launch = planned.launch
         for work in launch.cores:
             if not (0 <= work.column < self.chip.columns and 0 <= work.row < self.chip.core_rows):
                 yield f"there is no core ({work.column}, {work.row})"
             elif launch.slices and work.blocks != launch.slices[self.chip.domain(work.row) % len(launch.slices)]:
                 yield f"core ({work.column}, {work.row}) computes blocks {work.blocks} with the weights of others"
+        if launch.arena.weight_slot != self.weight_slot:
+            yield f"weight slots of {launch.arena.weight_slot} words, other launches have {self.weight_slot}"
+        ring = self.plan.ring
         if not launch.slices:
             return
         if ring is None:
             yield "weights without a ring"
-            return
-        if not ring.live[0] <= self.time < ring.live[1]:
+        elif not ring.live[0] <= self.time < ring.live[1]:
             yield f"the ring is used in band {self.time}, it lives in {ring.live}"
-        if launch.arena.weight_slot > ring.slot_words:
-            yield f"a chunk of {launch.arena.weight_slot} words in a ring with slots of {ring.slot_words}"
-        chunks = max(launch.output_chunks(blocks) * launch.input_chunks for blocks in launch.slices)
-        if ring.slots != RING_SLOTS and (ring.slots != 1 or chunks > 1):
-            yield f"{chunks} chunks through a ring of {ring.slots} slots; the locks count {RING_SLOTS}"
+        elif not 1 <= ring.pages <= min(self.chip.iteration_limit, self.chip.lock_limit):
+            yield f"a ring of {ring.pages} pages, descriptors and locks count {self.chip.lock_limit}"

@@ -176,8 +176,8 @@ def arena_faults(launch: Launch) -> list[str]:
         "output slots": (arena.output_slots, 1),
     }
     if convolution:
-        needs["words of a weight slot"] = (arena.weight_slot, _fullest_chunk(launch))
-        needs["weight slots"] = (arena.weight_slots, 1)
+        needs["words of a chunk of weights"] = (launch.chunk_words, _fullest_chunk(launch))
+        needs["words of a weight slot"] = (arena.weight_slot, launch.chunk_words)
     if launch.input_chunks > 1:
         needs["rows of partial sums"] = (arena.partial_rows, max(work.rows for work in launch.cores))
         needs["words of a row of partial sums"] = (arena.partial_row, -(-layer.output.width // 8) * 64 * sent)

@@ -8,7 +8,7 @@ from itertools import combinations
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
 from compiler.scheduling.network import ArrayStep, Network
-from compiler.scheduling.plan import ProgramPlan, Ring, Segment
+from compiler.scheduling.plan import ProgramPlan, Segment
 from compiler.tiling.layer import Range
 
 ALIGNMENT = 64
@@ -37,10 +37,6 @@ class _Space:
         )
 
 
-def _rings(plan: ProgramPlan) -> list[tuple[str, Ring]]:
-    return [(s.name, s.ring) for s in plan.segments if isinstance(s, Segment) and s.ring is not None]
-
-
 def _written_over(network: Network) -> list[set[int]]:
     """Maps that may share a place: an addition's result and its operands, and so on through chains of additions."""
     families = [{number} for number in range(len(network.maps))]
@@ -58,7 +54,8 @@ def placement_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[st
     end = sum(len(s.bands) if isinstance(s, Segment) else 1 for s in plan.segments)
     parameters = 4 * chip.core_rows * (PARAMETER_WORDS + 1)
     tile = [_Space("the parameter blocks", plan.parameters_address, parameters, (0, max(end, 1)))]
-    tile += [_Space(f"the ring of '{name}'", ring.address, ring.size, ring.live) for name, ring in _rings(plan)]
+    if plan.ring is not None:
+        tile.append(_Space("the ring of the weights", plan.ring.address, plan.ring.size, plan.ring.live))
     ddr: list[_Space] = []
     for buffer in plan.buffers:
         space = _Space(f"'{buffer.name}'", buffer.address, buffer.size, buffer.live, buffer.number)

@@ -15,9 +15,6 @@ from compiler.scheduling.stripes import Stripes
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import MapShape, Range
 
-RING_SLOTS = 2
-"""Slots of a weight ring that passes more than one chunk: one arrives while another leaves; the locks count them."""
-
 
 @dataclass(frozen=True)
 class MapBuffer:
@@ -35,17 +32,22 @@ class MapBuffer:
 
 @dataclass(frozen=True)
 class Ring:
-    """Space in every MemTile through which weights pass: `slots` chunks of `slot_words`."""
+    """
+    Space in every MemTile through which all weights pass, in the order in which the cores use them.
+
+    It is cut into pages, which know nothing of chunks and launches: so weights come from DDR as far ahead as the ring
+    is long, whatever the cores are doing.
+    """
 
     address: int
-    slot_words: int
-    slots: int
+    page_words: int
+    pages: int
     live: Range
 
     @property
     def size(self) -> int:
         """Bytes in each MemTile."""
-        return 4 * self.slot_words * self.slots
+        return 4 * self.page_words * self.pages
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,6 @@ class Segment:
 
     name: str
     bands: tuple[Band, ...]
-    ring: Ring | None
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ class ProgramPlan:
     buffers: tuple[MapBuffer, ...]
     parameters_address: int
     """Parameter blocks of all core rows, then one scratch word per core row, in every MemTile."""
+    ring: Ring | None
+    """None where no layer has weights."""
     segments: tuple[Segment | HostSegment, ...]
     ddr_maps: dict[int, MapBuffer]
     memtile_height: int

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from compiler.allocation.allocate import allocate
 from compiler.allocation.problem import Buffer, Problem, Solution
+from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.in_place import concatenate_in_place
@@ -16,7 +18,6 @@ from compiler.scheduling.plan import (
     MapBuffer,
     PlannedLaunch,
     ProgramPlan,
-    Ring,
     Segment,
     Transfer,
 )
@@ -30,15 +31,16 @@ from compiler.scheduling.residency import (
     band_name,
     fill_name,
     map_name,
-    ring_name,
-    ring_shape,
 )
+from compiler.scheduling.ring import ring_bytes, widest_ring
 from compiler.scheduling.stripes import Stripes
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range
 from compiler.tiling.pointwise import plan_pointwise
 
+WEIGHT_SHARES = ((1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (1, 64), (2, 1))
+"""Of the bytes that a chip sets aside for weights in every core: what is tried until all layers fit."""
 DDR_BYTES = 4 << 30
 """DDR of the published system; descriptors address far more."""
 
@@ -144,22 +146,19 @@ class _Program:
         if not isinstance(step, ArrayStep):
             return HostSegment(step, tuple(self.ddr[n] for n in step.inputs), tuple(self.ddr[n] for n in step.outputs))
         bands = self.residency.band_stripes(step, self.choice.bands[index])
-        ring = None
-        if ring_name(index) in self.lives:
-            slot, slots = ring_shape(self.residency.band_launches(index, self.choice.bands[index]))
-            ring = Ring(self.solution.offsets[ring_name(index)], slot, slots, self.draft.times[index])
         return Segment(
             step.name,
             tuple(self._band(index, step, i, stripes, len(bands) > 1) for i, stripes in enumerate(bands)),
-            ring,
         )
 
 
-def _solve(network: Network, chip: Chip, plan: Planner) -> tuple[Residency, tuple[Choice, Draft, Solution]]:
-    """A draft that fits, with as many concatenations in place as the MemTiles allow."""
+def _solve(
+    network: Network, chip: Chip, plan: Planner, reserved: int
+) -> tuple[Residency, tuple[Choice, Draft, Solution]]:
+    """A draft that fits beside `reserved` bytes, with as many concatenations in place as the MemTiles allow."""
     apart: set[int] = set()
     while True:
-        residency = Residency(concatenate_in_place(network, apart), chip, plan)
+        residency = Residency(concatenate_in_place(network, apart), chip, plan, reserved)
         try:
             return residency, residency.solve()
         except Apart as refusal:
@@ -167,23 +166,46 @@ def _solve(network: Network, chip: Chip, plan: Planner) -> tuple[Residency, tupl
 
 
 def plan_program(network: Network, chip: Chip) -> ProgramPlan:
-    """Plan a whole network. Raises CapacityError if a layer fits neither a core nor, row by row, the MemTiles."""
+    """
+    Plan a whole network. Raises CapacityError if a layer fits neither a core nor, row by row, the MemTiles.
 
+    Cores set aside what the chip says for weights; where a layer does not fit beside that, less, or more.
+    """
+    refused: CapacityError | None = None
+    for numerator, denominator in WEIGHT_SHARES:
+        share = replace(chip, core_weight_bytes=chip.core_weight_bytes * numerator // denominator)
+        try:
+            return _plan(network, share)
+        except CapacityError as error:
+            refused = refused or error
+    assert refused is not None, "something was tried"
+    raise refused
+
+
+def _plan(network: Network, chip: Chip) -> ProgramPlan:
     steps = [step for step in network.steps if isinstance(step, ArrayStep)]
-    convolutions = ConvPlanner(chip, frozenset(layer.kernel for step in steps for layer, _ in step.parts))
+    kernels = frozenset(layer.kernel for step in steps for layer, _ in step.parts)
+    weighted = Kernel.CONV in kernels
+    if not weighted:
+        chip = replace(chip, core_weight_bytes=0)
+    convolutions = ConvPlanner(chip, kernels)
 
     def plan(layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
         return plan_layer(layer, convolutions, column_rows)
 
     names = {step.output: step.name for step in steps}
-    residency, found = _solve(network, chip, plan)
+    residency, found = _solve(network, chip, plan, ring_bytes(chip) if weighted else 0)
     program = _Program(names, residency, *found)
     segments = tuple(program.segment(index, step) for index, step in enumerate(residency.network.steps))
+    ring = None
+    if weighted:
+        ring = widest_ring(chip, program.solution.height, max(stop for _, stop in program.draft.times))
     return ProgramPlan(
         residency.network,
         tuple(program.buffers),
         program.solution.offsets[PARAMETERS],
+        ring,
         segments,
         program.ddr,
-        program.solution.height,
+        program.solution.height if ring is None else ring.address + ring.size,
     )

@@ -19,7 +19,6 @@ from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
 from compiler.scheduling.network import ArrayStep, Network, inputs_of, outputs_of
-from compiler.scheduling.plan import RING_SLOTS
 from compiler.scheduling.stripes import Stripes, even_stripes, needed_rows, reachable, tallest
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range, split_evenly
@@ -71,6 +70,8 @@ class Residency:
     network: Network
     chip: Chip
     plan: Planner
+    reserved: int = 0
+    """Bytes of each MemTile that are not for maps."""
     launches: dict[tuple[int, int], list[list[tuple[int, Launch]]]] = field(
         default_factory=dict[tuple[int, int], list[list[tuple[int, Launch]]]]
     )
@@ -200,13 +201,10 @@ class Residency:
                 until = times[last_read[step.output]][1] if step.output in last_read else stop
                 begin, before = lives.get(root, (start, stop))
                 lives[root] = (begin, max(before, until))
-            slot, slots = ring_shape(self.band_launches(index, choice.bands[index]))
-            if slots:
-                buffers.append(Buffer(ring_name(index), start, stop, 4 * slot * slots))
         for number, (start, stop) in lives.items():
             size = 4 * maps[number].row_words * tallest(self.stripes(number))
             buffers.append(Buffer(map_name(number), start, stop, size))
-        return Problem(tuple(buffers), self.chip.memtile_bytes)
+        return Problem(tuple(buffers), self.chip.memtile_bytes - self.reserved)
 
     def solve(self) -> tuple[Choice, Draft, Solution]:
         """
@@ -253,17 +251,6 @@ class Residency:
         raise CapacityError(f"layer '{step.name}' does not fit, not even one output row at a time: {error}") from error
 
 
-def ring_shape(bands: list[list[tuple[int, Launch]]]) -> tuple[int, int]:
-    """Words of the largest weight chunk of a step, and how many slots its ring has: two, if there are more chunks."""
-    launches = [launch for band in bands for _, launch in band if launch.slices]
-    if not launches:
-        return 0, 0
-    several = any(
-        launch.output_chunks(blocks) * launch.input_chunks > 1 for launch in launches for blocks in launch.slices
-    )
-    return max(launch.arena.weight_slot for launch in launches), RING_SLOTS if several else 1
-
-
 def map_name(number: int) -> str:
     """Name of a resident map's buffer."""
     return f"map{number}"
@@ -277,8 +264,3 @@ def fill_name(step: int, number: int, band: int) -> str:
 def band_name(step: int, band: int) -> str:
     """Name of the output buffer of one band."""
     return f"band{step}.{band}"
-
-
-def ring_name(step: int) -> str:
-    """Name of a step's weight ring."""
-    return f"ring{step}"

@@ -63,7 +63,8 @@ class Pieces:
         """Words moved for each segment, whenever that was."""
         found = dict.fromkeys(segments, 0)
         for words, segment in zip(self.words, self.segments, strict=True):
-            found[segment] += words
+            if segment in found:
+                found[segment] += words
         return list(found.values())
 
 

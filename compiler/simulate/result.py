@@ -115,6 +115,10 @@ class Simulation:
     segments: tuple[SegmentTime, ...]
     cores: tuple[CoreResult, ...]
     controller_instructions: int
+    weights_instructions: int
+    """Those of them that feed the weights of all segments, and are in none."""
+    weights_bytes: int
+    """What they bring from DDR."""
     launches: int
     clock_hz: int
     controller_totals: tuple[ControllerTotal, ...]
@@ -136,6 +140,8 @@ class Simulation:
             "array_cycles": self.array_cycles,
             "total_cycles": self.total_cycles,
             "controller_instructions": self.controller_instructions,
+            "weights_instructions": self.weights_instructions,
+            "weights_bytes": self.weights_bytes,
             "launches": self.launches,
             "clock_hz": self.clock_hz,
             "memtile_bank_load": round(self.memtile_bank_load, 6),

@@ -29,6 +29,7 @@ from compiler.simulate.result import (
 )
 from compiler.simulate.timeline import timeline_of
 from dialects.aie import DMAChannelDir
+from dialects.notes import WEIGHT_STREAM
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,15 @@ class ChargedRun:
     activity: Activity
 
 
+def segment_names(activity: Activity) -> list[str]:
+    """In the order of the program. What feeds the weights of all of them goes on all the time, and is none."""
+    return [name for name in activity.instructions if name != WEIGHT_STREAM]
+
+
 def segment_ends(activity: Activity) -> list[int]:
     """The cycle in which the array begins, then the end of each segment's own time; never less than the one before."""
     ends = [min((segment.first for segment in activity.segments.values()), default=0)]
-    for name in activity.instructions:
+    for name in segment_names(activity):
         last = activity.segments[name].last if name in activity.segments else 0
         ends.append(max(ends[-1], last))
     return ends
@@ -57,12 +63,15 @@ class _Use:
     busy: list[int]
     setups: list[int]
     words: list[int]
+    outside: int
+    """Words of the weights, which come for all segments."""
 
     @classmethod
     def between(cls, link: Link, ends: Sequence[int], names: Sequence[str]) -> _Use:
         """In the segments that end so."""
         setups = [0] * len(names) if link.setups is None else np.diff(link.setups.cycles_until(ends)).tolist()
-        return cls(link, np.diff(link.busy_until(ends)).tolist(), setups, link.moved.words_of(names))
+        (outside,) = link.moved.words_of([WEIGHT_STREAM])
+        return cls(link, np.diff(link.busy_until(ends)).tolist(), setups, link.moved.words_of(names), outside)
 
     def of(self, index: int) -> LinkUse:
         """In one segment."""
@@ -71,7 +80,7 @@ class _Use:
     @property
     def whole(self) -> LinkUse:
         """In all of them."""
-        return LinkUse(self.link.name, self.link.kind, sum(self.busy), sum(self.words))
+        return LinkUse(self.link.name, self.link.kind, sum(self.busy), sum(self.words) + self.outside)
 
 
 def _ddr_bytes(array: Array, direction: DMAChannelDir, names: Sequence[str]) -> list[int]:
@@ -105,7 +114,7 @@ def _binding(computing: int, uses: Sequence[_Use], index: int, cycles: int, barr
 def summarise(free: Array, charged: Sequence[ChargedRun], bank_load: float, *, timeline: bool) -> Simulation:
     """`free` ran with a controller that takes no time; of `charged` the first is the chip's own controller."""
     activity, chip = free.activity, free.chip
-    names, ends = list(activity.instructions), segment_ends(activity)
+    names, ends = segment_names(activity), segment_ends(activity)
     cores = {place: times_between(time, ends) for place, time in sorted(activity.cores.items())}
     uses = [_Use.between(link, ends, names) for link in free.links]
     exposed = np.diff(segment_ends(charged[0].activity)) - np.diff(ends)
@@ -140,6 +149,8 @@ def summarise(free: Array, charged: Sequence[ChargedRun], bank_load: float, *, t
         segments=tuple(segments),
         cores=tuple(CoreResult(column, row, sum(times, Times())) for (column, row), times in cores.items()),
         controller_instructions=sum(activity.instructions.values()),
+        weights_instructions=activity.instructions.get(WEIGHT_STREAM, 0),
+        weights_bytes=sum(_ddr_bytes(free, DMAChannelDir.MM2S, [WEIGHT_STREAM])),
         launches=free.program.launches,
         clock_hz=chip.clock_hz,
         controller_totals=tuple(

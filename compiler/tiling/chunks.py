@@ -66,7 +66,7 @@ def _chunk(
 def weight_streams(weights: SparseWeights, launch: Launch) -> WeightStreams:
     """Chunks in the order the cores use them: for each output chunk, its input chunks."""
     numbers = weights.block_numbers()
-    size = launch.arena.weight_slot
+    size = launch.chunk_words
     chunks: list[npt.NDArray[np.int32]] = []
     streams: list[tuple[int, int]] = []
     for first, last in launch.slices:

@@ -23,7 +23,7 @@ from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
-from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Launch, arena_words
+from compiler.tiling.launch import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, Launch, arena_words
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.mapping import conv_fetch, cuts, divisors, mapped, splits, with_more_slots
@@ -80,13 +80,11 @@ class ConvPlanner:
             parts: frozenset[Share] | None = None
             for cut in cuts(layer, self.chip, split):
                 launch = mapped(layer, self.chip, split, cut, split.rows)
-                roomier = mapped(layer, self.chip, split, cut, 1)
+                fits = launch is not None
+                launch = launch or mapped(layer, self.chip, split, cut, 1)
                 if launch is not None:
                     parts = parts or shares(launch)
-                    yield Candidate(launch, self._floor(launch, parts), True)
-                if roomier is not None and (launch is None or launch.arena.weight_slots < roomier.arena.weight_slots):
-                    parts = parts or shares(roomier)
-                    yield Candidate(roomier, self._floor(roomier, parts), False)
+                    yield Candidate(launch, self._floor(launch, parts), fits)
 
     def best(
         self, layer: Layer, column_rows: Sequence[Range], blocks: Range, below: int | None = None
@@ -189,12 +187,12 @@ def _refusal(layer: Layer, chip: Chip) -> CapacityError:
     fetch = conv_fetch(layer)
     ring = layer.window_rows * fetch.width * 8
     chunk = chunk_words(1, layer.kernel_size[0], layer.kernel_size[0] * layer.kernel_size[1])
-    smallest = ring + 4 * chunk + 2 * (8 * layer.output.width + 4 * OUTPUT_SLACK_WORDS)
+    smallest = ring + WEIGHT_SLOTS * 4 * chunk + 2 * (8 * layer.output.width + 4 * OUTPUT_SLACK_WORDS)
     parts = [size for size in reversed(divisors(layer.input.blocks)) if size <= chip.iteration_limit]
     return CapacityError(
         f"layer '{layer.name}' does not fit a core: {layer.window_rows} input rows of {fetch.width} pixels in one "
-        f"channel block, a block of weights and two output rows need {smallest} bytes of {4 * arena_words(chip)}; rows "
-        f"must be sent in at most {chip.memtile_wrap_limit} pixels, and {layer.input.blocks} input blocks split evenly "
-        f"into at most {chip.iteration_limit} only as {', '.join(map(str, parts))} parts; a map narrower than "
+        f"channel block, two blocks of weights and two output rows need {smallest} bytes of {4 * arena_words(chip)}; "
+        f"rows must be sent in at most {chip.memtile_wrap_limit} pixels, and {layer.input.blocks} input blocks split "
+        f"evenly into at most {chip.iteration_limit} only as {', '.join(map(str, parts))} parts; a map narrower than "
         f"{fetch.width} pixels or another number of channels would fit"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.kernels.parameters import Kernel, Parameter
-from compiler.tiling.launch import CoreWork, Launch
+from compiler.tiling.launch import WEIGHT_SLOTS, CoreWork, Launch
 
 P = Parameter
 
@@ -19,12 +19,12 @@ def common_parameters(launch: Launch) -> dict[Parameter, int]:
         P.ROW_STRIDE: 2 if added else 1 if launch.skipped else layer.strides[0],
         P.ROW_STEP: layer.dilations[0],
         P.TAPS: 2 if added else layer.kernel_size[0],
-        P.INPUT_BASE: 0,
+        P.INPUT_BASE: arena.input_base,
         P.INPUT_SLOT: arena.input_slot,
         P.INPUT_SLOTS: arena.input_slots,
-        P.WEIGHT_BASE: arena.weight_base,
+        P.WEIGHT_BASE: 0,
         P.WEIGHT_SLOT: arena.weight_slot,
-        P.WEIGHT_SLOTS: arena.weight_slots,
+        P.WEIGHT_SLOTS: WEIGHT_SLOTS if launch.slices else 0,
         P.OUTPUT_BASE: arena.output_base,
         P.OUTPUT_SLOT: arena.output_slot,
         P.OUTPUT_SLOTS: arena.output_slots,

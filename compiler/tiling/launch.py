@@ -15,6 +15,9 @@ from compiler.kernels.parameters import CORE_PARAMETER_WORDS
 from compiler.kernels.row_steps import SURPLUS_WORDS
 from compiler.tiling.layer import Layer, MapShape, Range
 
+WEIGHT_SLOTS = 2
+"""Slots of weights in every core: one arrives while the other is in use."""
+
 OUTPUT_SLACK_WORDS = -(-SURPLUS_WORDS // 8) * 8
 """A convolution computes up to 28 pixels at once, some of them behind the last row; kept to a multiple of 32 bytes."""
 
@@ -37,12 +40,16 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Arena:
-    """Core memory of one launch, in words from the arena's start."""
+    """
+    Core memory of one launch, in words from the arena's start.
 
+    The weight slots come first and are the same for every launch of a program, so that the chunks of one launch may
+    arrive while the one before still computes. The rest is laid out anew by each launch.
+    """
+
+    weight_slot: int
     input_slot: int
     input_slots: int
-    weight_slot: int
-    weight_slots: int
     output_slot: int
     output_slots: int
     partial_row: int
@@ -50,14 +57,14 @@ class Arena:
     partial_rows: int
 
     @property
-    def weight_base(self) -> int:
-        """Weights follow the input ring."""
-        return self.input_slot * self.input_slots
+    def input_base(self) -> int:
+        """The input ring follows the weights."""
+        return WEIGHT_SLOTS * self.weight_slot
 
     @property
     def output_base(self) -> int:
-        """Output slots follow the weights."""
-        return self.weight_base + self.weight_slot * self.weight_slots
+        """Output slots follow the input ring."""
+        return self.input_base + self.input_slot * self.input_slots
 
     @property
     def partial_base(self) -> int:
@@ -73,6 +80,11 @@ class Arena:
 def arena_words(chip: Chip) -> int:
     """Words of core memory that launches may use: what stack and parameters leave."""
     return (chip.core_memory_bytes - chip.core_stack_bytes) // 4 - CORE_PARAMETER_WORDS
+
+
+def weight_slot_words(chip: Chip) -> int:
+    """Words of each weight slot: what the chip sets aside, though never more than half of the arena for all of them."""
+    return min(chip.core_weight_bytes // 4, arena_words(chip) // 2) // WEIGHT_SLOTS // 16 * 16
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,8 @@ class Launch:
     input_chunk: int
     """Input blocks per chunk of weights."""
     slices: tuple[Range, ...] = ()
+    chunk_words: int = 0
+    """Words of every chunk of weights, the largest one's."""
 
     @property
     def input_chunks(self) -> int:

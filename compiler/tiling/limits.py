@@ -61,10 +61,12 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
     arena, limit = launch.arena, arena_words(chip)
     if arena.words > limit:
         faults.append(f"{4 * arena.words} bytes of core memory, {4 * limit} are free")
-    reach = arena.weight_base + surplus_reach(launch.layer.output.width, launch.pixel_stride)
+    reach = arena.output_base + surplus_reach(launch.layer.output.width, launch.pixel_stride)
     if launch.layer.kernel is Kernel.CONV and reach > limit:
         faults.append(f"loads for surplus pixels up to byte {4 * reach}, core memory ends at {4 * limit}")
-    longest = max(arena.input_slot, arena.weight_slot, arena.output_slot)
+    longest = max(arena.input_slot, launch.chunk_words, arena.output_slot)
+    if launch.chunk_words > arena.weight_slot:
+        faults.append(f"chunks of {4 * launch.chunk_words} bytes, a weight slot has {4 * arena.weight_slot}")
     if longest > chip.core_length_limit:
         faults.append(f"a transfer of {longest} words, a core descriptor moves {chip.core_length_limit}")
     if arena.input_slots > most_slots(chip):

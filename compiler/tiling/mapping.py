@@ -21,7 +21,16 @@ from compiler.kernels.cycles import conv_cycles
 from compiler.kernels.row_steps import computed_pixels
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
 from compiler.tiling.balance import balanced_runs
-from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Arena, CoreWork, Fetch, Launch, arena_words
+from compiler.tiling.launch import (
+    OUTPUT_SLACK_WORDS,
+    WEIGHT_SLOTS,
+    Arena,
+    CoreWork,
+    Fetch,
+    Launch,
+    arena_words,
+    weight_slot_words,
+)
 from compiler.tiling.layer import Layer, Range, split_evenly
 from compiler.tiling.limits import most_slots, rows_held
 from compiler.transfers.window import factors
@@ -54,7 +63,7 @@ class Cut:
 
     output_chunk: int
     input_chunk: int
-    weight_slot: int
+    chunk_words: int
 
 
 def conv_fetch(layer: Layer) -> Fetch:
@@ -151,9 +160,11 @@ def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int) 
     """
     The launch of a split and a cut with space for `partial_rows` rows of partial sums; None if a core has no room.
 
-    Slots are as many as help: two for weights, or one where two do not fit or only one chunk comes, and of input a
-    window with the two next strides, or fewer.
+    Input slots are as many as help: a window with the two next strides, or fewer.
     """
+    weight_slot = weight_slot_words(chip)
+    if cut.chunk_words > weight_slot:
+        return None
     fetch = conv_fetch(layer)
     input_slot = cut.input_chunk * fetch.width * 2
     output_slot = cut.output_chunk * layer.output.width * 2 + OUTPUT_SLACK_WORDS
@@ -162,33 +173,20 @@ def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int) 
     stride = 1 if fetch.row_step > 1 else layer.strides[0]
     stream = max(-(-(work.input_rows[1] - work.input_rows[0]) // fetch.row_step) for work in split.works)
     held = rows_held(layer, stride, stream)
-    several = cut.output_chunk < split.widest or input_chunks > 1
-    free = arena_words(chip) - output_slot * OUTPUT_SLOTS - partial_row * partial_rows
-    for weight_slots in (2, 1) if several else (1,):
-        fitting = (free - weight_slots * cut.weight_slot) // input_slot
-        input_slots = min(fitting, layer.window_rows + 2 * stride, max(stream, held), most_slots(chip))
-        if input_slots >= held:
-            arena = Arena(
-                input_slot,
-                input_slots,
-                cut.weight_slot,
-                weight_slots,
-                output_slot,
-                OUTPUT_SLOTS,
-                partial_row,
-                partial_rows,
-            )
-            return Launch(layer, split.works, fetch, arena, cut.output_chunk, cut.input_chunk, split.slices)
-    return None
+    free = arena_words(chip) - WEIGHT_SLOTS * weight_slot - output_slot * OUTPUT_SLOTS - partial_row * partial_rows
+    input_slots = min(free // input_slot, layer.window_rows + 2 * stride, max(stream, held), most_slots(chip))
+    if input_slots < held:
+        return None
+    arena = Arena(weight_slot, input_slot, input_slots, output_slot, OUTPUT_SLOTS, partial_row, partial_rows)
+    return Launch(layer, split.works, fetch, arena, cut.output_chunk, cut.input_chunk, split.slices, cut.chunk_words)
 
 
 def with_more_slots(launch: Launch) -> Iterator[Launch]:
-    """The same launch with a ring lengthened: of input by what two output rows need, of weights or outputs by one."""
+    """The same launch with a ring lengthened: of input by what two output rows need, of outputs by one."""
     arena = launch.arena
     stride = 1 if launch.skipped else launch.layer.strides[0]
     for more in (
         replace(arena, input_slots=arena.input_slots + 2 * stride),
-        replace(arena, weight_slots=arena.weight_slots + 1),
         replace(arena, output_slots=arena.output_slots + 1),
     ):
         yield replace(launch, arena=more)

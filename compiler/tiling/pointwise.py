@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
-from compiler.tiling.launch import OUTPUT_SLACK_WORDS, Arena, CoreWork, Launch, arena_words, full_width
+from compiler.tiling.launch import (
+    OUTPUT_SLACK_WORDS,
+    WEIGHT_SLOTS,
+    Arena,
+    CoreWork,
+    Launch,
+    arena_words,
+    full_width,
+    weight_slot_words,
+)
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults, most_slots, rows_held
 
@@ -41,11 +50,13 @@ def _launch(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Rang
     output_slot = widest * layer.output.width * 2 + OUTPUT_SLACK_WORDS
     window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
     ahead = 2 if layer.kernel is Kernel.ADD else 2 * layer.strides[0]
-    slots = min((arena_words(chip) - 2 * output_slot) // input_slot, window + ahead, most_slots(chip))
+    weight_slot = weight_slot_words(chip)
+    rest = arena_words(chip) - WEIGHT_SLOTS * weight_slot - 2 * output_slot
+    slots = min(rest // input_slot, window + ahead, most_slots(chip))
     stream = max(work.input_rows[1] - work.input_rows[0] for work in works)
     if slots < rows_held(layer, layer.strides[0], stream):
         return None
-    arena = Arena(input_slot, slots, 0, 0, output_slot, 2, 0, 0)
+    arena = Arena(weight_slot, input_slot, slots, output_slot, 2, 0, 0)
     launch = Launch(layer, works, fetch, arena, widest, widest)
     return None if launch_faults(launch, chip) else launch
 

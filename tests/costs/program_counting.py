@@ -74,7 +74,7 @@ def counted_cycles(chip: Chip, kernels: Iterable[Kernel], kernel: Kernel) -> Pro
     """The program's cycles around calls of `kernel`, in a device that has `kernels`."""
     used = tuple(sorted(set(kernels)))
     launch = _program(chip, used)
-    mint, _, _, chunk, *_ = launch.inner
+    mint, _, chunk, *_ = launch.inner
     _, _, each_pass = chunk.inner
     _, rows, _, _, _ = each_pass.inner
     _, taps, *_ = rows.inner
@@ -95,5 +95,5 @@ def counted_cycles(chip: Chip, kernels: Iterable[Kernel], kernel: Kernel) -> Pro
         rows_end=rows.gaps[4 + len(used)],
         rest=each_pass.gaps[2],
         weights_end=each_pass.gaps[4],
-        end=launch.gaps[4],
+        end=launch.gaps[3],
     )

@@ -33,7 +33,7 @@ def planned(module: ModuleOp, chip: Chip) -> list[LaunchFacts]:
     (function,) = [op for op in module.body.ops if isinstance(op, func.FuncOp) and op.sym_name.data == "main"]
     segments = plan_program(build_network(function).network(), chip).segments
     return [
-        planned_facts(planned.launch, chip, segment.ring.slots if segment.ring else None)
+        planned_facts(planned.launch, chip)
         for segment in segments
         if isinstance(segment, Segment)
         for band in segment.bands

@@ -11,7 +11,7 @@ func.func @main(%x: tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xi8, #bsr.fixed<3>> {
   mem.store %q, %in : tensor<1x8x4x4xi8, #bsr.fixed<4>>, !mem.buffer<ddr>
   mem.invoke {
     mem.segment "conv" -> %b attributes {tensor = "conv_q"} : !mem.buffer<memtile> {
-      %ring = mem.ring {address = 320 : i64, slot_words = 32 : i64, slots = 2 : i64, live = array<i64: 0, 1>} : !mem.buffer<memtile>
+      %ring = mem.ring {address = 320 : i64, page_words = 32 : i64, pages = 2 : i64, live = array<i64: 0, 1>} : !mem.buffer<memtile>
       %t0 = mem.copy %in to %a {from = #mem.window<0, 0 [<16, 1>]>, to = #mem.window<0, 112 [<16, 1>]>} : !mem.buffer<ddr> to !mem.buffer<memtile>
       %t1 = mem.copy %in to %a {from = #mem.window<1, 16 [<16, 1>]>, to = #mem.window<1, 112 [<16, 1>]>} : !mem.buffer<ddr> to !mem.buffer<memtile>
       mem.wait %t0, %t1
@@ -47,7 +47,7 @@ func.func @main(%x: tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xi8, #bsr.fixed<3>> {
 // CHECK-NEXT:  mem.store %q, %in : tensor<1x8x4x4xi8, #bsr.fixed<4>>, !mem.buffer<ddr>
 // CHECK-NEXT:  mem.invoke {
 // CHECK-NEXT:    mem.segment "conv" -> %b attributes {tensor = "conv_q"} : !mem.buffer<memtile> {
-// CHECK-NEXT:      %ring = mem.ring {address = 320 : i64, slot_words = 32 : i64, slots = 2 : i64, live = array<i64: 0, 1>} : !mem.buffer<memtile>
+// CHECK-NEXT:      %ring = mem.ring {address = 320 : i64, page_words = 32 : i64, pages = 2 : i64, live = array<i64: 0, 1>} : !mem.buffer<memtile>
 
 // Two copies run at the same time and are waited for together.
 // CHECK-NEXT:      %t0 = mem.copy %in to %a {from = #mem.window<0, 0 [<16, 1>]>, to = #mem.window<0, 112 [<16, 1>]>} : !mem.buffer<ddr> to !mem.buffer<memtile>

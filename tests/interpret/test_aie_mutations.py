@@ -130,15 +130,12 @@ def wait_at_the_end(module: ModuleOp) -> None:
 
 
 def wait_before_the_start(module: ModuleOp) -> None:
-    """The first wait stands before the first start."""
+    """The first wait stands before the start of its task."""
     block = sequence_of(module)
     wait = next(op for op in block.ops if isinstance(op, DMAAwaitTaskOp))
-    first = next(op for op in block.ops if isinstance(op, DMAStartTaskOp))
-    second = next(op for op in block.ops if isinstance(op, DMAStartTaskOp) and op is not first)
+    start = next(op for op in block.ops if isinstance(op, DMAStartTaskOp) and op.task is wait.task)
     wait.detach()
-    second.detach()
-    block.insert_op_after(wait, first)
-    block.insert_op_after(second, wait)
+    block.insert_op_before(wait, start)
 
 
 def cut_flow(module: ModuleOp) -> None:
@@ -157,9 +154,9 @@ def cut_flow(module: ModuleOp) -> None:
         (forget_in_core("parameters_full_0_2", LockAction.AcquireGreaterEqual), RaceError),
         (no_parameter_slot, DeadlockError),
         (set_parameter(Parameter.OUTPUT_BASE, lambda old: 0), RaceError),
-        (set_parameter(Parameter.ROWS, lambda old: old + 1), DeadlockError),
+        (set_parameter(Parameter.ROWS, lambda old: old + 1), RaceError),
         (set_parameter(Parameter.ROWS, lambda old: 1 << 30), BlockloomError),
-        (set_parameter(Parameter.WEIGHT_SLOT, lambda old: old + 16), BlockloomError),
+        (set_parameter(Parameter.WEIGHT_BASE, lambda old: old + 16), BlockloomError),
         (set_parameter(Parameter.ROW_ORIGIN, lambda old: old + 1), "other numbers"),
         (set_parameter(Parameter.SHIFT, lambda old: old + 1), "other numbers"),
         (set_parameter(Parameter.PARTIAL_BASE, lambda old: old - 100000), BlockloomError),

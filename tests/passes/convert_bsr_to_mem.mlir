@@ -15,12 +15,14 @@ func.func @main(%x: tensor<1x8x4x4xi8, #bsr.fixed<4>>) -> tensor<1x8x2x4xi8, #bs
 // CHECK-NEXT: %[[OUT:.*]] = mem.map "ddr1" {shape = array<i64: 8, 2, 4>, {{.*}}} : !mem.buffer<ddr>
 // CHECK-NEXT: %[[TILE:.*]] = mem.map "fill0.0.0.conv2d" {{{.*}}, stripes = array<i64: 0, 2, 1, 4>} : !mem.buffer<memtile>
 // CHECK-NEXT: %[[RESULT:.*]] = mem.map "conv2d" {{{.*}}, stripes = array<i64: 0, 1, 1, 2>} : !mem.buffer<memtile>
+
+// All weights pass through one ring, which takes what the maps have left, up to what locks can count.
+// CHECK-NEXT: %[[RING:.*]] = mem.ring {{{.*}}, page_words = 1024 : i64, pages = 63 : i64, live = array<i64: 0, 1>}
 // CHECK-NEXT: mem.store %{{.*}}, %[[IN]]
 
-// The segment says which tensor of the network it leaves behind, and takes the chunk of weights through a ring.
+// The segment says which tensor of the network it leaves behind.
 // CHECK-NEXT: mem.invoke {
 // CHECK-NEXT:   mem.segment "conv2d" -> %[[RESULT]] attributes {tensor = "relu"}
-// CHECK-NEXT:     %[[RING:.*]] = mem.ring {{{.*}}, slots = 1 : i64, {{.*}}}
 
 // Both columns are filled at once: rows of 8 words, from row 0 and from row 1 of the map.
 // CHECK-NEXT:     %[[T0:.*]] = mem.copy %[[IN]] to %[[TILE]] {from = #mem.window<0, 0 [<16, 1>]>, to = {{.*}}}

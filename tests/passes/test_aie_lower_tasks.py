@@ -20,7 +20,7 @@ from compiler.simulate import simulate
 from dialects.aie import int_value
 from dialects.aiex import AddressPatchOp, BlockWriteOp, DMAConfigureTaskOp, MaskWrite32Op, SyncOp, Write32Op
 from dialects.bsr import array_of
-from dialects.notes import SEGMENT
+from dialects.notes import SEGMENT, WEIGHT_STREAM
 from passes.aie_lower_tasks import AieLowerTasksPass
 from passes.array_counts import SETUP, controller_counts
 from passes.array_program import kind_of
@@ -185,7 +185,8 @@ def test_counts_are_those_of_the_words_and_of_the_simulator(target: str) -> None
     counts = controller_counts(module)
     assert counts == counted(lowered(module))
     simulated = simulate(module)
-    assert {segment.name: segment.instructions for segment in simulated.segments if segment.instructions} == {
+    instructions = {segment.name: segment.instructions for segment in simulated.segments if segment.instructions}
+    assert {WEIGHT_STREAM: simulated.weights_instructions, **instructions} == {
         name: count.instructions for name, count in counts.items() if name != SETUP
     }
 

@@ -13,6 +13,6 @@ from passes.array_device import DeviceWriter
 @pytest.mark.parametrize(("name", "needed"), [("core_locks", 8), ("memtile_locks", 4)])
 def test_a_tile_with_too_few_locks_for_the_protocol(name: str, needed: int) -> None:
     chip = chip_named("mesh-1x1")
-    DeviceWriter(chip.with_overrides({name: needed}), [Kernel.ADD]).write()
-    with pytest.raises(CapacityError, match=f"the protocol takes {needed}: parameters_empty"):
-        DeviceWriter(chip.with_overrides({name: needed - 1}), [Kernel.ADD]).write()
+    DeviceWriter(chip.with_overrides({name: needed}), [Kernel.ADD], 1).write()
+    with pytest.raises(CapacityError, match=f"the protocol takes {needed}: parameters_"):
+        DeviceWriter(chip.with_overrides({name: needed - 1}), [Kernel.ADD], 1).write()

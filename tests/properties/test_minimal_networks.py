@@ -27,7 +27,7 @@ CASES = {
     ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
-        Place("mesh-1x1", ("core_memory_bytes=8192",)),
+        Place("mesh-1x1", ("core_memory_bytes=8448",)),
     ),
 }
 

@@ -12,7 +12,7 @@ from compiler.hardware.chip import chip_named
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.checker import plan_faults
 from compiler.scheduling.network import ArrayStep, HostStep, Network
-from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
+from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Segment, Transfer
 from compiler.scheduling.program import plan_program
 from compiler.tiling.launch import Arena, Fetch, Launch
 from compiler.tiling.layer import Layer, MapShape
@@ -99,12 +99,6 @@ def moved(plan: ProgramPlan, old: MapBuffer, new: MapBuffer) -> ProgramPlan:
 def check(plan: ProgramPlan, expected: str) -> None:
     faults = plan_faults(RESIDUAL, plan, CHIP)
     assert any(expected in fault for fault in faults), faults
-
-
-def ring_of(plan: ProgramPlan) -> Ring:
-    ring = segment(plan, FIRST).ring
-    assert ring is not None
-    return ring
 
 
 def test_the_plan_is_right_as_it_is() -> None:
@@ -249,8 +243,8 @@ def test_a_border_is_not_sent() -> None:
 
 
 def test_a_core_hears_the_weights_of_others() -> None:
-    pixel = MapShape(16, 1, 1)
-    layer = Layer("conv", Kernel.CONV, pixel, pixel, gamma=np.ones((2, 2), np.bool_))
+    pixel = MapShape(256, 1, 1)
+    layer = Layer("conv", Kernel.CONV, pixel, pixel, gamma=np.ones((32, 32), np.bool_))
     network = Network((pixel, pixel), (ArrayStep("conv", ((layer, (0,)),), 1),), (1,))
     plan = plan_program(network, CHIP)
     launch = launch_of(plan, 0)
@@ -288,25 +282,23 @@ def test_core_memory_is_too_small() -> None:
     check(with_launch(plan, FIRST, arena=replace(launch_of(plan, FIRST).arena, input_slots=70)), "70 input slots")
 
 
-def test_a_ring_slot_is_too_small() -> None:
+def test_weights_need_a_ring_that_descriptors_and_locks_can_count() -> None:
     plan = the_plan()
-    ring = ring_of(plan)
-    changed = replace(segment(plan, FIRST), ring=replace(ring, slot_words=ring.slot_words - 1))
-    check(with_segment(plan, FIRST, changed), "words in a ring with slots of")
+    ring = plan.ring
+    assert ring is not None
+    check(replace(plan, ring=None), "weights without a ring")
+    check(replace(plan, ring=replace(ring, live=(1, 2))), "the ring is used in band 0")
+    check(replace(plan, ring=replace(ring, pages=64)), "a ring of 64 pages, descriptors and locks count 63")
+    check(replace(plan, ring=replace(ring, address=0)), "meet in MemTiles")
 
 
-def test_a_ring_is_missing_or_dead() -> None:
+def test_weight_slots_never_move_and_hold_every_chunk() -> None:
     plan = the_plan()
-    check(with_segment(plan, FIRST, replace(segment(plan, FIRST), ring=None)), "weights without a ring")
-    dead = replace(segment(plan, FIRST), ring=replace(ring_of(plan), live=(1, 2)))
-    check(with_segment(plan, FIRST, dead), "the ring is used in band 0")
-
-
-def test_several_chunks_need_two_slots() -> None:
-    plan = the_plan()
-    changed = with_launch(plan, FIRST, input_chunk=1)
-    ring = replace(ring_of(changed), slots=1)
-    check(with_segment(changed, FIRST, replace(segment(changed, FIRST), ring=ring)), "the locks count 2")
+    launch = launch_of(plan, SECOND)
+    smaller = replace(launch.arena, weight_slot=launch.arena.weight_slot - 16)
+    check(with_launch(plan, SECOND, arena=smaller), "words, other launches have")
+    check(with_launch(plan, SECOND, chunk_words=launch.arena.weight_slot + 8), "a weight slot has")
+    check(with_launch(plan, FIRST, chunk_words=8), "8 words of a chunk of weights")
 
 
 def test_the_host_reads_another_map() -> None:

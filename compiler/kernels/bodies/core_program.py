@@ -2,15 +2,17 @@
 The program that every core runs for ever: wait for parameters, stream rows through a kernel, hand the space back.
 
     wait for a parameter block
-    mint the slots: input, weight and output spaces become available to the DMA
+    mint the slots: input and output spaces become available to the DMA
     for each output chunk, for each input chunk: take a chunk of weights
         for each output row: take the input rows it needs, fill the row table, call the kernel, give rows back
-    take all input and weight slots back, release the last output, take the output slots back
+    take all input slots back, release the last output, take the output slots back
     give the parameter block back
 
 The slots are taken back *before* the last output is released, so when a layer's outputs have arrived no descriptor
-of that layer can still find a free slot, and the next layer may lay out the arena anew. Every core sends at least one
-output, even with no rows to compute: that is how the controller knows that it is done.
+of that layer can still find a free slot, and the next layer may lay out the arena anew. Weight slots are not: they lie
+where they always lie, in one ring that goes on from launch to launch, so that weights arrive before their launch
+begins. Every core sends at least one output, even with no rows to compute: that is how the controller knows that it is
+done.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ _USED = (
     P.WEIGHT_BASE,
     P.WEIGHT_SLOT,
     P.WEIGHT_SLOTS,
+    P.WEIGHT_FIRST,
     P.OUTPUT_BASE,
     P.OUTPUT_SLOT,
     P.OUTPUT_SLOTS,
@@ -160,7 +163,7 @@ def _output_chunk(p: ProgramBuilder, kernels: Iterable[Kernel], number: SSAValue
     def input_chunk(part: SSAValue, _: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
         passed = p.add(p.multiply(number, p.read[P.INPUT_CHUNKS]), part)
         ring = p.emit(arith.MaxSIOp(p.read[P.WEIGHT_SLOTS], one))
-        weights = p.emit(arith.RemUIOp(passed, ring))
+        weights = p.emit(arith.RemUIOp(p.add(p.read[P.WEIGHT_FIRST], passed), ring))
         chunk = _Chunk(
             last,
             p.compare(part, "eq", p.index(0)),
@@ -180,9 +183,8 @@ def _launch(p: ProgramBuilder, kernels: Iterable[Kernel]) -> None:
     r = p.r
     p.lock(r.parameters_full, ACQUIRE)
     p.load_parameters(_USED)
-    inputs, weights, outputs = (p.read[slots] for slots in (P.INPUT_SLOTS, P.WEIGHT_SLOTS, P.OUTPUT_SLOTS))
+    inputs, outputs = (p.read[slots] for slots in (P.INPUT_SLOTS, P.OUTPUT_SLOTS))
     p.repeat_lock(inputs, r.input_empty, RELEASE)
-    p.repeat_lock(weights, r.weights_empty, RELEASE)
     p.repeat_lock(outputs, r.output_empty, RELEASE)
 
     def chunk(number: SSAValue, _: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
@@ -193,7 +195,6 @@ def _launch(p: ProgramBuilder, kernels: Iterable[Kernel]) -> None:
     idle = p.compare(p.read[P.ROWS], "eq", p.index(0))
     p.when(idle, lambda: p.lock(r.output_empty, ACQUIRE))
     p.repeat_lock(inputs, r.input_empty, ACQUIRE)
-    p.repeat_lock(weights, r.weights_empty, ACQUIRE)
     p.lock(r.output_full, RELEASE)
     p.repeat_lock(outputs, r.output_empty, ACQUIRE)
     p.lock(r.parameters_empty, RELEASE)

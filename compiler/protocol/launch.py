@@ -1,0 +1,200 @@
+"""
+One launch of the `mem` level as DMA tasks: the protocol between MemTiles and cores in full.
+
+Only what moves activations out of the MemTiles has to wait for the launch before. Everything else may be queued while
+that one still runs: parameters and the core's input wait behind its input, its outputs behind its outputs, and weights
+go into slots that never move.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.hardware.chip import Chip
+from compiler.hardware.routes import (
+    CORE_INPUT,
+    CORE_OUTPUT,
+    CORE_WEIGHTS,
+    FIRST_CORE_ROW,
+    MEMTILE_ROW,
+    SHIM_FILL,
+    SHIM_ROW,
+    channels,
+)
+from compiler.kernels.parameters import PARAMETER_WORDS, Parameter, pack
+from compiler.protocol.copies import check_window
+from compiler.protocol.feed import stream_of
+from compiler.protocol.image import WEIGHTS, Image, linear
+from compiler.protocol.tasks import Descriptor, Place, Task, parameter_lock, place_name
+from compiler.tiling.launch import WEIGHT_SLOTS
+from compiler.transfers.window import Window
+from dialects import mem
+from dialects.aie import DMAChannelDir
+
+S2MM, MM2S = DMAChannelDir.S2MM, DMAChannelDir.MM2S
+P = Parameter
+
+
+@dataclass
+class LaunchTasks:
+    """Tasks of a launch, in the order in which they are pushed."""
+
+    segment: str
+    early: list[Task] = field(default_factory=list[Task])
+    """May be pushed while the launch before runs."""
+    late: list[Task] = field(default_factory=list[Task])
+    """Activations: pushed when the launch before has ended."""
+    tokens: list[Task] = field(default_factory=list[Task])
+    """Those of the early ones whose tokens say that the launch has ended."""
+    may_be_early: bool = True
+
+
+class LaunchWriter:
+    """Makes the tasks of launches, one after the other: the weight slots go on where the launch before left them."""
+
+    def __init__(self, chip: Chip, image: Image, parameters_word: int):
+        self.chip = chip
+        self.image = image
+        self.parameters_word = parameters_word
+        self.channels = channels(chip)
+        self.first_slot = [0] * chip.domains
+
+    def tasks(self, op: mem.LaunchOp, segment: str) -> LaunchTasks:
+        """All tasks of a launch. Raises CapacityError for a window that no descriptor holds."""
+        made = LaunchTasks(segment)
+        cores = {(core.column, core.row): core for core in op.cores}
+        for column in range(self.chip.columns):
+            blocks: list[npt.NDArray[np.int32]] = []
+            for row in range(self.chip.core_rows):
+                core = cores.get((column, row))
+                first_slot = self.first_slot[self.chip.domain(row)]
+                own = core.own_parameters if core else self._idle_parameters(op, row)
+                values = {**op.common_parameters, **own, P.WEIGHT_FIRST.name.lower(): first_slot}
+                blocks.append(pack({P[name.upper()]: value for name, value in values.items()}))
+                self._core_tasks(made, (column, row), core, values, stream_of(op, self.chip, row))
+            self._parameters(made, column, np.concatenate(blocks))
+        for row in range(self.chip.domains):
+            self.first_slot[row] = (self.first_slot[row] + stream_of(op, self.chip, row)[1]) % WEIGHT_SLOTS
+        # a core that needs no input would write its outputs at once, where the launch before may still read
+        made.may_be_early = all(core.reads for core in op.cores)
+        return made
+
+    def _idle_parameters(self, op: mem.LaunchOp, row: int) -> dict[str, int]:
+        """A core without work takes its chunks of weights off the broadcast and sends one word."""
+        chunks = stream_of(op, self.chip, row)[1] // op.common_parameters["input_chunks"]
+        return {"output_chunks": chunks, "rows": 0, "stream_rows": 0, "blocks": 1, "last_blocks": 1}
+
+    def _core_tasks(
+        self,
+        made: LaunchTasks,
+        core_place: Place,
+        core: mem.CoreOp | None,
+        values: dict[str, int],
+        stream: tuple[int, int, int],
+    ) -> None:
+        """Parameters, input, weights and output of one core."""
+        column, row = core_place
+        place, tile = (column, FIRST_CORE_ROW + row), (column, MEMTILE_ROW)
+        made.early += self._parameter_tasks(place, tile, row)
+        if core is not None and core.reads:
+            self._input(made, place, tile, row, core, values)
+        if stream[1]:
+            made.early += self._weights(place, values, stream[1], stream[2])
+        if core is None:
+            made.early += self._empty_output(place, tile, row)
+        else:
+            self._output(made, place, tile, row, core, values)
+        made.tokens.append(made.early[-1])
+
+    def _parameter_tasks(self, place: Place, tile: Place, row: int) -> list[Task]:
+        empty, full = (place_name(f"parameters_{state}", place) for state in ("empty", "full"))
+        arriving = Descriptor(
+            place_name("parameters", place), linear(0, PARAMETER_WORDS), acquire=(empty, 1), release=(full, 1)
+        )
+        empty, full = (place_name(parameter_lock(row, state), tile) for state in ("empty", "full"))
+        leaving = Descriptor(
+            place_name("memtile", tile),
+            linear(self.parameters_word + row * PARAMETER_WORDS, PARAMETER_WORDS),
+            acquire=(full, 1),
+            release=(empty, 1),
+        )
+        return [Task(place, S2MM, CORE_INPUT, (arriving,)), Task(tile, MM2S, row, (leaving,))]
+
+    def _ring_tasks(
+        self, place: Place, direction: DMAChannelDir, channel: int, window: Window, lock: str, runs: int
+    ) -> list[Task]:
+        """Runs over a ring of slots in a core's arena, in as few tasks as the repeat count allows."""
+        empty, full = (place_name(f"{lock}_{state}", place) for state in ("empty", "full"))
+        acquired, released = (empty, full) if direction is S2MM else (full, empty)
+        descriptor = Descriptor(place_name("arena", place), window, (acquired, 1), (released, 1))
+        most = self.chip.run_limit // window.wrap * window.wrap
+        counts = [min(most, runs - first) for first in range(0, runs, most)]
+        return [Task(place, direction, channel, (descriptor,), count) for count in counts]
+
+    def _weights(self, place: Place, values: dict[str, int], chunks: int, words: int) -> list[Task]:
+        """Chunks into the weight slots; one that begins in the middle of the ring goes by itself."""
+        base, pitch, first = (values[name] for name in ("weight_base", "weight_slot", "weight_first"))
+        tasks: list[Task] = []
+        if first:
+            alone = min(chunks, WEIGHT_SLOTS - first)
+            window = linear(base + first * pitch, words)
+            tasks += self._ring_tasks(place, S2MM, CORE_WEIGHTS, window, "weights", alone)
+            chunks -= alone
+        window = linear(base, words, WEIGHT_SLOTS, pitch)
+        return tasks + self._ring_tasks(place, S2MM, CORE_WEIGHTS, window, "weights", chunks)
+
+    def _input(
+        self, made: LaunchTasks, place: Place, tile: Place, row: int, core: mem.CoreOp, values: dict[str, int]
+    ) -> None:
+        """Rows from the MemTiles into the core's ring."""
+        for window in core.reads:
+            check_window(window, self.chip, made.segment)
+        windows = tuple(Descriptor(place_name("memtile", (w.column, MEMTILE_ROW)), w) for w in core.reads)
+        total = core.read_runs * sum(window.words for window in core.reads)
+        passes = values["output_chunks"] * values["input_chunks"]
+        rows = passes * values["stream_rows"]
+        window = linear(values["input_base"], total // rows, values["input_slots"], values["input_slot"])
+        assert total == rows * window.words, f"{total} words do not make {rows} rows"
+        made.early += self._ring_tasks(place, S2MM, CORE_INPUT, window, "input", rows)
+        made.late.append(Task(tile, MM2S, row, windows, core.read_runs))
+
+    def _output(
+        self, made: LaunchTasks, place: Place, tile: Place, row: int, core: mem.CoreOp, values: dict[str, int]
+    ) -> None:
+        """Rows from the core's output slots into the MemTile; the last window's task carries the token."""
+        for index, (window, runs) in enumerate(core.writes):
+            check_window(window, self.chip, made.segment)
+            rows = runs * values["rows"]
+            slot = linear(
+                values["output_base"],
+                window.words // values["rows"],
+                values["output_slots"],
+                values["output_slot"],
+            )
+            made.early += self._ring_tasks(place, MM2S, CORE_OUTPUT, slot, "output", rows)
+            descriptor = Descriptor(place_name("memtile", (window.column, MEMTILE_ROW)), window)
+            last = index + 1 == len(core.writes)
+            made.early.append(Task(tile, S2MM, row, (descriptor,), runs, token=last))
+
+    def _empty_output(self, place: Place, tile: Place, row: int) -> list[Task]:
+        """One word, of its parameters, into the MemTile's scratch: the sign of a core that had nothing to compute."""
+        empty, full = (place_name(f"output_{state}", place) for state in ("empty", "full"))
+        word = Descriptor(place_name("parameters", place), linear(0, 1), (full, 1), (empty, 1))
+        scratch = self.parameters_word + self.chip.core_rows * PARAMETER_WORDS + row
+        taken = Descriptor(place_name("memtile", tile), linear(scratch, 1))
+        return [Task(place, MM2S, CORE_OUTPUT, (word,)), Task(tile, S2MM, row, (taken,), token=True)]
+
+    def _parameters(self, made: LaunchTasks, column: int, words: npt.NDArray[np.int32]) -> None:
+        """Parameter blocks of a column's cores, from DDR to the MemTile, which hands one to each."""
+        tile = (column, MEMTILE_ROW)
+        blocks: list[Descriptor] = []
+        for row in range(self.chip.core_rows):
+            empty, full = (place_name(parameter_lock(row, state), tile) for state in ("empty", "full"))
+            window = linear(self.parameters_word + row * PARAMETER_WORDS, PARAMETER_WORDS)
+            blocks.append(Descriptor(place_name("memtile", tile), window, (empty, 1), (full, 1)))
+        leaving = Descriptor(WEIGHTS, linear(self.image.append(words), words.size))
+        made.early.append(Task(tile, S2MM, self.channels.fill, tuple(blocks)))
+        made.early.append(Task((column, SHIM_ROW), MM2S, SHIM_FILL, (leaving,)))

@@ -1,0 +1,97 @@
+"""
+One invocation in the order in which the controller works through it.
+
+What the next launch needs is pushed while a launch runs, as far as queues and descriptors have room for both; the
+weights of all launches come by themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xdsl.ir import Operation, SSAValue
+
+from compiler.errors import InputError
+from compiler.protocol.copies import Copy, CopyWriter
+from compiler.protocol.descriptors import Started
+from compiler.protocol.feed import WeightFeed
+from compiler.protocol.image import Image
+from compiler.protocol.launch import LaunchTasks, LaunchWriter
+from compiler.protocol.tasks import Task, Tasks, have_room
+from dialects import mem
+
+
+@dataclass(eq=False)
+class _Launch:
+    """A launch: its tasks, and those of them that have been started."""
+
+    tasks: LaunchTasks
+    running: list[Started] = field(default_factory=list[Started])
+    early_done: bool = False
+
+
+class Sequence:
+    """Hands the tasks of an invocation to `tasks`, op by op."""
+
+    def __init__(self, tasks: Tasks, image: Image, parameters_word: int, invocation: mem.InvokeOp):
+        self.tasks = tasks
+        self.copies = CopyWriter(tasks.chip, tasks)
+        self.copying: dict[SSAValue, Copy] = {}
+        ops = [(op, s) for s in invocation.segments for op in s.body.block.ops if isinstance(op, mem.LaunchOp)]
+        writer = LaunchWriter(tasks.chip, image, parameters_word)
+        self.launches = [_Launch(writer.tasks(op, segment.segment_name.data)) for op, segment in ops]
+        self.numbers: dict[SSAValue, int] = {op.token: number for number, (op, _) in enumerate(ops)}
+        self.feed = WeightFeed(tasks.chip, tasks, image, [op for op, _ in ops])
+
+    def run(self, op: Operation, segment: mem.SegmentOp) -> None:
+        """One op of a segment."""
+        self.tasks.enter(segment.segment_name.data)
+        match op:
+            case mem.CopyOp():
+                while self.copies.must_wait(op):
+                    self.finish_copy(self.copies.under_way[op.column][0].op.token)
+                self.copying[op.token] = self.copies.start(op, segment.segment_name.data)
+            case mem.LaunchOp():
+                self.launch(self.numbers[op.token])
+            case mem.WaitOp():
+                for token in op.tokens:
+                    if token in self.numbers:
+                        self.finish_launch(self.numbers[token])
+                    else:
+                        self.finish_copy(token)
+            case mem.WeightsOp():
+                pass
+            case _:
+                raise InputError(f"a segment holds {op.name}, which is no task of the array")
+
+    def finish_copy(self, token: SSAValue) -> None:
+        """Wait for a copy, unless that has been done."""
+        self.copies.finish(self.copying[token])
+
+    def launch(self, number: int) -> None:
+        """What this launch still needs, and what the next one can have beside it."""
+        launch = self.launches[number]
+        self._early(launch)
+        self._start(launch, launch.tasks.late)
+        if number + 1 < len(self.launches):
+            following = self.launches[number + 1]
+            if following.tasks.may_be_early and have_room(self.tasks, following.tasks.early):
+                self._early(following)
+
+    def _early(self, launch: _Launch) -> None:
+        if not launch.early_done:
+            self._start(launch, launch.tasks.early)
+            launch.early_done = True
+
+    def _start(self, launch: _Launch, tasks: list[Task]) -> None:
+        self.tasks.enter(launch.tasks.segment)
+        launch.running += [self.tasks.start(task) for task in tasks]
+
+    def finish_launch(self, number: int) -> None:
+        """Wait for the tokens of a launch: then all its tasks have ended."""
+        for started in self.launches[number].running:
+            if started.request.token:
+                self.tasks.wait(started)
+            else:
+                self.tasks.book.ended(started)
+        self.feed.launch_ended(number)

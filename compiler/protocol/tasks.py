@@ -1,0 +1,91 @@
+"""
+DMA tasks as values: what the protocol between DDR, MemTiles and cores asks of the channels.
+
+Buffers and locks are named, not owned: the code generator knows the operations behind the names, and an estimate needs
+none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from compiler.hardware.chip import Chip
+from compiler.hardware.routes import MEMTILE_ROW, SHIM_ROW
+from compiler.protocol.descriptors import DescriptorBook, Request, Started
+from compiler.transfers.window import Window
+from dialects.aie import DMAChannelDir
+
+Place = tuple[int, int]
+"""Column and array row."""
+
+
+def place_name(what: str, place: Place) -> str:
+    """`arena_0_2`."""
+    return f"{what}_{place[0]}_{place[1]}"
+
+
+def parameter_lock(row: int, state: str) -> str:
+    """The lock of a MemTile's parameter block for core row `row`: each has its own, since cores may run ahead."""
+    return f"parameters_{row}_{state}"
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """One buffer descriptor. `window.column` is not used: the buffer says whose memory it is."""
+
+    buffer: str
+    window: Window
+    acquire: tuple[str, int] | None = None
+    release: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A chain of descriptors for one channel, run `runs` times; `token` asks for a completion token."""
+
+    place: Place
+    direction: DMAChannelDir
+    channel: int
+    chain: tuple[Descriptor, ...]
+    runs: int = 1
+    token: bool = False
+
+    @property
+    def ends_on_a_turn(self) -> bool:
+        """Whether every iteration counter is back at 0 when the task has ended."""
+        return all(self.runs % descriptor.window.wrap == 0 for descriptor in self.chain)
+
+    def request(self, chip: Chip) -> Request:
+        """What it asks of its tile: MemTile channels of even number have other descriptors than odd ones."""
+        row, half, size = self.place[1], 0, chip.core_descriptors
+        if row == MEMTILE_ROW:
+            half, size = self.channel % 2, chip.memtile_descriptors // 2
+        elif row == SHIM_ROW:
+            size = chip.shim_descriptors
+        channel = (self.place, self.direction, self.channel)
+        return Request((self.place, half), size, channel, self, len(self.chain), self.ends_on_a_turn, self.token)
+
+
+class Tasks(Protocol):
+    """Who takes the tasks: the code generator writes them down, an estimate counts them."""
+
+    chip: Chip
+    book: DescriptorBook
+
+    def enter(self, segment: str) -> None:
+        """What follows belongs to this segment."""
+        ...
+
+    def start(self, task: Task) -> Started:
+        """Push a task to its channel's queue, writing its descriptors if the tile does not hold them."""
+        ...
+
+    def wait(self, task: Started) -> None:
+        """Wait for the task's token; its descriptors are free then."""
+        ...
+
+
+def have_room(tasks: Tasks, wanted: list[Task]) -> bool:
+    """Whether all of these can be started beside what is under way."""
+    return tasks.book.has_room([task.request(tasks.chip) for task in wanted], tasks.chip.queue_depth)
