@@ -42,7 +42,7 @@ class LoadedDescriptor:
     def words(self, run: int, first: int, count: int) -> tuple[Where, npt.NDArray[np.bool_] | None]:
         """Words `first` to `first + count` of a run, and which of them are memory (None: all)."""
         window = self.window
-        if len(window.sizes) == 1 and not window.padding:
+        if window.strides == (1,) and not window.padding:
             start = self.base + window.offset + run % window.wrap * window.step + first
             return slice(start, start + count), None
         turn = run % window.wrap

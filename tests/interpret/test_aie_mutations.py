@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 
 import numpy as np
 import pytest
@@ -10,19 +11,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 from interpret.array_mutations import MUTATIONS, Mutation
 from interpret.array_programs import ArrayProgram, device_of, residual_program, sequence_of, tasks_of
+from interpret.device_mutations import (
+    DeviceMutation,
+    alias_buffers,
+    move_buffer,
+    other_buffer,
+    other_stride,
+    redirect_flow,
+    swap_locks,
+)
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 
 from compiler.errors import BlockloomError
 from compiler.interpret.aie import interpret_aie
+from compiler.interpret.aie_descriptors import LoadedDescriptor
 from compiler.interpret.aie_machine import DeadlockError
-from compiler.interpret.aie_memory import RaceError
+from compiler.interpret.aie_memory import Memory, RaceError
 from compiler.kernels.parameters import PARAMETER_WORDS, Parameter
+from compiler.transfers.window import Window
 from dialects.aie import FlowOp, LockAction, LockOp, UseLockOp
 from dialects.aie_attributes import i32_attr
 from dialects.aiex import DMAAwaitTaskOp, DMAStartTaskOp
 from dialects.bsr import array_of
 from dialects.constants import constant_attribute
 from dialects.mem import ImageOp, RunOp
+from passes.aie_check import check_array
 
 TARGETS = ("mesh-1x1", "mesh-2x2")
 SEEDS = range(4)
@@ -72,6 +85,29 @@ def test_wrong_tasks_of_several_cores_are_caught(mutation: Mutation) -> None:
     for index in (5 * MUTATIONS.index(mutation), 5 * MUTATIONS.index(mutation) + 39):
         module, chosen = changed(program, mutation, index)
         assert verdict(program, module) != "right", f"task {chosen}"
+
+
+CAUGHT = (swap_locks, other_stride, other_buffer, alias_buffers, move_buffer, redirect_flow)
+"""Mutations of devices that always change something."""
+
+
+@pytest.mark.parametrize("mutation", CAUGHT, ids=lambda mutation: mutation.__name__)
+def test_a_device_with_a_mistake_is_refused_or_fails(mutation: DeviceMutation) -> None:
+    """By `aie-check` or by the interpreter; `tests/benchmarks/mutate_programs.py` says which, for many more."""
+    program = residual_program("mesh-1x1")
+    for seed in range(4):
+        module = program.module.clone()
+        change = mutation(module, Random(seed))
+        assert change is not None
+        assert check_array(module) or verdict(program, module) != "right", change.site
+
+
+def test_a_run_of_words_may_have_gaps() -> None:
+    """One dimension with a stride is not one run of words."""
+    memory = Memory("memory", 64, np.random.default_rng(0))
+    words, inside = LoadedDescriptor(0, memory, 4, Window(0, 1, (5,), (3,)), None, None).words(0, 1, 3)
+    assert inside is None
+    np.testing.assert_array_equal(np.arange(64)[words], [8, 11, 14])
 
 
 def locks_named(module: ModuleOp, name: str) -> list[LockOp]:
