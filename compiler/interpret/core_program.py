@@ -50,7 +50,7 @@ _BINARY = {
     arith.AddiOp: "{} + {}",
     arith.SubiOp: "{} - {}",
     arith.MuliOp: "{} * {}",
-    arith.RemUIOp: "{} % {}",
+    arith.RemSIOp: "{0} % {1} if {0} >= 0 else -(-{0} % {1})",
     arith.MinSIOp: "min({}, {})",
     arith.MaxSIOp: "max({}, {})",
     arith.AndIOp: "{} & {}",

@@ -52,6 +52,7 @@ _OPERATORS: dict[type[Operation], str] = {
     arith.ShLIOp: "{0} << {1}",
     arith.ShRSIOp: "{0} >> {1}",
     arith.RemUIOp: "{0} % {1}",
+    arith.RemSIOp: "{0} % {1} if {0} >= 0 else -(-{0} % {1})",
     arith.DivUIOp: "{0} // {1}",
     arith.SelectOp: "{1} if {0} else {2}",
     arith.IndexCastOp: "{0}",
@@ -60,7 +61,7 @@ _OPERATORS: dict[type[Operation], str] = {
     arith.TruncIOp: "{0}",
 }
 _FREE = (arith.ConstantOp, arith.IndexCastOp, arith.ExtUIOp, arith.ExtSIOp, arith.TruncIOp)
-_DIVISIONS = (arith.RemUIOp, arith.DivUIOp)
+_DIVISIONS = (arith.RemUIOp, arith.RemSIOp, arith.DivUIOp)
 _RELATIONS = ("==", "!=", "<", "<=", ">", ">=", "<", "<=", ">", ">=")
 FIRST_UNSIGNED = 6
 

@@ -22,7 +22,7 @@ from compiler.kernels.parameters import Kernel
 from dialects.aie import EndOp
 
 _FREE = (arith.ConstantOp, arith.IndexCastOp, arith.ExtUIOp, arith.ExtSIOp, arith.TruncIOp, func.CallOp, EndOp)
-_DIVISIONS = (arith.RemUIOp, arith.DivUIOp)
+_DIVISIONS = (arith.RemUIOp, arith.RemSIOp, arith.DivUIOp)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ def test_the_table_is_what_is_counted_in_the_program(
 def test_pieces_by_hand() -> None:
     cycles = program_cycles(CHIP, [Kernel.CONV], Kernel.CONV)
     assert cycles.lock == 6 + 1  # a branch and the lock
-    # two sums, a comparison, a sum with a division, a product and a sum, a choice, the table's index and the store
-    assert cycles.tap == 6 + (1 + 1) + 1 + 1 + 40 + (1 + 1) + 1 + (1 + 1)
+    # a product and a sum, a comparison; a sum that wraps by comparison, difference and choice; product and sum give
+    # the place; a choice, the table's index and the store
+    assert cycles.tap == 6 + (1 + 1) + 1 + (1 + 3) + (1 + 1) + 1 + (1 + 1)
     # the loop's branch; product and sum give the window, then a sum, two limits and a difference the rows it needs
     assert cycles.row == 6 + 2 + 1 + 2 + 1
     assert cycles.begin == 24  # one load per parameter that the program itself uses
@@ -45,4 +46,5 @@ def test_slower_branches_and_divisions_are_seen() -> None:
     slow = CHIP.with_overrides({"branch_cycles": 16, "division_cycles": 100})
     before, after = (program_cycles(chip, [Kernel.CONV], Kernel.CONV) for chip in (CHIP, slow))
     assert after.lock - before.lock == 10
-    assert after.tap - before.tap == 10 + 60
+    assert after.tap - before.tap == 10
+    assert after.each_pass - before.each_pass == 2 * 10 + 60

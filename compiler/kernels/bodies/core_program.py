@@ -27,6 +27,7 @@ from xdsl.ir import Region, SSAValue
 
 from compiler.kernels.bodies.program_builder import INDEX, CoreResources, ProgramBuilder
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
+from compiler.tiling.launch import WEIGHT_SLOTS
 from dialects.aie import EndOp, LockAction
 from dialects.aievec import ShiftRoundSaturateOp
 
@@ -90,16 +91,17 @@ def _prologue(p: ProgramBuilder) -> None:
     p.block.add_op(vector.StoreOp(words, p.r.arena, [p.index(0)]))
 
 
-def _fill_table(p: ProgramBuilder, top: SSAValue, chunk: _Chunk) -> None:
-    """The row table: the slot of each tap's row, -1 where the row is a border."""
+def _fill_table(p: ProgramBuilder, top: SSAValue, slot: SSAValue) -> None:
+    """The row table: where each tap's row lies, -1 where it is a border. `slot` is that of row `top`."""
     rows = p.read[P.STREAM_ROWS]
 
     def tap(number: SSAValue, _: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
-        row = p.add(top, p.multiply(number, p.read[P.ROW_STEP]))
+        after = p.multiply(number, p.read[P.ROW_STEP])
         # unsigned: a row before the first is a very large number
-        on_map = p.compare(row, "ult", rows)
-        slot = p.slot(P.INPUT_BASE, p.add(chunk.stream_start, row), P.INPUT_SLOTS, P.INPUT_SLOT)
-        word = p.emit(arith.IndexCastOp(p.select(on_map, slot, p.index(-1)), i32))
+        on_map = p.compare(p.add(top, after), "ult", rows)
+        # a window is never longer than the ring
+        place = p.place(P.INPUT_BASE, p.wrap(p.add(slot, after), P.INPUT_SLOTS), P.INPUT_SLOT)
+        word = p.emit(arith.IndexCastOp(p.select(on_map, place, p.index(-1)), i32))
         p.block.add_op(memref.StoreOp.get(word, p.r.params, [p.add(number, p.index(PARAMETER_WORDS))]))
         return ()
 
@@ -117,39 +119,49 @@ def _call_kernel(p: ProgramBuilder, kernels: Iterable[Kernel], chunk: _Chunk, ro
 
 
 def _row(
-    p: ProgramBuilder, kernels: Iterable[Kernel], chunk: _Chunk, y: SSAValue, have: SSAValue, freed: SSAValue
+    p: ProgramBuilder, kernels: Iterable[Kernel], chunk: _Chunk, y: SSAValue, state: tuple[SSAValue, ...]
 ) -> tuple[SSAValue, ...]:
-    """One output row. `have` rows of the stream have been taken, `freed` given back."""
+    """
+    One output row. `have` rows of the stream have been taken, `freed` given back; the window begins in slot `input`
+    of the ring, the row goes to slot `output`. Strides are never longer than the ring where another row follows.
+    """
+    have, freed, input, output = state
     top = p.add(p.read[P.ROW_ORIGIN], p.multiply(y, p.read[P.ROW_STRIDE]))
     need = p.clamp(p.add(top, p.read[P.WINDOW]), have, p.read[P.STREAM_ROWS])
     p.repeat_lock(p.subtract(need, have), p.r.input_full, ACQUIRE)
-    _fill_table(p, top, chunk)
+    _fill_table(p, top, input)
     p.when(chunk.last_input, lambda: p.lock(p.r.output_empty, ACQUIRE))
-    out = p.slot(P.OUTPUT_BASE, p.add(chunk.first_slot, y), P.OUTPUT_SLOTS, P.OUTPUT_SLOT)
-    _call_kernel(p, kernels, chunk, y, out)
+    _call_kernel(p, kernels, chunk, y, p.place(P.OUTPUT_BASE, output, P.OUTPUT_SLOT))
     final_row = p.compare(p.add(y, p.index(1)), "eq", p.read[P.ROWS])
     final = p.emit(arith.AndIOp(chunk.last_output, final_row))
     more = p.emit(arith.XOrIOp(final, p.emit(arith.ConstantOp.from_int_and_width(1, 1))))
     p.when(p.emit(arith.AndIOp(chunk.last_input, more)), lambda: p.lock(p.r.output_full, RELEASE))
     done = p.clamp(p.add(top, p.read[P.ROW_STRIDE]), freed, need)
+    next_input = p.wrap(p.add(input, p.read[P.ROW_STRIDE]), P.INPUT_SLOTS)
+    next_output = p.wrap(p.add(output, p.index(1)), P.OUTPUT_SLOTS)
     p.repeat_lock(p.subtract(done, freed), p.r.input_empty, RELEASE)
-    return need, done
+    return need, done, next_input, next_output
 
 
-def _pass(p: ProgramBuilder, kernels: Iterable[Kernel], chunk: _Chunk) -> None:
-    """One pass of the input stream over one chunk of weights."""
+def _pass(p: ProgramBuilder, kernels: Iterable[Kernel], chunk: _Chunk) -> SSAValue:
+    """One pass of the input stream over one chunk of weights; the output slot that follows its last row's."""
+    zero = p.index(0)
+    start = (zero, zero, p.remainder(p.add(chunk.stream_start, p.read[P.ROW_ORIGIN]), P.INPUT_SLOTS), chunk.first_slot)
     has_weights = p.compare(p.read[P.WEIGHT_SLOTS], "ne", p.index(0))
     p.when(has_weights, lambda: p.lock(p.r.weights_full, ACQUIRE))
-    zero = p.index(0)
-    have, freed = p.loop(p.read[P.ROWS], lambda y, state: _row(p, kernels, chunk, y, state[0], state[1]), (zero, zero))
+    have, freed, _, following = p.loop(p.read[P.ROWS], lambda y, state: _row(p, kernels, chunk, y, state), start)
     rows = p.read[P.STREAM_ROWS]
     p.repeat_lock(p.subtract(rows, have), p.r.input_full, ACQUIRE)
     p.repeat_lock(p.subtract(rows, freed), p.r.input_empty, RELEASE)
     p.when(has_weights, lambda: p.lock(p.r.weights_empty, RELEASE))
+    return following
 
 
-def _output_chunk(p: ProgramBuilder, kernels: Iterable[Kernel], number: SSAValue) -> None:
-    """One chunk of output channels. A smaller last chunk starts again at slot 0, once all slots have drained."""
+def _output_chunk(p: ProgramBuilder, kernels: Iterable[Kernel], number: SSAValue, slot: SSAValue) -> SSAValue:
+    """
+    One chunk of output channels, from output slot `slot` on; the slot that follows its last row's. A smaller last chunk
+    starts again at slot 0, once all slots have drained.
+    """
     one = p.index(1)
     last = p.compare(p.add(number, one), "eq", p.read[P.OUTPUT_CHUNKS])
     smaller = p.compare(p.read[P.LAST_BLOCKS], "ne", p.read[P.BLOCKS])
@@ -157,13 +169,12 @@ def _output_chunk(p: ProgramBuilder, kernels: Iterable[Kernel], number: SSAValue
     drained = p.select(restart, p.read[P.OUTPUT_SLOTS], p.index(0))
     p.repeat_lock(drained, p.r.output_empty, ACQUIRE)
     p.repeat_lock(drained, p.r.output_empty, RELEASE)
-    first_slot = p.select(restart, p.index(0), p.multiply(number, p.read[P.ROWS]))
+    first_slot = p.select(restart, p.index(0), slot)
     blocks = p.select(last, p.read[P.LAST_BLOCKS], p.read[P.BLOCKS])
 
     def input_chunk(part: SSAValue, _: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
         passed = p.add(p.multiply(number, p.read[P.INPUT_CHUNKS]), part)
-        ring = p.emit(arith.MaxSIOp(p.read[P.WEIGHT_SLOTS], one))
-        weights = p.emit(arith.RemUIOp(p.add(p.read[P.WEIGHT_FIRST], passed), ring))
+        weights = p.emit(arith.AndIOp(p.add(p.read[P.WEIGHT_FIRST], passed), p.index(WEIGHT_SLOTS - 1)))
         chunk = _Chunk(
             last,
             p.compare(part, "eq", p.index(0)),
@@ -173,10 +184,10 @@ def _output_chunk(p: ProgramBuilder, kernels: Iterable[Kernel], number: SSAValue
             p.add(p.read[P.WEIGHT_BASE], p.multiply(weights, p.read[P.WEIGHT_SLOT])),
             p.multiply(passed, p.read[P.STREAM_ROWS]),
         )
-        _pass(p, kernels, chunk)
-        return ()
+        return (_pass(p, kernels, chunk),)
 
-    p.loop(p.read[P.INPUT_CHUNKS], input_chunk)
+    (following,) = p.loop(p.read[P.INPUT_CHUNKS], input_chunk, (first_slot,))
+    return following
 
 
 def _launch(p: ProgramBuilder, kernels: Iterable[Kernel]) -> None:
@@ -187,11 +198,10 @@ def _launch(p: ProgramBuilder, kernels: Iterable[Kernel]) -> None:
     p.repeat_lock(inputs, r.input_empty, RELEASE)
     p.repeat_lock(outputs, r.output_empty, RELEASE)
 
-    def chunk(number: SSAValue, _: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
-        _output_chunk(p, kernels, number)
-        return ()
+    def chunk(number: SSAValue, state: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
+        return (_output_chunk(p, kernels, number, state[0]),)
 
-    p.loop(p.read[P.OUTPUT_CHUNKS], chunk)
+    p.loop(p.read[P.OUTPUT_CHUNKS], chunk, (p.index(0),))
     idle = p.compare(p.read[P.ROWS], "eq", p.index(0))
     p.when(idle, lambda: p.lock(r.output_empty, ACQUIRE))
     p.repeat_lock(inputs, r.input_empty, ACQUIRE)

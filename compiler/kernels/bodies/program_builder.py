@@ -87,10 +87,21 @@ class ProgramBuilder:
         """One of two."""
         return self.emit(arith.SelectOp(condition, chosen, otherwise))
 
-    def slot(self, base: Parameter, number: SSAValue, slots: Parameter, size: Parameter) -> SSAValue:
-        """Word offset of slot `number` modulo the ring."""
-        turn = self.emit(arith.RemUIOp(number, self.read[slots]))
-        return self.add(self.read[base], self.multiply(turn, self.read[size]))
+    def place(self, base: Parameter, slot: SSAValue, size: Parameter) -> SSAValue:
+        """Word offset of a slot."""
+        return self.add(self.read[base], self.multiply(slot, self.read[size]))
+
+    def wrap(self, number: SSAValue, slots: Parameter) -> SSAValue:
+        """`number` modulo the ring where it is below two turns: a core has no divide instruction."""
+        return self.select(
+            self.compare(number, "sge", self.read[slots]), self.subtract(number, self.read[slots]), number
+        )
+
+    def remainder(self, number: SSAValue, slots: Parameter) -> SSAValue:
+        """`number` modulo the ring, at least 0."""
+        signed = self.emit(arith.RemSIOp(number, self.read[slots]))
+        negative = self.compare(signed, "slt", self.index(0))
+        return self.select(negative, self.add(signed, self.read[slots]), signed)
 
     def lock(self, lock: SSAValue, action: LockAction) -> None:
         """One unit of a lock."""
