@@ -97,7 +97,10 @@ def default_stages(
                 step("bsr-reshape-on-host"),
             ),
         ),
-        Stage("mem", (step("bsr-fold-pixels"), step("convert-bsr-to-mem", target=target))),
+        Stage(
+            "mem",
+            (step("bsr-fold-pixels"), step("bsr-permute-channels"), step("convert-bsr-to-mem", target=target)),
+        ),
         Stage("aie", (step("convert-mem-to-aie"), step("aie-check"))),
     )
 

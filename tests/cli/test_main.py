@@ -159,7 +159,7 @@ def test_what_is_compiled_twice_is_the_same(directory: Path) -> None:
 def test_what_the_opt_tool_makes_of_a_saved_level_is_the_next_level(directory: Path, tmp_path: Path) -> None:
     """With the values of its new constants beside it, the printed module is the one of the pipeline and can be run."""
     passed = str(tmp_path / "mem.mlir")
-    passes = "bsr-fold-pixels,convert-bsr-to-mem{target=mesh-2x2}"
+    passes = "bsr-fold-pixels,bsr-permute-channels,convert-bsr-to-mem{target=mesh-2x2}"
     saved = str(tmp_path / "weights.npz")
     assert opt([str(directory / "bsr.mlir"), "-p", passes, "-o", passed, "--save-weights", saved]) == 0
     module = Parser(full_context(), Path(passed).read_text(), passed).parse_module()

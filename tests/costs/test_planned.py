@@ -24,12 +24,14 @@ from dialects import mem
 from dialects.chip import chip_of
 from passes.array_network import build_network
 from passes.bsr_fold_pixels import BsrFoldPixelsPass
+from passes.bsr_permute_channels import BsrPermuteChannelsPass
 
 
 def planned(module: ModuleOp, chip: Chip) -> list[LaunchFacts]:
     """Facts of all launches of the plan of a bsr module, as the passes after that level leave it."""
     module = module.clone()
     BsrFoldPixelsPass().apply(Context(), module)
+    BsrPermuteChannelsPass().apply(Context(), module)
     (function,) = [op for op in module.body.ops if isinstance(op, func.FuncOp) and op.sym_name.data == "main"]
     segments = plan_program(build_network(function).network(), chip).segments
     return [
