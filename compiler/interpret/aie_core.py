@@ -84,11 +84,17 @@ class CoreHost:
         if not _sensible(kernel, params, arena, call):
             raise BlockloomError(f"{self.actor.name} calls @{name} with {call} on words that are no parameters for it")
         touched = footprint(kernel, params, arena, call)
+        for low, high in (*touched.reads, *touched.writes):
+            if low < 0 or high > size:
+                raise BlockloomError(f"{self.actor.name} calls @{name} on words {low} to {high} of an arena of {size}")
         for low, high in touched.reads:
             self.memory.note_read(self.actor, slice(start + low, start + high))
         for low, high in touched.writes:
             self.memory.note_write(self.actor, slice(start + low, start + high))
-        KERNELS[kernel](params, arena, call)
+        try:
+            KERNELS[kernel](params, arena, call)
+        except (IndexError, ValueError) as error:
+            raise BlockloomError(f"{self.actor.name} calls @{name} with {call}, which no row holds: {error}") from error
         self.calls += 1
 
 

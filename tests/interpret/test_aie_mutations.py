@@ -195,6 +195,7 @@ def cut_flow(module: ModuleOp) -> None:
         (set_parameter(Parameter.WEIGHT_BASE, lambda old: old + 16), BlockloomError),
         (set_parameter(Parameter.ROW_ORIGIN, lambda old: old + 1), "other numbers"),
         (set_parameter(Parameter.SHIFT, lambda old: old + 1), "other numbers"),
+        (set_parameter(Parameter.TAPS, lambda old: old + 1), BlockloomError),
         (set_parameter(Parameter.PARTIAL_BASE, lambda old: old - 100000), BlockloomError),
         (wait_at_the_end, BlockloomError),
         (wait_before_the_start, DeadlockError),
