@@ -17,14 +17,16 @@ WIDTH = 150
 """Columns of text where standard output is no terminal that says how many it has."""
 DOING = ("compute", "input", "weights", "output", "idle")
 """What cores do: they compute, or wait for one of three things, or have nothing to do."""
-ESTIMATED = ("segment", "kind", "cycles", "share", *DOING, "bound by", "instructions")
-SIMULATED = (*ESTIMATED, "barrier", "exposed")
+ESTIMATED = ("segment", "kind", "cycles", "share", *DOING, "bound by", "instructions", "exposed")
+SIMULATED = (*ESTIMATED, "barrier")
 TEXTS = ("segment", "kind", "bound by")
 SPLIT = "compute to idle: what the cores' time went to; input, weights and output are waits for data and for space"
+EXPOSED = "exposed: cycles more with the chip's controller"
 LEGEND = f"""\
 {SPLIT}
-bound by: what was busy for more than half of the segment, else what agents waited at for each other
-barrier: cycles before the first kernel call and after the last; exposed: cycles more with the chip's controller"""
+bound by: what was busy longest, if for more than half of the segment (what brings weights only where cores mostly wait
+          for it), else what agents waited at for each other
+{EXPOSED}; barrier: cycles before the first kernel call and after the last"""
 
 
 def print_simulation(compilation: Compilation, simulation: Simulation) -> None:
@@ -34,21 +36,20 @@ def print_simulation(compilation: Compilation, simulation: Simulation) -> None:
             *_cycles(segment.name, segment.kind, segment.cycles, simulation.array_cycles, segment.times),
             segment.binding.resource.partition(" to ")[0],
             f"{segment.instructions:,}",
-            f"{segment.barrier_cycles:,}",
             f"{segment.exposed_cycles:,}",
+            f"{segment.barrier_cycles:,}",
         ]
         for segment in simulation.segments
     ]
     _print_table(compilation, SIMULATED, rows)
     print(LEGEND)
-    totals = ", ".join(
-        f"{1e6 * total.instruction_cycles / simulation.clock_hz:g} us: {total.total_cycles:,} cycles"
-        for total in simulation.controller_totals
+    _print_controller(simulation)
+    print(
+        f"DDR: {simulation.ddr_read_bytes:,} bytes read, {simulation.weights_bytes:,} of them weights, which run "
+        f"ahead as one stream; {simulation.ddr_written_bytes:,} written"
     )
-    print(f"total by the time of one of {simulation.controller_instructions:,} controller instructions: {totals}")
     print(f"MemTile banks: {simulation.memtile_bank_load:.2f} accesses per cycle wanted of one at most; it serves 1")
-    exposed = sum(segment.exposed_cycles for segment in simulation.segments)
-    _print_totals(simulation, f"with launches and {exposed:,} cycles of the controller exposed")
+    _print_totals(simulation)
 
 
 def print_estimate(compilation: Compilation, estimate: Estimate) -> None:
@@ -58,12 +59,14 @@ def print_estimate(compilation: Compilation, estimate: Estimate) -> None:
             *_cycles(segment.name, segment.kind, segment.cycles, estimate.array_cycles, segment.core_cycles),
             segment.bound,
             f"{segment.instructions:,}",
+            f"{segment.exposed_cycles:,}",
         ]
         for segment in estimate.segments
     ]
     _print_table(compilation, ESTIMATED, rows)
-    print(SPLIT)
-    _print_totals(estimate, f"with {estimate.controller_instructions:,} instructions, launches too")
+    print(f"{SPLIT}\n{EXPOSED}")
+    _print_controller(estimate)
+    _print_totals(estimate)
 
 
 def _cycles(name: str, kind: str, cycles: int, whole: int, times: Times | CoreCycles) -> list[str]:
@@ -83,7 +86,23 @@ def _print_table(compilation: Compilation, names: tuple[str, ...], rows: list[li
     console.print(table)
 
 
-def _print_totals(result: Simulation | Estimate, meaning: str) -> None:
+def _print_controller(result: Simulation | Estimate) -> None:
+    """How many instructions there are, those that no segment has among them, and the total for what one may take."""
+    own, weights = result.controller_instructions - result.weights_instructions, result.weights_instructions
+    print(
+        f"controller: {result.controller_instructions:,} instructions, {own:,} of the segments and {weights:,} that "
+        "feed the weights of all of them"
+    )
+    totals = ", ".join(
+        f"{1e6 * total.instruction_cycles / result.clock_hz:g} us: {total.total_cycles:,} cycles"
+        for total in result.controller_totals
+    )
+    print(f"total by the time of one instruction: {totals}")
+
+
+def _print_totals(result: Simulation | Estimate) -> None:
+    exposed = sum(segment.exposed_cycles for segment in result.segments)
+    meaning = f"with launches and {exposed:,} cycles of the controller exposed"
     array = "first to last activity, controller instructions taking no time"
     for name, cycles, means in (("array", result.array_cycles, array), ("total", result.total_cycles, meaning)):
         print(f"{name}  {cycles:>12,} cycles  {1000 * cycles / result.clock_hz:8.3f} ms  {means}")

@@ -91,8 +91,8 @@ def measure(point: Point) -> Row:
             row = replace(
                 row,
                 simulated_array_cycles=simulation.array_cycles,
-                ddr_read_bytes=sum(segment.ddr_read_bytes for segment in simulation.segments),
-                ddr_written_bytes=sum(segment.ddr_written_bytes for segment in simulation.segments),
+                ddr_read_bytes=simulation.ddr_read_bytes,
+                ddr_written_bytes=simulation.ddr_written_bytes,
             )
     except BlockloomError as error:
         row = unmeasured(point, str(error))

@@ -35,7 +35,7 @@ def ddr_timeline(measured: Measured) -> Picture:
         f"of it below. The dashed limits are for all columns together: what DDR gives, and what the one stream of each "
         f"column that carries weights gives. Look for plateaus at a limit (it decides) and for gaps (weights could "
         f"have come earlier). Over the whole run {busy:.0f} % of the way in is used, "
-        f"{100 * ddr[LOAD] / max(1, ddr[FILL] + ddr[LOAD]):.0f} % of that by weights and parameters.",
+        f"{100 * ddr[LOAD] / max(1, ddr[FILL] + ddr[LOAD]):.0f} % of that by weights.",
     )
 
 

@@ -24,7 +24,7 @@ Place = tuple[int, int]
 """Column and array row: 0 is the shim, 1 the MemTile, 2 the first core."""
 
 FILL, LOAD, SPILL = "fill", "load", "spill"
-"""The three ways between DDR and a MemTile: activations in, weights and parameters in, activations out."""
+"""The three ways between DDR and a MemTile: activations and parameters in, weights in, activations out."""
 
 _NAME = re.compile(r"(MM2S|S2MM) (\d+) of tile \((\d+), (\d+)\)")
 

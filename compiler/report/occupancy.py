@@ -48,17 +48,14 @@ def memtile_boxes(module: ModuleOp, times: tuple[SegmentTime, ...], bounds: list
     """All buffers of the MemTiles in the order of the module; a map written over another one is the same box."""
     edges = band_edges(module, times, bounds)
     boxes: list[Box] = []
-    segment = ""
     for op in module.walk():
         match op:
-            case SegmentOp():
-                segment = op.segment_name.data
             case MapOp() if op.result.type == MEMTILE:
                 live = (edges[op.live[0]], edges[op.live[1]])
                 boxes.append(Box(op.map_name.data, MAP, op.address, op.size, *live))
             case RingOp():
                 size = op.size
-                boxes.append(Box(segment, RING, op.address, size, edges[op.live[0]], edges[op.live[1]]))
+                boxes.append(Box("ring", RING, op.address, size, edges[op.live[0]], edges[op.live[1]]))
             case _:
                 pass
     return tuple({(box.address, box.size, box.first, box.last): box for box in reversed(boxes)}.values())[::-1]

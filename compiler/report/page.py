@@ -78,11 +78,13 @@ def _sections(measured: Measured, other: Measured | None) -> Iterable[Section]:
         "Layers",
         "<p>Shapes are channels × height × width. <em>Slices</em> are groups of output channels that different cores "
         "compute at the same time, <em>chunks</em> groups of output × input channels that a core takes one after the "
-        "other, <em>bands</em> groups of rows that the MemTiles hold one after the other. <em>Of peak</em> compares "
+        "other, <em>bands</em> groups of rows that the MemTiles hold one after the other. <em>DDR</em> is what a "
+        "segment brings from there and back, with its own weights, which come ahead of it. <em>Of peak</em> compares "
         "MACs of non-zero blocks with what all cores could do in the segment’s cycles. <em>Bound by</em> is the "
-        "resource that was busy longest, or what agents waited at for each other. <em>Blocks</em> and "
-        "<em>compute</em> say how much more the busiest core has than the average of all, in non-zero blocks times "
-        "rows and in cycles of computing: 1 is even.</p>" + layer_table(measured, other),
+        "resource that was busy longest (what brings weights only where cores mostly wait for it), or what agents "
+        "waited at for each other. <em>Blocks</em> and <em>compute</em> say how much more the busiest core has than "
+        "the average of all, in non-zero blocks times rows and in cycles of computing: 1 is even.</p>"
+        + layer_table(measured, other),
     )
     yield "host", "On the host", "<p>Time on the host is in none of the numbers.</p>" + host_table(measured)
     yield (

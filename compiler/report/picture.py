@@ -42,7 +42,7 @@ STATE_WORDS = {
 }
 STATE_LEGEND = tuple((STATE_COLORS[state], STATE_WORDS[state]) for state in State)
 WAY_COLORS = {"fill": "#e8a33d", "load": "#c4472f", "spill": "#7d5ba6"}
-WAY_WORDS = {"fill": "activations in", "load": "weights and parameters in", "spill": "activations out"}
+WAY_WORDS = {"fill": "activations and parameters in", "load": "weights in", "spill": "activations out"}
 WAY_LEGEND = tuple((WAY_COLORS[way], WAY_WORDS[way]) for way in WAY_COLORS)
 
 _STYLE: dict[str, Any] = {

@@ -49,7 +49,7 @@ def headline(measured: Measured) -> str:
         (
             "To and from DDR",
             bytes_text(sum(ddr.values())).replace(" ", " <small>") + "</small>",
-            f"weights and parameters {bytes_text(ddr[LOAD])}, activations {bytes_text(ddr[FILL])} in, "
+            f"weights {bytes_text(ddr[LOAD])}, activations and parameters {bytes_text(ddr[FILL])} in, activations "
             f"{bytes_text(ddr[SPILL])} out",
         ),
         (

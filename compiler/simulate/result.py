@@ -130,6 +130,16 @@ class Simulation:
     timeline: Timeline | None = None
     """What everything did when, if it was asked for."""
 
+    @property
+    def ddr_read_bytes(self) -> int:
+        """From DDR, for all segments and with their weights."""
+        return self.weights_bytes + sum(segment.ddr_read_bytes for segment in self.segments)
+
+    @property
+    def ddr_written_bytes(self) -> int:
+        """To DDR."""
+        return sum(segment.ddr_written_bytes for segment in self.segments)
+
     def milliseconds(self, cycles: int) -> float:
         """At the chip's clock."""
         return 1000 * cycles / self.clock_hz
@@ -142,6 +152,8 @@ class Simulation:
             "controller_instructions": self.controller_instructions,
             "weights_instructions": self.weights_instructions,
             "weights_bytes": self.weights_bytes,
+            "ddr_read_bytes": self.ddr_read_bytes,
+            "ddr_written_bytes": self.ddr_written_bytes,
             "launches": self.launches,
             "clock_hz": self.clock_hz,
             "memtile_bank_load": round(self.memtile_bank_load, 6),

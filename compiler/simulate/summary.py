@@ -3,8 +3,10 @@ From what happened to what a simulation says: cut the time into segments and fin
 
 The array's time is cut at the ends of the segments. Within its part a segment is bound by the resource that was busy
 the longest: the busiest core, a way to DDR, a stream, a bank, or a channel that sets up more descriptors than it moves
-words. If even that one rested for more than half of the time, agents waited for each other: at the layer's barrier,
-while nothing was computed yet or any more, or otherwise at locks.
+words. Weights run ahead, so what brings them is busy for later segments too: it binds only where the core that computes
+longest waits for what it brings for as long as it computes. If the resource that binds rested for more than half of the
+time, agents waited for each other: at the layer's barrier, while nothing was computed yet or any more, or otherwise at
+locks.
 """
 
 from __future__ import annotations
@@ -98,13 +100,15 @@ def _barrier(array: Array, name: str, first: int, end: int) -> int:
     return max(0, min(begin, end) - first) + max(0, end - max(over, first))
 
 
-def _binding(computing: int, uses: Sequence[_Use], index: int, cycles: int, barrier: int) -> Binding:
+def _binding(busiest: Times, uses: Sequence[_Use], index: int, cycles: int, barrier: int) -> Binding:
     """What was busy longest in a segment, the first of equals; a channel only if its set-ups outweigh its words."""
-    binding = Binding("compute", computing)
+    binding = Binding("compute", busiest.compute)
     for use in uses:
         busy = use.busy[index]
         carries = use.link.kind is LinkKind.CHANNEL and 2 * use.setups[index] <= busy
-        if busy > binding.busy_cycles and not carries:
+        waited = busiest.weights + (busiest.input if use.words[index] else 0)
+        ahead = use.outside > 0 and waited < busiest.compute
+        if busy > binding.busy_cycles and not carries and not ahead:
             binding = Binding(use.link.name, busy)
     if 2 * binding.busy_cycles >= cycles:
         return binding
@@ -124,7 +128,7 @@ def summarise(free: Array, charged: Sequence[ChargedRun], bank_load: float, *, t
         seen = activity.segments.get(name, SegmentActivity(ends[index], ends[index]))
         first, end = ends[index], ends[index + 1]
         barrier = _barrier(free, name, first, end)
-        computing = max((times[index].compute for times in cores.values()), default=0)
+        busiest = max((times[index] for times in cores.values()), key=lambda times: times.compute, default=Times())
         segments.append(
             SegmentTime(
                 name=name,
@@ -139,7 +143,7 @@ def summarise(free: Array, charged: Sequence[ChargedRun], bank_load: float, *, t
                 macs=sum(core.work[name].macs for core in free.cores if name in core.work),
                 ddr_read_bytes=read[index],
                 ddr_written_bytes=written[index],
-                binding=_binding(computing, uses, index, end - first, barrier),
+                binding=_binding(busiest, uses, index, end - first, barrier),
                 links=tuple(use.of(index) for use in uses),
             )
         )

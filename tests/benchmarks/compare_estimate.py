@@ -72,8 +72,7 @@ def line(network: str, target: str, sparsity: float) -> str:
     ratio = estimate.array_cycles / simulation.array_cycles
     agrees = abs(ratio - 1) <= NETWORK_TOLERANCE and abs(worst - 1) <= SEGMENT_TOLERANCE
     total = estimate.total_cycles / simulation.total_cycles
-    moved = simulation.weights_bytes
-    moved += sum(segment.ddr_read_bytes + segment.ddr_written_bytes for segment in simulation.segments)
+    moved = simulation.ddr_read_bytes + simulation.ddr_written_bytes
     cells = [
         *(network, target, str(sparsity), f"{simulation.array_cycles:,}", f"{estimate.array_cycles:,}"),
         *(f"{ratio:.5f}", f"{total:.5f}", name, f"{worst:.4f}"),

@@ -135,6 +135,15 @@ def test_measuring_says_the_same_as_compiling() -> None:
     assert (row.simulated_array_cycles, row.ddr_read_bytes, row.error) == (None, None, "")
 
 
+def test_bytes_from_ddr_are_those_of_the_weights_too() -> None:
+    row = measure(Point(NETWORK, "mesh-1x2", 0.0, simulated=True))
+    simulation = compile_model(NETWORK, target="mesh-1x2").simulate()
+    own = sum(segment.ddr_read_bytes for segment in simulation.segments)
+    assert row.simulated_array_cycles == simulation.array_cycles
+    assert row.ddr_read_bytes == own + simulation.weights_bytes > own
+    assert row.ddr_written_bytes == sum(segment.ddr_written_bytes for segment in simulation.segments)
+
+
 def test_what_cannot_be_compiled_is_a_row() -> None:
     row = measure(Point("zoo:nothing", "mesh-2x2", 0.0, simulated=True))
     assert "the zoo has no network 'nothing'" in row.error

@@ -11,7 +11,7 @@ from compiler.hardware.chip import chip_named
 from compiler.report import Measured
 from compiler.report.flows import Port, cycles_until, ddr_bytes, ddr_rates, state_shares, timeline_of
 from compiler.report.memory_map import fullest
-from compiler.report.occupancy import Box
+from compiler.report.occupancy import RING, Box
 from compiler.report.words import bytes_text, resource_text, share_text, short_text
 from compiler.simulate.activity import State
 from compiler.simulate.timeline import Interval
@@ -41,6 +41,8 @@ def test_the_ways_to_ddr_of_a_segment_add_up(measured: Measured) -> None:
         assert row.ddr["fill"] == row.time.ddr_read_bytes
         assert row.ddr["spill"] == row.time.ddr_written_bytes
     assert sum(row.ddr["load"] for row in measured.layers) == measured.simulation.weights_bytes
+    # what comes beside the weights is activations and parameters, so the pictures may call the way the weights'
+    assert not any(ddr_bytes(row.time.links)["load"] for row in measured.layers)
     assert measured.ddr == {way: sum(row.ddr[way] for row in measured.layers) for way in ("fill", "load", "spill")}
     assert ddr_bytes(measured.simulation.links) == measured.ddr
 
@@ -74,6 +76,11 @@ def test_buffers_lie_in_the_memtile_and_never_on_one_another(measured: Measured)
         together = max(one.first, other.first) < min(one.last, other.last)
         overlap = max(one.address, other.address) < min(one.address + one.size, other.address + other.size)
         assert not (together and overlap), (one, other)
+
+
+def test_the_ring_of_weights_keeps_its_room_as_long_as_the_array_runs(measured: Measured) -> None:
+    (ring,) = [box for box in measured.boxes if box.kind == RING]
+    assert (ring.label, ring.first, ring.last) == ("ring", measured.bounds[0], measured.bounds[-1])
 
 
 def test_the_fullest_moment() -> None:

@@ -42,3 +42,4 @@ def test_everything_adds_up_and_repeats(graph: Graph, target: str) -> None:
     )
     assert read == sum(segment.ddr_read_bytes for segment in first.segments) + first.weights_bytes
     assert written == sum(segment.ddr_written_bytes for segment in first.segments)
+    assert (read, written) == (first.ddr_read_bytes, first.ddr_written_bytes)
