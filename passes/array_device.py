@@ -13,7 +13,7 @@ from compiler.hardware.routes import FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW, flow
 from compiler.kernels.bodies import kernel_functions
 from compiler.kernels.bodies.core_program import core_program
 from compiler.kernels.bodies.program_builder import CoreResources
-from compiler.kernels.parameters import CORE_PARAMETER_WORDS, Kernel
+from compiler.kernels.parameters import CORE_PARAMETER_WORDS, PARAMETER_SETS, Kernel
 from compiler.protocol.tasks import Place, parameter_lock, place_name
 from compiler.tiling.launch import WEIGHT_SLOTS, arena_words
 from dialects.aie import (
@@ -93,8 +93,8 @@ class DeviceWriter:
 
     def _memtile(self, place: Place) -> None:
         self._buffer("memtile", place, self.chip.memtile_words, 0)
-        names = [parameter_lock(row, state) for row in range(self.chip.core_rows) for state in ("empty", "full")]
-        initial = {"weights_empty": self.pages, **{name: 1 for name in names[::2]}}
+        names = [parameter_lock(number, state) for number in range(PARAMETER_SETS) for state in ("empty", "full")]
+        initial = {"weights_empty": self.pages, **dict.fromkeys(names[::2], self.chip.core_rows)}
         self._locks(place, (*names, "weights_empty", "weights_full"), initial, self.chip.memtile_locks)
 
     def _core_memory(self, place: Place) -> None:

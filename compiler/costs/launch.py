@@ -70,8 +70,6 @@ class Array:
 
     given_back: Numbers
     """When a core gave its parameters back, so that the next ones may come."""
-    block_free: Numbers
-    """When the MemTile has sent a core its parameters and can load the next ones."""
     loading: Numbers
     """Until when the channel that loads parameters is busy, [timeline][column]."""
     input_end: Numbers
@@ -85,19 +83,13 @@ class Array:
         cores = np.zeros((timelines, chip.columns * chip.core_rows), np.int64) + since
         columns = np.zeros((timelines, chip.columns), np.int64) + since
         before = cores - chip.descriptor_cycles
-        return cls(cores, cores, columns - chip.descriptor_cycles, before, before)
+        return cls(cores, columns - chip.descriptor_cycles, before, before)
 
     def load(self, chip: Chip, early: Numbers) -> Numbers:
-        """Blocks of parameters, pushed at `early`, come from DDR one after the other: when each core's is there."""
-        setup, to_shim = chip.descriptor_cycles, 2 * chip.hop_cycles
-        block = loaded(chip, PARAMETER_WORDS, chip.columns)
-        free = self.block_free.reshape(len(self.loading), chip.columns, chip.core_rows)
-        end, arrived = np.maximum(self.loading, early), list[Numbers]()
-        for row in range(chip.core_rows):
-            end = np.maximum(end + setup, free[:, :, row] - to_shim) + block
-            arrived.append(end + to_shim + chip.lock_cycles)
-        self.loading = end
-        return np.stack(arrived, axis=2).reshape(len(end), -1)
+        """Parameters, pushed at `early`, come from DDR: when each core's are there, [timeline][core]."""
+        blocks = loaded(chip, chip.core_rows * PARAMETER_WORDS, chip.columns)
+        self.loading = np.maximum(self.loading, early) + chip.descriptor_cycles + blocks
+        return np.repeat(self.loading + 2 * chip.hop_cycles + chip.lock_cycles, chip.core_rows, axis=1)
 
 
 class _Cores:
@@ -128,7 +120,6 @@ class _Cores:
         ready = np.maximum(np.maximum(starts.loaded, pushed), array.input_end + self.setup)
         accepted = array.given_back + self.seen - self.to_core
         sent = np.maximum(ready, accepted) + int(moved(chip, PARAMETER_WORDS))
-        array.block_free = sent + self.seen
         self.input_end = np.maximum(sent, starts.late)
         self.began = sent + self.to_core + self.seen
 

@@ -27,6 +27,9 @@ import numpy.typing as npt
 PARAMETER_WORDS = 64
 """Words sent by DMA per core and launch."""
 
+PARAMETER_SETS = 2
+"""Sets of parameter blocks in every MemTile: those of a launch, and of the next one."""
+
 TABLE_WORDS = 64
 """Row table behind the parameters: the largest number of vertical taps a kernel may have."""
 

@@ -24,7 +24,7 @@ from compiler.hardware.routes import (
     SHIM_ROW,
     channels,
 )
-from compiler.kernels.parameters import PARAMETER_WORDS, Parameter, pack
+from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS, Parameter, pack
 from compiler.protocol.copies import check_window
 from compiler.protocol.feed import stream_of
 from compiler.protocol.image import WEIGHTS, Image, linear
@@ -61,6 +61,8 @@ class LaunchWriter:
         self.parameters_word = parameters_word
         self.channels = channels(chip)
         self.first_slot = [0] * chip.domains
+        self.blocks = 0
+        """Which set of parameter blocks is next."""
 
     def tasks(self, op: mem.LaunchOp, segment: str) -> LaunchTasks:
         """All tasks of a launch. Raises CapacityError for a window that no descriptor holds."""
@@ -78,6 +80,7 @@ class LaunchWriter:
             self._parameters(made, column, np.concatenate(blocks))
         for row in range(self.chip.domains):
             self.first_slot[row] = (self.first_slot[row] + stream_of(op, self.chip, row)[1]) % WEIGHT_SLOTS
+        self.blocks = (self.blocks + 1) % PARAMETER_SETS
         # a core that needs no input would write its outputs at once, where the launch before may still read
         made.may_be_early = all(core.reads for core in op.cores)
         return made
@@ -109,15 +112,19 @@ class LaunchWriter:
             self._output(made, place, tile, row, core, values)
         made.tokens.append(made.early[-1])
 
+    def _block(self, row: int) -> int:
+        """Word of the MemTile at which the parameters for a core row lie."""
+        return self.parameters_word + (self.blocks * self.chip.core_rows + row) * PARAMETER_WORDS
+
     def _parameter_tasks(self, place: Place, tile: Place, row: int) -> list[Task]:
         empty, full = (place_name(f"parameters_{state}", place) for state in ("empty", "full"))
         arriving = Descriptor(
             place_name("parameters", place), linear(0, PARAMETER_WORDS), acquire=(empty, 1), release=(full, 1)
         )
-        empty, full = (place_name(parameter_lock(row, state), tile) for state in ("empty", "full"))
+        empty, full = (place_name(parameter_lock(self.blocks, state), tile) for state in ("empty", "full"))
         leaving = Descriptor(
             place_name("memtile", tile),
-            linear(self.parameters_word + row * PARAMETER_WORDS, PARAMETER_WORDS),
+            linear(self._block(row), PARAMETER_WORDS),
             acquire=(full, 1),
             release=(empty, 1),
         )
@@ -183,18 +190,16 @@ class LaunchWriter:
         """One word, of its parameters, into the MemTile's scratch: the sign of a core that had nothing to compute."""
         empty, full = (place_name(f"output_{state}", place) for state in ("empty", "full"))
         word = Descriptor(place_name("parameters", place), linear(0, 1), (full, 1), (empty, 1))
-        scratch = self.parameters_word + self.chip.core_rows * PARAMETER_WORDS + row
+        scratch = self.parameters_word + PARAMETER_SETS * self.chip.core_rows * PARAMETER_WORDS + row
         taken = Descriptor(place_name("memtile", tile), linear(scratch, 1))
         return [Task(place, MM2S, CORE_OUTPUT, (word,)), Task(tile, S2MM, row, (taken,), token=True)]
 
     def _parameters(self, made: LaunchTasks, column: int, words: npt.NDArray[np.int32]) -> None:
         """Parameter blocks of a column's cores, from DDR to the MemTile, which hands one to each."""
-        tile = (column, MEMTILE_ROW)
-        blocks: list[Descriptor] = []
-        for row in range(self.chip.core_rows):
-            empty, full = (place_name(parameter_lock(row, state), tile) for state in ("empty", "full"))
-            window = linear(self.parameters_word + row * PARAMETER_WORDS, PARAMETER_WORDS)
-            blocks.append(Descriptor(place_name("memtile", tile), window, (empty, 1), (full, 1)))
+        tile, count = (column, MEMTILE_ROW), self.chip.core_rows
+        empty, full = (place_name(parameter_lock(self.blocks, state), tile) for state in ("empty", "full"))
+        window = linear(self._block(0), words.size)
+        arriving = Descriptor(place_name("memtile", tile), window, (empty, count), (full, count))
         leaving = Descriptor(WEIGHTS, linear(self.image.append(words), words.size))
-        made.early.append(Task(tile, S2MM, self.channels.fill, tuple(blocks)))
+        made.early.append(Task(tile, S2MM, self.channels.fill, (arriving,)))
         made.early.append(Task((column, SHIM_ROW), MM2S, SHIM_FILL, (leaving,)))

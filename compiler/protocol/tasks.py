@@ -25,9 +25,12 @@ def place_name(what: str, place: Place) -> str:
     return f"{what}_{place[0]}_{place[1]}"
 
 
-def parameter_lock(row: int, state: str) -> str:
-    """The lock of a MemTile's parameter block for core row `row`: each has its own, since cores may run ahead."""
-    return f"parameters_{row}_{state}"
+def parameter_lock(blocks: int, state: str) -> str:
+    """
+    The lock of a MemTile's parameter blocks, one for each core row. There are PARAMETER_SETS of blocks, and launches
+    take them in turn: a core that runs ahead finds those of the next launch apart from what others still wait for.
+    """
+    return f"parameters_{blocks}_{state}"
 
 
 @dataclass(frozen=True)

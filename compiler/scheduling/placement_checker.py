@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
+from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS, Kernel
 from compiler.scheduling.network import ArrayStep, Network
 from compiler.scheduling.plan import ProgramPlan, Segment
 from compiler.tiling.layer import Range
@@ -52,7 +52,7 @@ def placement_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[st
     """Addresses out of range or unaligned, and buffers that meet."""
     faults: list[str] = []
     end = sum(len(s.bands) if isinstance(s, Segment) else 1 for s in plan.segments)
-    parameters = 4 * chip.core_rows * (PARAMETER_WORDS + 1)
+    parameters = 4 * chip.core_rows * (PARAMETER_SETS * PARAMETER_WORDS + 1)
     tile = [_Space("the parameter blocks", plan.parameters_address, parameters, (0, max(end, 1)))]
     if plan.ring is not None:
         tile.append(_Space("the ring of the weights", plan.ring.address, plan.ring.size, plan.ring.live))

@@ -10,10 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS
 from compiler.scheduling.network import HostStep, Network
 from compiler.scheduling.stripes import Stripes
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import MapShape, Range
+
+
+def parameter_bytes(chip: Chip) -> int:
+    """In every MemTile: sets of parameter blocks for all core rows, then one scratch word per core row."""
+    return 4 * chip.core_rows * (PARAMETER_SETS * PARAMETER_WORDS + 1)
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ class ProgramPlan:
     """What the segments run, step by step: the network, with concatenations in place."""
     buffers: tuple[MapBuffer, ...]
     parameters_address: int
-    """Parameter blocks of all core rows, then one scratch word per core row, in every MemTile."""
+    """Of `parameter_bytes` in every MemTile."""
     ring: Ring | None
     """None where no layer has weights."""
     segments: tuple[Segment | HostSegment, ...]

@@ -17,8 +17,9 @@ from compiler.allocation.bound import lower_bound
 from compiler.allocation.problem import Buffer, Problem, Solution
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
+from compiler.kernels.parameters import Kernel
 from compiler.scheduling.network import ArrayStep, Network, inputs_of, outputs_of
+from compiler.scheduling.plan import parameter_bytes
 from compiler.scheduling.stripes import Stripes, even_stripes, needed_rows, reachable, tallest
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range, split_evenly
@@ -177,8 +178,7 @@ class Residency:
         """MemTile buffers. A map that takes over another's buffer lengthens that one's life."""
         maps = self.network.maps
         end = max((stop for _, stop in times), default=1)
-        rows = self.chip.core_rows
-        buffers = [Buffer(PARAMETERS, 0, end, 4 * rows * (PARAMETER_WORDS + 1))]
+        buffers = [Buffer(PARAMETERS, 0, end, parameter_bytes(self.chip))]
         lives: dict[int, Range] = {}
         for index, step in enumerate(self.network.steps):
             if not isinstance(step, ArrayStep):

@@ -6,7 +6,10 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import TABLE_WORDS, Kernel
 from compiler.kernels.row_steps import surplus_reach
 from compiler.tiling.launch import CoreWork, Launch, arena_words
-from compiler.tiling.layer import Layer
+from compiler.tiling.layer import Layer, split_evenly
+
+SHARED_DESCRIPTORS = 4
+"""Of each half of a MemTile's descriptors: what loads parameters, and up to three that feed weights."""
 
 DATA_TASKS = 3
 """Queue entries a launch may use on a core channel beside its parameters: the queue holds four."""
@@ -55,6 +58,32 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
     return faults
 
 
+def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
+    """Descriptors that a core's share takes in its MemTile: parameters, a chain of input windows, output windows."""
+    stripes = split_evenly(launch.layer.input.height, chip.columns)
+    low, high = work.input_rows
+    chain = sum(first < high and low < last for first, last in stripes)
+    operands = 2 if launch.layer.kernel is Kernel.ADD else 1
+    blocks, chunks = work.block_count, launch.output_chunks(work.blocks) if launch.slices else 1
+    uneven = chunks > 1 and blocks % launch.output_chunk > 0
+    return 1 + operands * chain + (2 if uneven else 1)
+
+
+def _descriptor_faults(launch: Launch, chip: Chip) -> list[str]:
+    """Each half of a MemTile's descriptors serves the channels of one parity; idle cores have two tasks."""
+    faults: list[str] = []
+    works = {(work.column, work.row): work for work in launch.cores}
+    limit = chip.memtile_descriptors // 2 - SHARED_DESCRIPTORS
+    for column in range(chip.columns):
+        for parity in range(min(2, chip.core_rows)):
+            rows = range(parity, chip.core_rows, 2)
+            mine = [works.get((column, row)) for row in rows]
+            used = sum(2 if work is None else _memtile_descriptors(launch, work, chip) for work in mine)
+            if used > limit:
+                faults.append(f"{used} descriptors for every second core of column {column}, a MemTile has {limit}")
+    return faults
+
+
 def launch_faults(launch: Launch, chip: Chip) -> list[str]:
     """Why the array cannot run this launch; empty if it can."""
     faults: list[str] = []
@@ -78,6 +107,7 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
         faults.append(f"rows of {widest} pixels, the limit is {chip.memtile_wrap_limit}")
     if launch.layer.kernel_size[0] > TABLE_WORDS:
         faults.append(f"a kernel of {launch.layer.kernel_size[0]} rows, the row table holds {TABLE_WORDS}")
+    faults += _descriptor_faults(launch, chip)
     for work in launch.cores:
         faults += [f"core ({work.column}, {work.row}): {fault}" for fault in _core_faults(launch, work, chip)]
     return faults
