@@ -59,10 +59,15 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
 
 
 def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
-    """Descriptors that a core's share takes in its MemTile: parameters, a chain of input windows, output windows."""
-    stripes = split_evenly(launch.layer.input.height, chip.columns)
+    """
+    Descriptors that a core's share takes in its MemTile: parameters, a chain of input windows, output windows.
+
+    Windows are read from the column's own MemTile and its neighbours'; where rows lie further away, all are brought
+    to the own one, and the chain is one window.
+    """
+    near = split_evenly(launch.layer.input.height, chip.columns)[max(0, work.column - 1) : work.column + 2]
     low, high = work.input_rows
-    chain = sum(first < high and low < last for first, last in stripes)
+    chain = max(1, sum(first < high and low < last for first, last in near))
     operands = 2 if launch.layer.kernel is Kernel.ADD else 1
     blocks, chunks = work.block_count, launch.output_chunks(work.blocks) if launch.slices else 1
     uneven = chunks > 1 and blocks % launch.output_chunk > 0

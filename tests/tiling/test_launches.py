@@ -108,3 +108,13 @@ def test_surplus_pixels_are_loaded_from_inside_the_core_memory() -> None:
     slots = (arena_words(chip) - 8 * 128) // launch.arena.input_slot + 1
     low = replace(launch, arena=replace(launch.arena, input_slots=slots))
     assert any("loads for surplus pixels" in fault for fault in launch_faults(low, chip))
+
+
+def test_a_pool_over_rows_from_afar_takes_one_window_per_core() -> None:
+    """What does not lie next door is brought to the column's own MemTile: no descriptor for each MemTile it is from."""
+    layer = Layer("mean", Kernel.AVG_POOL, MapShape(1000, 13, 13), MapShape(1000, 1, 1), (13, 13))
+    chip = chip_named("mesh-8x8")
+    stripes = even_stripes((0, 1), chip.columns)
+    assert not reachable(even_stripes((0, 13), chip.columns), needed_rows(layer, stripes))
+    (launch,) = plan_layer(layer, ConvPlanner(chip), stripes)
+    assert [work.column for work in launch.cores] == [0] * chip.core_rows
