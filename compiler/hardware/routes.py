@@ -4,12 +4,12 @@ The one routing plan that serves every layer: which channel of which tile feeds 
     U      MemTile c MM2S r      -> core (c, r) S2MM 0        activations and parameters, one stream per core
     B      MemTile c MM2S B      -> S2MM 1 of a row of cores  weights, broadcast
     O      core (c, r) MM2S 0    -> MemTile c S2MM r          outputs
-    fill   shim c MM2S 0         -> MemTile c S2MM F          activations from DDR
-    load   shim c MM2S 1         -> MemTile c S2MM L          weights and parameters from DDR
+    fill   shim c MM2S 0         -> MemTile c S2MM F          activations and parameters from DDR
+    load   shim c MM2S 1         -> MemTile c S2MM L          weights from DDR, of all launches as one stream
     spill  MemTile c MM2S S      -> shim c S2MM 0             activations to DDR
 
-Activations and weights from DDR never share a channel: the one would wait behind the other for a consumer that needs
-both. With up to four core rows B and F are channel 4, S and L channel 5, the most a MemTile has.
+Weights from DDR share their channel with nothing: what came behind them would wait until the cores have used them all.
+With up to four core rows B and F are channel 4, S and L channel 5, the most a MemTile has.
 """
 
 from __future__ import annotations

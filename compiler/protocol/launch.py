@@ -40,15 +40,13 @@ P = Parameter
 
 @dataclass
 class LaunchTasks:
-    """Tasks of a launch, in the order in which they are pushed."""
+    """Tasks of a launch, in the order in which they are pushed. When all tokens have come, the launch has ended."""
 
     segment: str
     early: list[Task] = field(default_factory=list[Task])
     """May be pushed while the launch before runs."""
     late: list[Task] = field(default_factory=list[Task])
     """Activations: pushed when the launch before has ended."""
-    tokens: list[Task] = field(default_factory=list[Task])
-    """Those of the early ones whose tokens say that the launch has ended."""
     may_be_early: bool = True
 
 
@@ -110,7 +108,6 @@ class LaunchWriter:
             made.early += self._empty_output(place, tile, row)
         else:
             self._output(made, place, tile, row, core, values)
-        made.tokens.append(made.early[-1])
 
     def _block(self, row: int) -> int:
         """Word of the MemTile at which the parameters for a core row lie."""
