@@ -18,6 +18,7 @@ from xdsl.ir import SSAValue
 from dialects.onnx import ConstantOp, OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of, is_absent
 from dialects.onnx_window import shape_of_value, window_of
+from passes.channel_selection import selection_of
 
 Rule: TypeAlias = Callable[[OnnxOp], str | None]
 
@@ -167,6 +168,13 @@ def reduces_height_and_width(node: OnnxOp) -> str | None:
     return f"it reduces axes {list(axes)} of {rank}, not height and width of a map"
 
 
+def takes_whole_channels(node: OnnxOp) -> str | None:
+    """Whole channels of a map come out, each pixel in its place; a chain of such nodes and Reshapes counts as one."""
+    if all(selection_of(value) is not None for value in node.outputs if value.first_use is not None):
+        return None
+    return f"{node.describe()} does not take whole channels of a map with every pixel in its place"
+
+
 def pads_with_zeros(node: OnnxOp) -> str | None:
     """The mode is constant and the value 0."""
     value = constant_of(node.inputs[2]) if len(node.inputs) > 2 and not is_absent(node.inputs[2]) else np.zeros(1)
@@ -206,6 +214,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Conv": (reads_a_map, *_PRODUCT, window_fits),
     "Dropout": _SHAPE,
     "Flatten": _SHAPE,
+    "Gather": (takes_whole_channels,),
     "Gemm": (*_ROW, multiplies_plainly),
     "GlobalAveragePool": (reads_a_map,),
     "GlobalMaxPool": (reads_a_map,),
@@ -216,8 +225,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "ReduceMean": (reads_a_map, reduces_height_and_width),
     "Relu": (),
     "Reshape": _SHAPE,
+    "Slice": (takes_whole_channels,),
+    "Split": (takes_whole_channels,),
     "Squeeze": _SHAPE,
     "Sum": _SUM,
+    "Transpose": (takes_whole_channels,),
     "Unsqueeze": _SHAPE,
 }
 """The rules of every operator that the array has; what is not here has no int8 form."""

@@ -23,11 +23,13 @@ from compiler.quantization.arithmetic import INT8_RANGE, Clamp, Rounding
 from compiler.quantization.scaling import integer_bounds, is_bias_scale
 from dialects.bsr import (
     ClampOp,
+    Conv2dOp,
     FixedAttr,
     MaxPoolOp,
     ReshapeOp,
     Scaled,
     ScaledAttr,
+    WeightsOp,
     encoding_of,
     scale_of,
     shape_of,
@@ -39,6 +41,7 @@ from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import Linear, NotFixedPoint, constant_of, is_absent, linear_of
 from dialects.onnx_window import shape_of_value, window_of
 from passes.array_rules import broken_rules
+from passes.channel_selection import Selection, selection_of
 
 UNBOUNDED = (-np.inf, np.inf)
 SHAPE_OPERATORS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
@@ -164,6 +167,8 @@ class Operands:
             return self._clamped(producer)
         if is_operator(producer, "MaxPool"):
             return self.max_pool(producer, INT8_RANGE)
+        if (selection := selection_of(value)) is not None:
+            return self.select(selection)
         if is_operator(producer, *SHAPE_OPERATORS):
             return self.reshape(producer)
         if is_operator(producer, "Constant"):
@@ -197,6 +202,21 @@ class Operands:
             return source
         require_rules(node)
         return self.emit(ReshapeOp(source, shape), node)
+
+    def select(self, selection: Selection) -> SSAValue:
+        """Whole channels of a map: a 1×1 convolution with a 1 at position 0 in each row, which is exact."""
+        node, source = selection.nodes[0], self.map(selection.source)
+        encoding = encoding_of(source.type)
+        if not isinstance(encoding, FixedAttr):
+            raise Unrepresentable(f"the array takes channels by a convolution, which only shifts, and has {encoding}")
+        if any(linear_encoding(quantize) != encoding for quantize in selection.quantised):
+            raise Unrepresentable(f"{node.describe()} and the nodes before it have different scales")
+        channels = shape_of(source.type)[1]
+        rows = np.zeros((len(selection.channels), channels, 1, 1), np.int8)
+        rows[np.arange(len(rows)), list(selection.channels)] = 1
+        key = f"{next(iter(node.output_names), node.operator)}.channels{node.outputs.index(selection.value)}"
+        weights = WeightsOp.from_dense(rows, np.zeros(len(rows), np.int32), 0, key)
+        return self.emit(Conv2dOp(source, self.emit(weights, node), encoding), node)
 
     def constant(self, value: SSAValue, what: str) -> tuple[npt.NDArray[Any], Linear]:
         """Integers of a dequantised constant and what they mean."""

@@ -15,7 +15,17 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from compiler.onnxio.subgraph import subgraph_model
-from dialects.bsr import ClampOp, HostNode, HostOp, PadOp, RequantiseOp, ReshapeOp
+from dialects.bsr import (
+    ClampOp,
+    Conv2dOp,
+    HostNode,
+    HostOp,
+    PadOp,
+    RequantiseOp,
+    ReshapeOp,
+    WeightsOp,
+)
+from dialects.bsr_weights import weights_of
 from dialects.onnx import UNCONVERTED, ConstantOp, NoneOp, OnnxOp, is_operator
 from passes.array_rules import broken_rules
 
@@ -111,17 +121,33 @@ def stranded_ops(block: Block) -> set[Operation]:
 
     Quantisation at the boundary of the network does not count as computing.
     """
-    stranded: set[Operation] = {op for op in block.ops if isinstance(op, _CHEAP)}
+    stranded: set[Operation] = {op for op in block.ops if isinstance(op, _CHEAP) or _takes_channels(op)}
     while True:
         safe = {
             op
             for op in stranded
-            if all(value.owner in stranded or _computes(value.owner) for value in op.operands)
+            if all(value.owner in stranded or _computes(value.owner) for value in _maps_of(op))
             and all(use.operation in stranded or _computes(use.operation) for use in op.results[0].uses)
         }
         if safe == stranded:
             return safe
         stranded = safe
+
+
+def _maps_of(op: Operation) -> list[SSAValue]:
+    return [value for value in op.operands if not isinstance(value.owner, WeightsOp)]
+
+
+def _takes_channels(op: Operation) -> bool:
+    """Whether a convolution only takes channels of its input, by a single 1 at position 0 in each row."""
+    if not isinstance(op, Conv2dOp):
+        return False
+    weights = weights_of(op.weights)
+    if op.is_scaled or weights.position != 0 or weights.shape[2:] != (1, 1):
+        return False
+    rows = weights.dense().reshape(weights.shape[:2])
+    ones = (rows == 1).sum(axis=1) == 1
+    return bool(ones.all() and (rows != 0).sum() == len(rows) and not weights.bias_values().any())
 
 
 def _computes(owner: Operation | Block) -> bool:

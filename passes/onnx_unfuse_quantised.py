@@ -34,7 +34,7 @@ from dialects.onnx_fixed_point import is_absent
 from dialects.onnx_quantised import MICROSOFT
 from passes.graph import ConstantMaker, constant_of, nodes_of, replace_node, sweep, value_name
 
-_MOVERS = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity")
+_MOVERS = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Gather")
 
 
 @dataclass(frozen=True)

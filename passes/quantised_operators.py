@@ -57,6 +57,8 @@ from passes.fixed_point_operands import (
 class Target:
     """What the QuantizeLinear at the end asks for."""
 
+    value: SSAValue
+    """What is quantised: one of the results of the node."""
     encoding: Encoding
     clamp: Clamp
     name: str
@@ -79,12 +81,12 @@ def lower_quantize(operands: Operands, quantize: OnnxOp, name: str) -> SSAValue:
     if not is_operator(node, "DequantizeLinear"):
         require_rules(node)
     clamp = integer_clamp(bounds, map_type((), encoding), operands.rounding)
-    return LOWERINGS[node.operator](operands, node, Target(encoding, clamp, name))
+    return LOWERINGS[node.operator](operands, node, Target(value, encoding, clamp, name))
 
 
 def _same_values(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    """Dequantised and quantised again, perhaps with a shape or MaxPool in between."""
-    return _requantised(operands, node, operands.map(node.output), target)
+    """Dequantised and quantised again, perhaps moved in between."""
+    return _requantised(operands, node, operands.map(target.value), target)
 
 
 def _requantised(operands: Operands, node: OnnxOp, source: SSAValue, target: Target) -> SSAValue:
@@ -244,5 +246,5 @@ LOWERINGS: dict[str, Lowering] = {
     "Concat": _concat,
     "Pad": _pad,
     "DequantizeLinear": _same_values,
-    **dict.fromkeys(SHAPE_OPERATORS, _same_values),
+    **dict.fromkeys((*SHAPE_OPERATORS, "Gather", "Slice", "Split", "Transpose"), _same_values),
 }

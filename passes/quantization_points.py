@@ -4,7 +4,8 @@ Where a float network gets a QuantizeLinear / DequantizeLinear pair, and which o
 Three kinds of operators run on int8:
 
 * those that *compute*: Conv, Gemm, Add, AveragePool, GlobalAveragePool, Concat. Their result has a position of its own.
-* those that *select or move*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze, Transpose.
+* those that *select or move*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze,
+  and nodes that together take whole channels of a map (`passes.channel_selection`), which have one pair at their end.
   Their result has the position of their operand, so they are exact.
 * a Relu or Clip that is the only reader of a computed value is part of the computation: the pair comes after it alone.
 
@@ -24,9 +25,10 @@ from xdsl.ir import Attribute, SSAValue
 
 from dialects.onnx import NoneOp, OnnxOp, is_operator
 from passes.array_rules import RULES, broken_rules
+from passes.channel_selection import selection_of
 from passes.graph import constant_of, node_of, only_user, static_shape
 
-MOVERS = ("MaxPool", "GlobalMaxPool", "Pad", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
+MOVERS = ("MaxPool", "GlobalMaxPool", "Pad", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
 ACTIVATIONS = ("Relu", "Clip")
 COMPUTING = ("Conv", "Gemm", "Add", "AveragePool", "GlobalAveragePool", "Concat")
 
@@ -58,26 +60,29 @@ def find_points(arguments: Iterable[SSAValue], nodes: list[OnnxOp], *, movers: b
     for node in reversed(nodes):
         if node in computing:
             needed.update(value for value in node.inputs if _is_activation(value))
-        elif _moves(node) and (movers or node.output in needed):
-            needed.add(node.inputs[0])
+        else:
+            moved = ((value, _moved_from(value)) for value in node.outputs)
+            needed.update(source for value, source in moved if source is not None and (movers or value in needed))
     points = Points(layers=[node for node in nodes if node in computing])
     for argument in arguments:
         if argument in needed:
             points.root_of[argument] = argument
     for node in nodes:
-        _visit(node, node in computing, needed, points, movers)
+        for value in node.outputs:
+            _visit(value, node in computing and value is node.output, needed, points, movers)
     return points
 
 
-def _visit(node: OnnxOp, computes: bool, needed: set[SSAValue], points: Points, movers: bool) -> None:
-    value = node.outputs[0]
-    moved = _moves(node) and (movers or node.inputs[0] in points.on_array or value in needed)
+def _visit(value: SSAValue, computes: bool, needed: set[SSAValue], points: Points, movers: bool) -> None:
+    source = _moved_from(value)
+    moved = source is not None and (movers or source in points.on_array or value in needed)
     if computes or moved:
         points.on_array.add(value)
         if _continues(value, points):
             return
-        shared = points.root_of.get(node.inputs[0]) if moved else None
-        points.root_of[value] = shared or value
+        if (selection := selection_of(value)) is not None:
+            points.on_array.update(inner for node in selection.nodes[1:] for inner in node.outputs)
+        points.root_of[value] = points.root_of.get(source, value) if moved and source is not None else value
     elif value in needed:
         points.root_of[value] = value
 
@@ -99,6 +104,14 @@ def _is_activation(value: SSAValue) -> bool:
 def _is_float(value: SSAValue) -> bool:
     type = value.type
     return isinstance(type, TensorType) and cast("TensorType[Attribute]", type).element_type == f32
+
+
+def _moved_from(value: SSAValue) -> SSAValue | None:
+    """The value whose elements `value` selects or moves on int8; None if it does something else."""
+    selection, node = selection_of(value), node_of(value)
+    if selection is not None:
+        return selection.source if _is_float(value) and _is_activation(selection.source) else None
+    return node.inputs[0] if node is not None and value is node.output and _moves(node) else None
 
 
 def _moves(node: OnnxOp) -> bool:

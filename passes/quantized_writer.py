@@ -116,7 +116,7 @@ class QuantizedWriter:
 
     def _is_int8(self, reader: Operation) -> bool:
         """Whether a reader runs on int8."""
-        return isinstance(reader, OnnxOp) and reader.outputs[0] in self._points.on_array
+        return isinstance(reader, OnnxOp) and not self._points.on_array.isdisjoint(reader.outputs)
 
     def _after_constants(self) -> Operation:
         """The first operation that is neither a constant nor a value that is left out."""

@@ -174,6 +174,39 @@ class GraphBuilder:
         channels = sum(part.shape[1] for part in parts)
         return self.quantise(name, (1, channels, *parts[0].shape[2:]), position)
 
+    def shuffle(self, x: Tensor, groups: int, *, inner_pairs: bool = False) -> Tensor:
+        """Channels of `groups` groups dealt out in turn, as PyTorch exports it; `inner_pairs` quantises every node."""
+        _, channels, rows, columns = x.shape
+        apart = (1, groups, channels // groups, rows, columns)
+        name, shapes = x.name, (apart, (1, apart[2], groups, rows, columns), x.shape)
+        for number, shape in enumerate(shapes):
+            if number == 1:
+                name = self.node("Transpose", [name], perm=[0, 2, 1, 3, 4])
+            else:
+                name = self.node("Reshape", [name, self.constant("shape", np.array(shape))])
+            if inner_pairs:
+                name = self.quantise(name, shape, x.position).name
+        return self.quantise(name, x.shape, x.position)
+
+    def slice(self, x: Tensor, start: int, end: int, step: int) -> Tensor:
+        """Channels `start:end:step`."""
+        bounds = [self.constant("bound", np.array([number])) for number in (start, end, 1, step)]
+        kept = len(range(x.shape[1])[start:end:step])
+        return self.quantise(self.node("Slice", [x.name, *bounds]), (1, kept, *x.shape[2:]), x.position)
+
+    def gather(self, x: Tensor, channels: list[int]) -> Tensor:
+        """Any channels in any order."""
+        name = self.node("Gather", [x.name, self.constant("channels", np.array(channels))], axis=1)
+        return self.quantise(name, (1, len(channels), *x.shape[2:]), x.position)
+
+    def split(self, x: Tensor, sizes: list[int]) -> list[Tensor]:
+        """Parts of so many channels, one after the other."""
+        outputs = [self.fresh("part") for _ in sizes]
+        inputs = [x.name, self.constant("sizes", np.array(sizes))]
+        self.nodes.append(helper.make_node("Split", inputs, outputs, name=self.fresh("split"), axis=1))
+        shapes = [(1, size, *x.shape[2:]) for size in sizes]
+        return [self.quantise(*part, x.position) for part in zip(outputs, shapes, strict=True)]
+
     def sigmoid(self, x: Tensor) -> Tensor:
         """An operator that only the host has."""
         return self.quantise(self.node("Sigmoid", [x.name]), x.shape, 7)
@@ -219,13 +252,40 @@ def quantised_graphs(draw: st.DrawFn, maximum_layers: int = 5) -> Graph:
 
 
 @st.composite
+def taken_channels(draw: st.DrawFn, builder: GraphBuilder, x: Tensor) -> Tensor:
+    """Some channels of `x`, in one of the ways that networks take them."""
+    channels = x.shape[1]
+    match draw(st.sampled_from(("shuffle", "split", "slice", "gather"))):
+        case "shuffle":
+            groups = draw(st.sampled_from([size for size in range(1, channels + 1) if channels % size == 0]))
+            return builder.shuffle(x, groups, inner_pairs=draw(st.booleans()))
+        case "split":
+            first = draw(st.integers(1, channels))
+            parts = builder.split(x, [first, channels - first] if first < channels else [first])
+            return draw(st.sampled_from(parts))
+        case "slice":
+            backwards = draw(st.booleans())
+            start, end = sorted((draw(st.integers(0, channels - 1)), draw(st.integers(0, channels - 1))))
+            step = draw(st.integers(1, 3))
+            return (
+                builder.slice(x, end, start - channels - 1, -step)
+                if backwards
+                else builder.slice(x, start, end + 1, step)
+            )
+        case _:
+            return builder.gather(x, draw(st.lists(st.integers(-channels, channels - 1), min_size=1, max_size=20)))
+
+
+@st.composite
 def _layer(draw: st.DrawFn, builder: GraphBuilder, live: list[Tensor]) -> Tensor:
     x = live[draw(st.integers(0, len(live) - 1))]
     twins = [other for other in live if other.shape == x.shape]
     neighbours = [other for other in live if other.shape[2:] == x.shape[2:]]
     small = min(x.shape[2:]) < 3
-    kinds = ("conv", "residual", "concat", "host") if small else ("conv", "residual", "add", "pool", "concat", "host")
-    kind = draw(st.sampled_from(kinds))
+    kinds = ("conv", "residual", "concat", "host", "channels")
+    kind = draw(st.sampled_from(kinds if small else (*kinds, "add", "pool")))
+    if kind == "channels":
+        return draw(taken_channels(builder, x))
     if kind == "host":
         return builder.sigmoid(x)
     if kind == "residual":

@@ -15,11 +15,13 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
+from xdsl.ir import SSAValue
 
 from compiler.interpret.exact_value import WIDEST_ALIGNMENT, Exact, Integers, Scales, binary_places, plain
 from compiler.quantization.scaling import is_bias_scale
 from dialects.onnx import OnnxOp
 from dialects.onnx_fixed_point import constant_of, is_absent
+from dialects.onnx_moves import move
 from dialects.onnx_window import Window, shape_of_value, window_of
 
 Operator: TypeAlias = Callable[[OnnxOp, "Sequence[Exact | None]"], "Exact | None"]
@@ -216,26 +218,19 @@ def _concat(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
     return Exact(integers, np.concatenate(scales, axis=axis), bounds=parts[0].bounds)
 
 
-def _reshape(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    shape = shape_of_value(op.output)
-    return None if shape is None else _moved(inputs[0], lambda values: values.reshape(shape))
-
-
-def _transpose(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    axes = op.integers("perm", ()) or None
-    return _moved(inputs[0], lambda values: values.transpose(axes))
-
-
-def _moved(source: Exact | None, move: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Exact | None:
-    """The same numbers in other places."""
+def moved(value: SSAValue, source: Exact | None) -> Exact | None:
+    """The result `value` of an operator that moves elements: the same numbers in other places."""
     if source is None or source.addend is not None:
         return None
 
-    def along(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return values if values.size == 1 else move(np.broadcast_to(values, source.integers.shape))
+    def along(values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+        return values if values.size == 1 else move(value, np.broadcast_to(values, source.integers.shape))
 
+    integers, scale = move(value, source.integers), along(source.scale)
     divisor = None if source.divisor is None else along(source.divisor)
-    return replace(source, integers=move(source.integers), scale=along(source.scale), divisor=divisor)
+    if integers is None or scale is None or (divisor is None) != (source.divisor is None):
+        return None
+    return replace(source, integers=integers, scale=scale, divisor=divisor)
 
 
 EXACT_OPERATORS: dict[str, Operator] = {
@@ -252,10 +247,4 @@ EXACT_OPERATORS: dict[str, Operator] = {
     "GlobalAveragePool": _average_pool,
     "ReduceMean": _reduce_mean,
     "Concat": _concat,
-    "Reshape": _reshape,
-    "Flatten": _reshape,
-    "Squeeze": _reshape,
-    "Unsqueeze": _reshape,
-    "Identity": _reshape,
-    "Transpose": _transpose,
 }

@@ -24,7 +24,7 @@ from xdsl.dialects.builtin import ModuleOp, i8
 from xdsl.ir import SSAValue
 
 from compiler.errors import CapacityError
-from compiler.interpret.exact import EXACT_OPERATORS
+from compiler.interpret.exact import EXACT_OPERATORS, moved
 from compiler.interpret.exact_value import Exact
 from compiler.interpret.execution import Arrays, Execution, entry_of
 from compiler.interpret.host import run_host_model
@@ -34,6 +34,7 @@ from compiler.quantization.scaling import ScaleError
 from dialects.bsr_attributes import element_type_of
 from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator
 from dialects.onnx_fixed_point import NotFixedPoint, is_absent, is_constant, linear_of
+from dialects.onnx_moves import MOVES
 
 Value: TypeAlias = "npt.NDArray[Any] | Exact"
 
@@ -68,8 +69,14 @@ def _array(value: Value) -> npt.NDArray[Any]:
 
 def _execute(module: ModuleOp, op: OnnxOp, values: Mapping[SSAValue, Value], rounding: Rounding) -> list[Value]:
     """The results of one node: exact if there is such a form, by ONNX Runtime otherwise."""
-    exact = _exact(op, values, rounding)
-    return [exact] if exact is not None else _in_floating_point(module, op, values)
+    exact = _moved(op, values) if is_operator(op, *MOVES) else [_exact(op, values, rounding)]
+    found = [value for value in exact if value is not None]
+    return found if len(found) == len(op.outputs) else _in_floating_point(module, op, values)
+
+
+def _moved(op: OnnxOp, values: Mapping[SSAValue, Value]) -> list[Exact | None]:
+    source = values.get(op.inputs[0])
+    return [moved(value, source if isinstance(source, Exact) else None) for value in op.outputs]
 
 
 def _exact(op: OnnxOp, values: Mapping[SSAValue, Value], rounding: Rounding) -> Value | None:

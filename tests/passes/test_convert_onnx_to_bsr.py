@@ -165,6 +165,17 @@ def test_what_only_moves_between_host_operators_stays_there() -> None:
     assert "Relu" in segment.operator.data
 
 
+def test_channels_that_the_host_computes_and_reads_are_taken_there() -> None:
+    builder = GraphBuilder(seed=7)
+    x = builder.conv(builder.input((1, 4, 6, 6), 4), 8)
+    y = builder.quantise(builder.node("Sigmoid", [x.name]), x.shape, 7)
+    z = builder.slice(y, 2, 6, 1)
+    module = convert(builder, builder.conv(builder.quantise(builder.node("Tanh", [z.name]), z.shape, 7), 8))
+    (segment,) = (op for op in ops_of(module, HostOp) if "Tanh" in op.operator.data)
+    assert "Slice" in segment.operator.data
+    assert len(ops_of(module, Conv2dOp)) == 2
+
+
 def test_what_the_array_reads_too_stays_on_it() -> None:
     builder = GraphBuilder(seed=7)
     x = builder.conv(builder.input((1, 4, 6, 6), 4), 8)
@@ -249,7 +260,7 @@ def dilated_pool(builder: GraphBuilder, x: Tensor) -> Tensor:
 
 REFUSALS = [
     (concat_rows, "it concatenates axis 2 of 4, not the channels of maps"),
-    (transpose, "Transpose has no int8 form on the array"),
+    (transpose, "does not take whole channels of a map with every pixel in its place"),
     (five_dimensions, "a tensor of shape 1x2x2x6x6, and the array has maps 1xCxHxW and vectors 1xK"),
     (add_constant, "one of its operands is a constant"),
     (fine_bias, "its bias is no int32 at position 7, where the products are"),

@@ -1,0 +1,76 @@
+"""
+ONNX operators that only move elements: their result is the input with every element in another place, or left out.
+
+`move` does to an array what a node does to its input. On an array of places it says where each element comes from:
+
+    Reshape 1x8x2x2 → 1x2x4x2x2, Transpose (0, 2, 1, 3, 4), Reshape → 1x8x2x2          a channel shuffle
+    channels 0 1 2 3 4 5 6 7                                →  channels 0 4 1 5 2 6 3 7
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.ir import SSAValue
+
+from dialects.onnx import OnnxOp, is_operator
+from dialects.onnx_fixed_point import constant_of, is_absent
+from dialects.onnx_window import shape_of_value
+
+RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
+MOVES = (*RESHAPES, "Transpose", "Slice", "Split", "Gather")
+
+
+def move(value: SSAValue, source: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    """
+    The result `value` of one of MOVES if its first input is `source`, as a view where numpy has one.
+
+    None if its shape or what else it depends on is not known when compiling.
+    """
+    node, shape = value.owner, shape_of_value(value)
+    if not isinstance(node, OnnxOp) or not is_operator(node, *MOVES) or shape is None:
+        return None
+    match node.operator:
+        case "Transpose":
+            return source.transpose(node.integers("perm", ()) or None)
+        case "Slice":
+            return _slice(node, source)
+        case "Split":
+            return _split(node, value, source, shape)
+        case "Gather":
+            indices = constant_of(node.inputs[1])
+            return None if indices is None else np.take(source, indices, node.integer("axis", 0))
+        case _:
+            return source.reshape(shape)
+
+
+def _slice(node: OnnxOp, source: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    """Bounds mean in ONNX what they mean in numpy, beyond the ends as well."""
+    lists: list[list[int]] = []
+    for value in node.inputs[1:]:
+        values = np.zeros(0) if is_absent(value) else constant_of(value)
+        if values is None:
+            return None
+        lists.append([int(item) for item in values])
+    starts, ends, axes, steps = (*lists, [], [])[:4]
+    index = [slice(None)] * source.ndim
+    axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        index[axis] = slice(start, end, step)
+    return source[tuple(index)]
+
+
+def _split(node: OnnxOp, value: SSAValue, source: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
+    """The part is as long as its type says, and so are those before it."""
+    axis = node.integer("axis", 0)
+    start = 0
+    for part in node.outputs:
+        if part is value:
+            return np.take(source, np.arange(start, start + shape[axis]), axis)
+        before = shape_of_value(part)
+        if before is None:
+            return None
+        start += before[axis]
+    return None
