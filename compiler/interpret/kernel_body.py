@@ -26,6 +26,7 @@ from compiler.kernels.bodies.vector_unit import (
     MULTIPLY_ACCUMULATE,
     SET,
     SIGNED_4X8X8,
+    SIGNED_BY_UNSIGNED_LANES,
 )
 from compiler.quantization.arithmetic import round_shift
 from dialects.aievec import ShiftRoundSaturateOp
@@ -233,16 +234,22 @@ def _call(frame: _Frame, op: Operation) -> list[Value]:
         return [np.concatenate([cast("Lanes", lower), np.full(8, UNSPECIFIED)])]
     if symbol == MULTIPLY_ACCUMULATE:
         pixels, block, sums = (frame.lanes(argument) for argument in op.arguments[:3])
-        configuration = frame.number(op.arguments[3])
-        if configuration != SIGNED_4X8X8:
-            raise KernelBodyError(
-                f"a kernel multiplies with configuration {configuration}; only {SIGNED_4X8X8} is run here "
-                "(int8 4x8x8, both operands signed)"
-            )
-        left = pixels[:32].reshape(4, 8).astype(np.int32)
-        product = left @ block.view(np.int8).reshape(8, 8).astype(np.int32)
+        product = _product(pixels, block, frame.number(op.arguments[3]))
         return [(sums.view(np.int32) + product.reshape(-1)).view(np.int64)]
     raise KernelBodyError(f"a kernel calls '{symbol}'; only '{SET}' and '{MULTIPLY_ACCUMULATE}' are run here")
+
+
+def _product(left: Lanes, right: Lanes, configuration: int) -> npt.NDArray[np.int32]:
+    """What the multiplier adds to 32 sums."""
+    if configuration == SIGNED_4X8X8:
+        pixels = left.view(np.int8)[:32].reshape(4, 8).astype(np.int32)
+        return pixels @ right.view(np.int8).reshape(8, 8).astype(np.int32)
+    if configuration == SIGNED_BY_UNSIGNED_LANES:
+        return left.view(np.int16).astype(np.int32) * right.view(np.uint16).astype(np.int32)
+    raise KernelBodyError(
+        f"a kernel multiplies with configuration {configuration}; only {SIGNED_4X8X8} (int8 4x8x8, both operands "
+        f"signed) and {SIGNED_BY_UNSIGNED_LANES} (32 lanes of int16 by uint16) are run here"
+    )
 
 
 def _for(frame: _Frame, op: Operation) -> list[Value]:

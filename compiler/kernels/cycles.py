@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, Kernel, Parameter
 from compiler.kernels.pieces import ADD, AVG_POOL, CONV, MAX_POOL, REQUANTISE, Code
-from compiler.kernels.pool_steps import LARGEST_FAST_STRIDE, pool_steps
+from compiler.kernels.pool_steps import BLOCKS_TOGETHER, LARGEST_FAST_STRIDE, average_steps, pool_steps
 from compiler.kernels.row_steps import EVERY_SECOND, GROUP, NEIGHBOURS, SHORT_STEPS, row_steps, step_sizes
 from compiler.kernels.semantics import Call, Words
 
@@ -24,8 +24,8 @@ P = Parameter
 
 PRODUCT_BYTES, LANE_BYTES = 64, 32
 """Bytes of each operand that one step of the elementwise kernels reads, by matrix products and lane by lane."""
-QUOTIENT_BITS = 9
-"""Steps of the average's division."""
+QUOTIENT_BITS, RECIPROCAL_BITS = 9, 16
+"""Digits of the average's division, and of the reciprocal of a divisor."""
 
 
 def looped(chip: Chip, iterations: int, cycles: int) -> int:
@@ -134,7 +134,7 @@ def _pool_start(chip: Chip, pieces: dict[str, Code], params: Words) -> int:
 
 def _max_pool(chip: Chip, params: Words, call: Call, work: Work) -> int:
     """Output blocks x groups of pixels x windows: the sides of a row, then one loop for each fast stride."""
-    steps = pool_steps(params, call.blocks, 2 * GROUP, LARGEST_FAST_STRIDE, as_pixels=False)
+    steps = pool_steps(params, 2 * GROUP)
 
     def group(way: str) -> int:
         return MAX_POOL[way].alone(chip) + _windows(chip, MAX_POOL, way, params, work)
@@ -144,23 +144,36 @@ def _max_pool(chip: Chip, params: Words, call: Call, work: Work) -> int:
     # of the loops of the fast strides, one at most has anything to do
     stride = min(int(params[P.COLUMN_STRIDE]), LARGEST_FAST_STRIDE)
     row += LARGEST_FAST_STRIDE * chip.branch_cycles + looped(chip, steps.together, group(f"/for1/for{stride}"))
-    return _pool_start(chip, MAX_POOL, params) + looped(chip, steps.blocks, row)
+    return _pool_start(chip, MAX_POOL, params) + looped(chip, call.blocks, row)
+
+
+def _average_cells(chip: Chip, way: str, cells: int) -> int:
+    """A step of pixels and the loop over the cells of their windows."""
+    return AVG_POOL[way].alone(chip) + cells * AVG_POOL[f"{way}/for0"].pipelined(chip) + chip.loop_cycles
 
 
 def _avg_pool(chip: Chip, params: Words, call: Call, work: Work) -> int:
-    """Lines x groups of pixels x windows, and in each group a choice of how to add them, and the division."""
-    steps = pool_steps(params, call.blocks, GROUP, 1, as_pixels=True)
-    lines = steps.blocks + (steps.blocks_together > 0)
-    together = steps.blocks * steps.together
-    cell_by_cell = steps.blocks * steps.bordering
-    total = _pool_start(chip, AVG_POOL, params) + looped(chip, lines, AVG_POOL["/for1"].alone(chip))
-    divide = QUOTIENT_BITS * AVG_POOL["/for1/for0/for0"].pipelined(chip) + chip.loop_cycles
-    around = AVG_POOL["/for1/for0"].alone(chip) + divide
-    for way, groups in (("/if0+", together), ("/if0-/if0+", steps.blocks_together), ("/if0-/if0-", cell_by_cell)):
-        choices = way.count("/") * chip.branch_cycles
-        way = f"/for1/for0{way}"
-        windows = AVG_POOL[way].alone(chip) + _windows(chip, AVG_POOL, way, params, work)
-        total += looped(chip, groups, around + choices + windows)
+    """The pixels between the borders, block by block, and each of the others, steps of blocks."""
+    steps = average_steps(params)
+    pixel = AVG_POOL["/for1"].alone(chip) + chip.branch_cycles
+    pixel += (RECIPROCAL_BITS - 1) * AVG_POOL["/for1/for0"].pipelined(chip) + chip.loop_cycles
+    total = _pool_start(chip, AVG_POOL, params)
+    if any(steps.neighbours):
+        row, window = AVG_POOL.get("/for1/if0+/for0", Code()).alone(chip), work.rows * int(params[P.KERNEL_WIDTH])
+        for number, count in enumerate(steps.neighbours):
+            step = _average_cells(chip, f"/for1/if0+/for0/for{number}", window)
+            row += chip.branch_cycles + looped(chip, count, step)
+        total += looped(chip, 1, pixel + looped(chip, call.blocks, row))
+    divide = AVG_POOL["/for1/if0-/for0/if0+"].alone(chip) + chip.branch_cycles
+    if not steps.by_products:
+        way = "/for1/if0-/for0/if0-"
+        digits = QUOTIENT_BITS * AVG_POOL[f"{way}/for0/for0"].pipelined(chip) + chip.loop_cycles
+        groups = looped(chip, BLOCKS_TOGETHER // GROUP, AVG_POOL[f"{way}/for0"].alone(chip) + digits)
+        divide = AVG_POOL[way].alone(chip) + groups + chip.branch_cycles
+    for columns in steps.columns:
+        step = divide + _average_cells(chip, "/for1/if0-/for0", work.rows * columns)
+        around = pixel + AVG_POOL["/for1/if0-"].alone(chip)
+        total += looped(chip, 1, around + looped(chip, -(-call.blocks // BLOCKS_TOGETHER), step))
     return total
 
 

@@ -123,7 +123,10 @@ class Parameter(IntEnum):
     MAP_WIDTH = 34
     """Pools: columns of the map; a window is cut to [0, MAP_WIDTH)."""
     COUNT_LEFT = 35
-    """Average: the divisor counts the window's cells inside [COUNT_LEFT, COUNT_RIGHT) x [COUNT_TOP, COUNT_BOTTOM)."""
+    """
+    Average: the divisor counts the window's cells inside [COUNT_LEFT, COUNT_RIGHT) x [COUNT_TOP, COUNT_BOTTOM), which
+    are those of the map and perhaps some around it.
+    """
     COUNT_RIGHT = 36
     COUNT_TOP = 37
     """Rows relative to this core's first stream row, like ROW_ORIGIN."""

@@ -128,19 +128,22 @@ MAX_POOL = {
 
 AVG_POOL = {
     "/for0": Code(loads=(4,), scalars=4),
-    "/for1/for0/if0+/for0/for0": Code(loads=(32,), products=1),
-    "/for1/for0/if0+/for0": Code(loads=(4,), vectors=1, straight=7),
-    "/for1/for0/if0+": Code(vectors=1, straight=2),
-    "/for1/for0/if0-/if0+/for0/for0": Code(loads=(8,) * 4, products=1, vectors=3),
-    "/for1/for0/if0-/if0+/for0": Code(loads=(4,), vectors=1, straight=7),
-    "/for1/for0/if0-/if0+": Code(vectors=1, straight=2),
-    "/for1/for0/if0-/if0-/for0/for0": Code(loads=(8,) * 4, products=1, vectors=7, scalars=16),
-    "/for1/for0/if0-/if0-/for0": Code(loads=(4,), vectors=1, straight=7),
-    "/for1/for0/if0-/if0-": Code(vectors=1, straight=2),
-    "/for1/for0/for0": Code(vectors=18),
-    "/for1/for0": Code(stores=(32,), vectors=50, narrowings=1, scalars=27, straight=75),
-    "/for1": Code(scalars=10, straight=10),
-    "": Code(loads=(4,) * 20, vectors=6, scalars=53, straight=63),
+    "/for1/for0": Code(scalars=4),
+    "/for1/if0+/for0/for0/for0": Code(loads=(4, *(32,) * 5), products=5, scalars=6),
+    "/for1/if0+/for0/for0": Code(
+        stores=(*(64,) * 2, 32), products=10, vectors=17, narrowings=15, scalars=2, straight=37
+    ),
+    "/for1/if0+/for0/for1/for0": Code(loads=(4, *(32,) * 2), products=2, scalars=6),
+    "/for1/if0+/for0/for1": Code(stores=(64,), products=4, vectors=6, narrowings=6, scalars=2, straight=27),
+    "/for1/if0-/for0/for0": Code(loads=(4, *(8,) * 8), products=2, vectors=6, scalars=6),
+    "/for1/if0-/for0/if0+": Code(products=4, vectors=4, narrowings=6, straight=22),
+    "/for1/if0-/for0/if0-/for0/for0": Code(vectors=14),
+    "/for1/if0-/for0/if0-/for0": Code(vectors=48, narrowings=1, scalars=1, straight=59),
+    "/for1/if0-/for0/if0-": Code(vectors=3, straight=4),
+    "/for1/if0-/for0": Code(stores=(8,) * 8, vectors=10, scalars=26, straight=29),
+    "/for1/if0-": Code(scalars=2, straight=3),
+    "/for1": Code(vectors=5, scalars=51, straight=53),
+    "": Code(loads=(4,) * 18, vectors=2, scalars=40, straight=50),
 }
 
 PIECES: dict[Kernel, dict[str, Code]] = {

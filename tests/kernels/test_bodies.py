@@ -195,7 +195,7 @@ def elementwise(draw: st.DrawFn, taps: int) -> Case:
 def pools(draw: st.DrawFn) -> Case:
     """A row of windows over a map, with borders on every side and both ways to count the padded cells."""
     blocks, taps, columns = draw(st.integers(1, 9)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    map_rows, map_columns = draw(st.integers(1, 4)), draw(st.integers(1, 25))
+    map_rows, map_columns = draw(st.integers(1, 4)), draw(st.integers(1, 31))
     row_stride, column_stride = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     top_pad, left_pad = draw(st.integers(0, taps - 1)), draw(st.integers(0, columns - 1))
     rows_out = (map_rows - 1 + top_pad) // row_stride + 1
@@ -221,8 +221,8 @@ def pools(draw: st.DrawFn) -> Case:
             Parameter.COUNT_LEFT: -left_pad if counted else 0,
             Parameter.COUNT_BOTTOM: map_rows + taps if counted else map_rows,
             Parameter.COUNT_RIGHT: map_columns + columns if counted else map_columns,
-            Parameter.NUMERATOR_SHIFT: draw(st.integers(0, 6)) if scaled_up else 0,
-            Parameter.DENOMINATOR_SHIFT: 0 if scaled_up else draw(st.integers(0, 6)),
+            Parameter.NUMERATOR_SHIFT: draw(st.integers(0, 10)) if scaled_up else 0,
+            Parameter.DENOMINATOR_SHIFT: 0 if scaled_up else draw(st.integers(0, 10)),
             Parameter.ROUNDING: draw(roundings),
             Parameter.CLAMP_LOW: low,
             Parameter.CLAMP_HIGH: high,
@@ -292,16 +292,28 @@ def test_average(case: Case) -> None:
 
 @pytest.mark.parametrize("kernel", [Kernel.MAX_POOL, Kernel.AVG_POOL])
 @pytest.mark.parametrize("origin", [-1, 0, 2])
-@pytest.mark.parametrize("blocks", [1, 4, 7, 12])
+@pytest.mark.parametrize("blocks", [1, 7, 8, 9, 16])
 def test_a_row_of_one_pixel(kernel: Kernel, origin: int, blocks: int) -> None:
-    """Blocks are computed together if the window lies on the map; the columns that count are those of every block."""
+    """Of an average, blocks are computed together, and the last of them may be there twice."""
     geometry = {Parameter.TAPS: 3, Parameter.WIDTH: 1, Parameter.BLOCK_STRIDE: 10, Parameter.MAP_WIDTH: 5}
     window = {Parameter.KERNEL_WIDTH: 3, Parameter.COLUMN_STRIDE: 2, Parameter.COLUMN_ORIGIN: origin}
-    counted = {Parameter.COUNT_RIGHT: 4, Parameter.COUNT_BOTTOM: 3, Parameter.NUMERATOR_SHIFT: 1}
+    counted = {Parameter.COUNT_RIGHT: 6, Parameter.COUNT_BOTTOM: 3, Parameter.NUMERATOR_SHIFT: 1}
     params = pack({**geometry, **window, **counted, Parameter.CLAMP_LOW: -128, Parameter.CLAMP_HIGH: 127})
     call = Call(0, 1000, 0, blocks, 1, 1, 0)
     rows = [10 + 10 * blocks * tap for tap in range(3)]
     check(kernel, Case(np.concatenate([params, table(rows)]), noise(blocks), call, *output(call, 1)))
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+def test_a_window_of_many_cells_is_divided_digit_by_digit(rounding: Rounding) -> None:
+    """13 x 10 cells are more than a product divides."""
+    geometry = {Parameter.TAPS: 13, Parameter.WIDTH: 5, Parameter.BLOCK_STRIDE: 24, Parameter.MAP_WIDTH: 12}
+    window = {Parameter.KERNEL_WIDTH: 10, Parameter.COLUMN_STRIDE: 1, Parameter.COLUMN_ORIGIN: -1}
+    counted = {Parameter.COUNT_RIGHT: 12, Parameter.COUNT_BOTTOM: 13, Parameter.NUMERATOR_SHIFT: 4}
+    params = pack({**geometry, **window, **counted, **INT8, Parameter.ROUNDING: rounding})
+    call = Call(0, 3500, 0, 9, 1, 1, 0)
+    rows = [10 + 9 * 24 * tap for tap in range(13)]
+    check(Kernel.AVG_POOL, Case(np.concatenate([params, table(rows)]), noise(5), call, *output(call, 5)))
 
 
 def test_a_device_gets_the_intrinsics_and_one_function_per_kernel() -> None:

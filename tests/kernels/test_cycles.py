@@ -1,5 +1,7 @@
 """The kernel cycle model counts what the bodies hold, and adds it up as its docstring says."""
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from kernels.counting import pieces
 from kernels.list_schedule import (
@@ -21,7 +23,7 @@ from compiler.kernels.bodies import kernel_function
 from compiler.kernels.cycles import Work, kernel_cycles
 from compiler.kernels.parameters import Kernel, Parameter, pack
 from compiler.kernels.pieces import ADD, AVG_POOL, CONV, MAX_POOL, PIECES, SCHEDULED_LOAD_LATENCY, Code
-from compiler.kernels.pool_steps import PoolSteps, pool_steps
+from compiler.kernels.pool_steps import AVERAGE_STEPS, AverageSteps, PoolSteps, average_steps, pool_steps
 from compiler.kernels.row_steps import (
     LONG_STEPS,
     SHORT_STEPS,
@@ -185,34 +187,47 @@ def test_a_shift_beyond_a_weight_is_done_lane_by_lane() -> None:
     assert kernel_cycles(CHIP, Kernel.ADD, params, call(blocks=2), Work(2)) == 40 + start + 5 * 10 + 10
 
 
-def test_average_divides_once_per_group() -> None:
-    # windows of 2 columns, 1 apart, beside a pad of 1: pixels 0 to 3 cell by cell, 4 to 7 together
-    geometry = {P.WIDTH: 8, P.COLUMN_STRIDE: 1, P.COLUMN_ORIGIN: -1, P.MAP_WIDTH: 9}
-    params = pack({**geometry, P.TAPS: 2, P.KERNEL_WIDTH: 2})
+AVERAGE = {P.COLUMN_STRIDE: 1, P.COLUMN_ORIGIN: -1, P.TAPS: 2, P.KERNEL_WIDTH: 3}
+
+
+def average_parts() -> tuple[int, int]:
+    """Before all pixels, and around those of one divisor: its reciprocal has 15 digits to find."""
+    straight = AVG_POOL[""].straight + (2 * 4 + 10)
+    return 40 + straight, AVG_POOL["/for1"].straight + 6 + 15 * 4 + 10 + 6
+
+
+def test_average_takes_the_pixels_between_the_borders_in_long_steps() -> None:
+    # windows of 3 columns, 1 apart, beside pads of 1: pixels 0 and 31 alone, and the others in steps of 20 and of 8
+    params = pack({**AVERAGE, P.WIDTH: 30, P.MAP_WIDTH: 30})
+    start, divisor = average_parts()
     straight = {way: code.straight for way, code in AVG_POOL.items()}
-    start = straight[""] + (2 * 4 + 10)
-    divide = 9 * 18 + 10
-
-    around = straight["/for1/for0"] + divide + 6
-
-    def windows(way: str, cell: int) -> int:
-        way = f"/for1/for0{way}"
-        return straight[way] + 2 * (straight[f"{way}/for0"] + 2 * cell + 10 + 6)
-
-    groups = 2 * around + (windows("/if0-/if0-", 16) + 2 * 6) + (windows("/if0+", 1) + 6)
-    expected = 40 + start + straight["/for1"] + 6 + groups
-    assert kernel_cycles(CHIP, Kernel.AVG_POOL, params, call(), Work(2)) == expected
+    long, short = (straight[f"/for1/if0+/for0/for{number}"] + 10 + 6 for number in (0, 1))
+    row = (long + 2 * 3 * 6 + 6) + (short + 2 * 3 * 6 + 6) + 6
+    border = straight["/for1/if0-"] + 6
+    border += straight["/for1/if0-/for0"] + straight["/for1/if0-/for0/if0+"] + 6 + 2 * 2 * 6 + 10
+    expected = start + 3 * divisor + 3 * row + 2 * border
+    assert kernel_cycles(CHIP, Kernel.AVG_POOL, params, call(blocks=3), Work(2)) == expected
 
 
-def test_an_average_of_the_map_takes_four_blocks_at_once() -> None:
-    geometry = {P.WIDTH: 1, P.COLUMN_STRIDE: 1, P.MAP_WIDTH: 7, P.TAPS: 7, P.KERNEL_WIDTH: 7}
-    one, four, five = (
-        kernel_cycles(CHIP, Kernel.AVG_POOL, pack(geometry), call(blocks=blocks), Work(7)) for blocks in (1, 4, 5)
+def test_what_is_not_between_borders_takes_eight_blocks_at_once() -> None:
+    params = pack({**AVERAGE, P.WIDTH: 5, P.MAP_WIDTH: 5})
+    eight, nine, sixteen = (
+        kernel_cycles(CHIP, Kernel.AVG_POOL, params, call(blocks=blocks), Work(2)) for blocks in (8, 9, 16)
     )
-    # pixels that lie apart are put together by three shuffles; cell by cell they take 16 scalar operations
-    assert four == one - 7 * 7 * (16 - 3)
-    straight = AVG_POOL[""].straight + (7 * 4 + 10)
-    assert five - four == one - 40 - straight
+    straight = AVG_POOL["/for1/if0-/for0"].straight + AVG_POOL["/for1/if0-/for0/if0+"].straight + 6 + 10 + 6
+    columns = (2, 3, 3, 3, 2)
+    assert nine - eight == sum(straight + 2 * seen * 6 for seen in columns)
+    assert nine == sixteen
+
+
+def test_a_long_division_takes_nine_digits_of_each_group() -> None:
+    wide = {**AVERAGE, P.COLUMN_ORIGIN: 0, P.WIDTH: 1, P.TAPS: 13, P.KERNEL_WIDTH: 10, P.MAP_WIDTH: 10}
+    long = kernel_cycles(CHIP, Kernel.AVG_POOL, pack(wide), call(), Work(2))
+    short = kernel_cycles(CHIP, Kernel.AVG_POOL, pack({**wide, P.TAPS: 12}), call(), Work(2))
+    way = "/for1/if0-/for0/if0-"
+    group = AVG_POOL[f"{way}/for0"].straight + 9 * 14 + 10 + 6
+    division = AVG_POOL[way].straight + 2 * group - AVG_POOL["/for1/if0-/for0/if0+"].straight
+    assert long - short == 4 + division  # one tap more to look for on the map
 
 
 def test_a_maximum_on_the_map_takes_eight_pixels_at_once() -> None:
@@ -226,19 +241,39 @@ def test_a_maximum_on_the_map_takes_eight_pixels_at_once() -> None:
     assert kernel_cycles(CHIP, Kernel.MAX_POOL, params, call(), Work(3)) == expected
 
 
+def pool_parameters(**values: int) -> npt.NDArray[np.int32]:
+    return pack({P[name.upper()]: value for name, value in values.items()})
+
+
 def test_a_pool_divides_a_row_at_the_map() -> None:
-    def steps(as_pixels: bool, **values: int) -> PoolSteps:
-        params = pack({P[name.upper()]: value for name, value in values.items()})
-        return pool_steps(params, 5, 4, 2, as_pixels)
+    def steps(**values: int) -> PoolSteps:
+        return pool_steps(pool_parameters(**values), 4)
 
     row = {"kernel_width": 3, "column_origin": -1, "map_width": 20}
     # pixel 0 reaches beyond the left, pixel 19 beyond the right: 4 to 15 lie inside, whole groups
-    assert steps(False, **row, width=20, column_stride=1) == PoolSteps(5, bordering=2, together=3)
-    assert steps(False, **row, width=10, column_stride=2) == PoolSteps(5, bordering=2, together=1)
-    assert steps(False, **row, width=7, column_stride=3) == PoolSteps(5, bordering=2, together=0)
+    assert steps(**row, width=20, column_stride=1) == PoolSteps(bordering=2, together=3)
+    assert steps(**row, width=10, column_stride=2) == PoolSteps(bordering=2, together=1)
+    assert steps(**row, width=7, column_stride=3) == PoolSteps(bordering=2, together=0)
     whole = {"kernel_width": 7, "column_origin": 0, "map_width": 7, "width": 1, "column_stride": 1}
-    assert steps(False, **whole) == PoolSteps(5, bordering=1, together=0)
-    assert steps(True, **whole) == PoolSteps(1, bordering=1, together=0, blocks_together=1)
+    assert steps(**whole) == PoolSteps(bordering=1, together=0)
+
+
+def test_an_average_divides_a_row_at_its_borders() -> None:
+    def steps(**values: int) -> AverageSteps:
+        return average_steps(pool_parameters(taps=3, kernel_width=3, **values))
+
+    padded = {"column_origin": -1, "column_stride": 1}
+    assert steps(**padded, width=35, map_width=35) == AverageSteps(True, (2, 0), (2, 2))
+    assert steps(**padded, width=17, map_width=17) == AverageSteps(True, (1, 0), (2, 2))
+    assert steps(**padded, width=5, map_width=5) == AverageSteps(True, (0, 0), (2, 3, 3, 3, 2))
+    assert steps(column_origin=0, column_stride=2, width=3, map_width=7) == AverageSteps(True, (0, 0), (3, 3, 3))
+    scaled = steps(**padded, width=35, map_width=35, denominator_shift=9)
+    assert scaled == AverageSteps(False, (0, 0), (2, *[3] * 33, 2))
+
+
+@pytest.mark.parametrize("width", range(1, 70))
+def test_the_long_steps_of_an_average_have_as_few_surplus_pixels_as_a_convolution(width: int) -> None:
+    assert width <= computed_pixels(width, AVERAGE_STEPS) <= width + SURPLUS_PIXELS
 
 
 def test_no_kernel_reaches_the_peak() -> None:

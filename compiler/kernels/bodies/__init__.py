@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 
 from xdsl.dialects import func
 
+from compiler.kernels.bodies.average import avg_pool
 from compiler.kernels.bodies.conv import conv
 from compiler.kernels.bodies.elementwise import add, requantise
-from compiler.kernels.bodies.pool import avg_pool, max_pool
+from compiler.kernels.bodies.pool import max_pool
 from compiler.kernels.bodies.vector_unit import intrinsics
 from compiler.kernels.parameters import Kernel
 

@@ -31,6 +31,7 @@ from xdsl.dialects.builtin import (
     MemRefType,
     VectorType,
     i8,
+    i16,
     i32,
     i64,
 )
@@ -46,6 +47,7 @@ W8 = VectorType(i32, (8,))
 W16 = VectorType(i32, (16,))
 W32 = VectorType(i32, (32,))
 """Four pixels of eight int32 channels."""
+H32 = VectorType(i16, (32,))
 B32 = VectorType(i8, (32,))
 B64 = VectorType(i8, (64,))
 ACCUMULATOR = VectorType(i64, (16,))

@@ -27,6 +27,7 @@ from xdsl.ir import SSAValue
 from compiler.kernels.bodies.assembler import ACCUMULATOR, W8, W16, W32, Assembler
 from compiler.kernels.bodies.pixel_loads import Loads, every_second, neighbours, single
 from compiler.kernels.bodies.row_sums import sum_rows
+from compiler.kernels.bodies.steps import step_ends, step_loops
 from compiler.kernels.bodies.taps import taps_on_map
 from compiler.kernels.bodies.vector_unit import Requantiser, multiply_accumulate
 from compiler.kernels.parameters import OF_SUM, Kernel, Parameter
@@ -107,32 +108,16 @@ def _each_block(call: _Call, compute: Callable[[_OutputBlock], None]) -> None:
         )
 
 
-def _steps(call: _Call, sizes: Sequence[int], ends: Sums, compute: Callable[[SSAValue, int], None]) -> None:
-    """The loops over a row's steps: `compute(pixel, groups)` for each size until less is left than its `ends`."""
-    body = call.body
-    done = body.index(0)
-    for size, end in zip(sizes, ends, strict=True):
-        with body.loop(done, end, size, carried=[done]) as step:
-            compute(step.index, size // GROUP)
-            body.yield_(body.add(step.index, body.index(size)))
-        done = step.results[0]
-
-
-def _ends(call: _Call, sizes: Sequence[int]) -> Sums:
-    """Where the steps of each size end: what is left then is covered by the next smaller one."""
-    body = call.body
-    return [*(body.subtract(call.width, body.index(smaller)) for smaller in sizes[1:]), call.width]
-
-
 def _whole(call: _Call, loads: Loads, sizes: Sequence[int]) -> None:
     """A row without partial sums: from the bias to int8."""
-    ends = _ends(call, sizes)
+    body = call.body
+    ends = step_ends(body, sizes, call.width)
 
     def compute(block: _OutputBlock) -> None:
         def step(pixel: SSAValue, groups: int) -> None:
             call.requantiser.store(block.multiplied(pixel, [block.biases] * groups, loads), block.out(pixel))
 
-        _steps(call, sizes, ends, step)
+        step_loops(body, body.index(0), sizes, ends, step)
 
     _each_block(call, compute)
 
@@ -140,7 +125,7 @@ def _whole(call: _Call, loads: Loads, sizes: Sequence[int]) -> None:
 def _partial(call: _Call, first: SSAValue, last: SSAValue) -> None:
     """A row that begins with partial sums or ends with them."""
     body = call.body
-    last_wide, *rest = _ends(call, SHORT_STEPS)
+    last_wide, *rest = step_ends(body, SHORT_STEPS, call.width)
     in_fours = body.compare(call.stride, "sle", body.index(EVERY_SECOND))
     ends = [body.select(in_fours, last_wide, body.index(0)), *rest]
     (narrowest,) = SINGLE_STEPS
@@ -178,7 +163,7 @@ def _partial(call: _Call, first: SSAValue, last: SSAValue) -> None:
 
             body.branch(last, lambda: call.requantiser.store(totals, block.out(pixel)), keep)
 
-        _steps(call, SHORT_STEPS, ends, step)
+        step_loops(body, body.index(0), SHORT_STEPS, ends, step)
 
     _each_block(call, compute)
 

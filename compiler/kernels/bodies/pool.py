@@ -1,39 +1,58 @@
 """
-The pooling kernels: a window per output pixel, cut to the map.
+The maximum pool: a window per output pixel, cut to the map.
 
 Where whole windows lie on the map, and neighbouring windows are one or two columns apart, pixels are loaded as for a
-convolution. Elsewhere four pixels are computed cell by cell: for a maximum, a column outside the map is replaced by the
-nearest one inside, which belongs to the same window, so nothing changes; for a sum it counts as zero. Border rows are
-cut off the ends of the list of taps.
-
-An average over the whole map leaves one pixel per block. The pixels of blocks lie side by side in the output, and as
-far apart in the input as blocks do, so whole steps of them are one line of pixels, and the rest are lines of their own.
-
-The division of an average is long, so its loops come to one place for it, and choose inside how to add four windows.
+convolution. Elsewhere four pixels are computed cell by cell: a column outside the map is replaced by the nearest one
+inside, which belongs to the same window, so nothing changes. Border rows are cut off the ends of the list of taps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from xdsl.dialects import arith, func
+import numpy as np
+from xdsl.dialects import func
 from xdsl.ir import SSAValue
 
-from compiler.kernels.bodies.assembler import W2, Assembler
-from compiler.kernels.bodies.pixel_loads import PixelLoads, every_second, neighbours, single
+from compiler.kernels.bodies.assembler import B32, B64, W2, W16, Assembler
+from compiler.kernels.bodies.pixel_loads import PixelLoads, every_second, neighbours
 from compiler.kernels.bodies.pool_columns import COLUMN, Columns
-from compiler.kernels.bodies.pool_reductions import Largest, Mean, Reduction, Values
 from compiler.kernels.bodies.taps import taps_on_map
-from compiler.kernels.bodies.vector_unit import gather
+from compiler.kernels.bodies.vector_unit import Clamper, gather
 from compiler.kernels.parameters import Kernel, Parameter
 from compiler.kernels.row_steps import GROUP
+
+Values = Sequence[SSAValue]
+
+
+class Largest:
+    """The largest value under the window."""
+
+    def __init__(self, body: Assembler):
+        self.body, self.clamper = body, Clamper.of(body)
+        lowest = np.full(16, 0x80808080, np.uint32).view(np.int32)
+        self.lowest = {1: body.words(lowest[:8], B32), 2: body.words(lowest, B64)}
+
+    def start(self, groups: int) -> Values:
+        """Nothing is smaller. One or two groups fill a register."""
+        return [self.lowest[groups]]
+
+    def step(self, cells: Values, carried: Values) -> Values:
+        """Lane by lane."""
+        body = self.body
+        lanes = cells[0] if len(cells) == 1 else body.shuffle(cells[0], cells[1], range(16), W16)
+        return [body.maximum(body.bitcast(lanes, B32 if len(cells) == 1 else B64), carried[0])]
+
+    def store(self, carried: Values, out: SSAValue) -> None:
+        """Write the pixels, clamped."""
+        self.body.store(self.clamper.apply(carried[0]), out)
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Reducing the windows of a few pixels, which both pools share."""
+    """Reducing the windows of a few pixels."""
 
     body: Assembler
     columns: Columns
@@ -42,10 +61,10 @@ class Windows:
     block_stride: SSAValue
     row_words: SSAValue
     """Of the output."""
-    reduction: Reduction
+    largest: Largest
 
     @classmethod
-    def of(cls, body: Assembler, columns: Columns, reduction: Reduction) -> Windows:
+    def of(cls, body: Assembler, columns: Columns, largest: Largest) -> Windows:
         """Read the geometry before the loops."""
         return cls(
             body,
@@ -53,7 +72,7 @@ class Windows:
             taps_on_map(body, body.parameter(Parameter.TAPS)),
             body.parameter(Parameter.BLOCK_STRIDE),
             body.multiply(columns.width, body.index(2)),
-            reduction,
+            largest,
         )
 
     def on_map(self, loads: PixelLoads, start: SSAValue) -> Values:
@@ -80,21 +99,20 @@ class Windows:
     def _reduce(self, groups: int, cells: Callable[[SSAValue, SSAValue], Values]) -> Values:
         """Carry the reduction over the windows' cells, of a row at a distance along it."""
         body = self.body
-        with body.loop(*self.taps, carried=self.reduction.start(groups)) as tap:
+        with body.loop(*self.taps, carried=self.largest.start(groups)) as tap:
             row = body.tap(tap.index)
             with body.loop(body.index(0), self.columns.kernel, carried=tap.values) as column:
                 along = body.multiply(column.index, body.index(COLUMN))
-                body.yield_(*self.reduction.step(cells(row, along), column.values))
+                body.yield_(*self.largest.step(cells(row, along), column.values))
             body.yield_(*column.results)
         return tap.results
 
     def _cell(self, base: SSAValue, column: SSAValue) -> SSAValue:
         """The two words of one column of a row."""
-        body, outside = self.body, self.reduction.outside
+        body = self.body
         rightmost = body.subtract(self.columns.map_width, body.index(COLUMN))
         inside = body.minimum(body.maximum(column, body.index(0)), rightmost)
-        cell = body.load(body.add(base, inside), W2)
-        return cell if outside is None else body.select(body.compare(inside, "eq", column), cell, outside)
+        return body.load(body.add(base, inside), W2)
 
 
 def max_pool(arena_words: int) -> func.FuncOp:
@@ -129,63 +147,4 @@ def max_pool(arena_words: int) -> func.FuncOp:
             with body.loop(first, end, GROUP * groups) as pixel:
                 start = body.add(source, columns.first(pixel.index))
                 largest.store(windows.on_map(pixel_loads, start), out(pixel.index))
-    return body.finish()
-
-
-def _blocks_as_pixels(windows: Windows) -> SSAValue:
-    """How many blocks, whole steps of them, are a line of pixels: only if rows have one, with its window on the map."""
-    body, columns = windows.body, windows.columns
-    end = body.add(columns.origin, body.multiply(columns.kernel, body.index(COLUMN)))
-    on_map = body.binary(
-        arith.AndIOp,
-        body.compare(columns.origin, "sge", body.index(0)),
-        body.compare(end, "sle", columns.map_width),
-    )
-    on_map = body.binary(arith.AndIOp, on_map, body.compare(columns.width, "eq", body.index(1)))
-    amount = body.index(GROUP.bit_length() - 1)
-    whole = body.shift_left(body.shift_right(body.arguments.blocks, amount), amount)
-    return body.select(on_map, whole, body.index(0))
-
-
-def avg_pool(arena_words: int) -> func.FuncOp:
-    """See `semantics.avg_pool`."""
-    body = Assembler(Kernel.AVG_POOL.symbol, arena_words)
-    columns = Columns.of(body)
-    mean = Mean(body, columns)
-    windows = Windows.of(body, columns, mean)
-    first, last = columns.on_map(GROUP)
-    last = body.select(body.compare(columns.stride, "eq", body.index(COLUMN)), last, first)
-    as_pixels = _blocks_as_pixels(windows)
-    before = body.maximum(body.subtract(as_pixels, body.index(1)), body.index(0))
-    # the last of the blocks that are pixels stands for their line
-    with body.loop(before, body.arguments.blocks) as line:
-        of_blocks = body.compare(line.index, "slt", as_pixels)
-
-        def either(for_blocks: SSAValue, otherwise: SSAValue) -> SSAValue:
-            return body.select(of_blocks, for_blocks, otherwise)
-
-        source = either(body.index(0), body.multiply(line.index, windows.block_stride))
-        row = body.add(body.arguments.out, either(body.index(0), body.multiply(line.index, windows.row_words)))
-        apart = either(windows.block_stride, columns.stride)
-        column_stride = either(body.index(0), columns.stride)
-        together, gathered = (loads(body, body.index(0), apart, 1) for loads in (neighbours, single))
-        with body.loop(body.index(0), either(as_pixels, columns.width), GROUP) as pixel:
-            start = body.add(body.add(source, columns.origin), body.multiply(pixel.index, apart))
-            column = body.add(columns.origin, body.multiply(pixel.index, column_stride))
-            four = columns.several(column, column_stride)
-            inside = body.binary(
-                arith.AndIOp,
-                body.compare(pixel.index, "sge", first),
-                body.compare(pixel.index, "slt", last),
-            )
-
-            def beside() -> Values:
-                return body.choose_all(
-                    of_blocks,
-                    lambda: windows.on_map(gathered, start),
-                    lambda: windows.cell_by_cell(four, source),
-                )
-
-            sums = body.choose_all(inside, lambda: windows.on_map(together, start), beside)
-            mean.store(sums, four, body.add(row, body.multiply(pixel.index, body.index(2))))
     return body.finish()

@@ -18,7 +18,7 @@ saturate, the maximum is r.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,13 @@ MULTIPLY_ACCUMULATE = "llvm.aie2.I512.I512.ACC1024.acc32.mac.conf"
 SIGNED_4X8X8 = 776
 """Configuration word: left signed (512), right signed (256), int8 4 × 8 × 8 (8)."""
 
+SIGNED_BY_UNSIGNED_LANES = 568
+"""
+Configuration word: left signed (512), 32 lanes of 16 bits (24) one by one (32).
+
+As upstream composes it in `MulElemOpConversion` (mlir-aie, AIEVecToLLVM.cpp), but for the right operand's sign.
+"""
+
 
 def intrinsics() -> list[func.FuncOp]:
     """Declarations that the device needs beside the kernels."""
@@ -53,6 +60,12 @@ def multiply_accumulate(body: Assembler, pixels: SSAValue, block: SSAValue, sums
     """`sums` + `pixels` (8 words) × `block` (16 words)."""
     wide = body.call(SET, [pixels, body.word(0)], W16)
     operands = [body.bitcast(wide, B64), block, body.bitcast(sums, ACCUMULATOR), body.word(SIGNED_4X8X8)]
+    return body.call(MULTIPLY_ACCUMULATE, operands, ACCUMULATOR)
+
+
+def multiply_lanes(body: Assembler, lanes: SSAValue, factors: SSAValue, sums: SSAValue) -> SSAValue:
+    """`sums` + `lanes` (int16[32]) times `factors` (16 words of 32 uint16), lane by lane."""
+    operands = [body.bitcast(lanes, B64), factors, sums, body.word(SIGNED_BY_UNSIGNED_LANES)]
     return body.call(MULTIPLY_ACCUMULATE, operands, ACCUMULATOR)
 
 
@@ -122,18 +135,47 @@ class Clamper:
 
 
 @dataclass(frozen=True)
-class Requantiser:
-    """Shifts right by SHIFT with ROUNDING, saturates and clamps groups of 32 int32 lanes."""
+class Narrower:
+    """Shifts groups of 32 int32 lanes right, saturates and clamps them."""
 
     body: Assembler
     clamper: Clamper
     shift: SSAValue
+    all_but_lowest: SSAValue
+    """~1 in 64 lanes."""
+
+    @staticmethod
+    def constant(body: Assembler) -> SSAValue:
+        """`all_but_lowest`"""
+        return body.words(np.full(16, ~0x01010101, np.int32), B64)
+
+    def words(self, totals: Sequence[SSAValue], lower: Sequence[SSAValue]) -> SSAValue:
+        """
+        The words of one or two groups of int32[32], which are `lower` by enough to be rounded down at a tie.
+
+        `lower` is late, so what does not need it is done before: the even neighbour, and one end.
+        """
+        body, clamper = self.body, self.clamper
+        half_up, less = self._narrowed(totals), self._narrowed(lower)
+        even = body.binary(arith.AndIOp, half_up, as_many(body, self.all_but_lowest, half_up))
+        return clamper.not_above(body.maximum(clamper.not_below(even), less))
+
+    def _narrowed(self, totals: Sequence[SSAValue]) -> SSAValue:
+        body = self.body
+        narrow = [body.emit(ShiftRoundSaturateOp(body.bitcast(total, W32), self.shift, B32)) for total in totals]
+        return body.shuffle(narrow[0], narrow[1], range(64), B64) if len(narrow) == 2 else narrow[0]
+
+
+@dataclass(frozen=True)
+class Requantiser:
+    """Shifts right by SHIFT with ROUNDING, saturates and clamps groups of 32 int32 lanes."""
+
+    body: Assembler
+    narrower: Narrower
     first_channels: SSAValue
     """Four pixels with 1 in the first channel: their product with a block is its first row."""
     below: SSAValue
     """A block of -1 if ties go to the even neighbour, else of 0."""
-    all_but_lowest: SSAValue
-    """~1 in 64 lanes."""
 
     @classmethod
     def of(cls, body: Assembler, narrowing: Narrowing = OF_RESULT) -> Requantiser:
@@ -144,36 +186,27 @@ class Requantiser:
         less = body.select(to_even, body.subtract(body.word(0), body.minimum(shift, body.word(1))), body.word(0))
         return cls(
             body,
-            Clamper.of(body, narrowing),
-            shift,
+            Narrower(body, Clamper.of(body, narrowing), shift, Narrower.constant(body)),
             first_channels=body.words(np.tile(np.array([1, 0], np.int32), GROUP), W8),
             below=body.broadcast(less, W16),
-            all_but_lowest=body.words(np.full(16, ~0x01010101, np.int32), B64),
         )
 
     def store(self, totals: Sequence[SSAValue], address: SSAValue) -> None:
         """Write int32[32] each, one behind the other, as 8 words each."""
-        body = self.body
-        for first in range(0, len(totals), 2):
-            pair = totals[first : first + 2]
-            body.store(self._rounded(pair), body.add(address, body.index(8 * first)))
+        store_pairs(self.body, totals, address, self._rounded)
 
     def _rounded(self, totals: Sequence[SSAValue]) -> SSAValue:
-        """
-        The words of one or two groups of int32[32].
+        """The words of one or two groups."""
+        lower = [multiply_accumulate(self.body, self.first_channels, self.below, total) for total in totals]
+        return self.narrower.words(totals, lower)
 
-        The sums less one are late, so what does not need them is done before: the even neighbour, and one end.
-        """
-        body, clamper = self.body, self.clamper
-        lower = [multiply_accumulate(body, self.first_channels, self.below, total) for total in totals]
-        half_up, less = self._narrowed(totals), self._narrowed(lower)
-        even = body.binary(arith.AndIOp, half_up, as_many(body, self.all_but_lowest, half_up))
-        return clamper.not_above(body.maximum(clamper.not_below(even), less))
 
-    def _narrowed(self, totals: Sequence[SSAValue]) -> SSAValue:
-        body = self.body
-        narrow = [body.emit(ShiftRoundSaturateOp(body.bitcast(total, W32), self.shift, B32)) for total in totals]
-        return body.shuffle(narrow[0], narrow[1], range(64), B64) if len(narrow) == 2 else narrow[0]
+def store_pairs(
+    body: Assembler, totals: Sequence[SSAValue], address: SSAValue, words: Callable[[Sequence[SSAValue]], SSAValue]
+) -> None:
+    """Write the `words` of groups of int32[32], two at a time, one behind the other."""
+    for first in range(0, len(totals), 2):
+        body.store(words(totals[first : first + 2]), body.add(address, body.index(8 * first)))
 
 
 def gather(body: Assembler, pixels: Sequence[SSAValue]) -> SSAValue:
