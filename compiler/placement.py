@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Block, SSAValue
 
 from compiler.frontend.load import load_model
 from compiler.onnxio.exporter import main_function
 from compiler.onnxio.importer import import_model
 from compiler.pipelines import Pipeline
 from dialects.bsr import HostOp
-from dialects.onnx import ConstantOp, NoneOp, OnnxOp
+from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator
 from passes.array_rules import RULES
 
 Place = Literal["array", "host", "compiler"]
@@ -49,8 +48,9 @@ def placements(
 
 def place_nodes(given: ModuleOp, levels: Mapping[str, ModuleOp]) -> tuple[Placement, ...]:
     """The nodes of the imported model `given`, looked up in the levels `onnx` and `bsr` that came of it."""
-    lookup = _Lookup(levels)
-    return tuple(lookup.place(node) for node in _nodes(given))
+    nodes = _nodes(given)
+    lookup = _Lookup(levels, _constants(nodes))
+    return tuple(lookup.place(node) for node in nodes)
 
 
 def _nodes(module: ModuleOp) -> list[OnnxOp]:
@@ -67,7 +67,8 @@ def rules_of_operators() -> Iterator[tuple[str, tuple[str, ...]]]:
 class _Lookup:
     """Nodes of the compiled graph by the first tensor they compute and by name."""
 
-    def __init__(self, levels: Mapping[str, ModuleOp]):
+    def __init__(self, levels: Mapping[str, ModuleOp], constants: frozenset[OnnxOp]):
+        self.constants = constants
         hosted = [node for op in levels["bsr"].walk() if isinstance(op, HostOp) for node in op.host_nodes()]
         self.reason_by_tensor = {node.tensor: node.reason for node in hosted if node.tensor}
         self.reason_by_name = {node.node: node.reason for node in hosted if node.node}
@@ -81,7 +82,7 @@ class _Lookup:
         found = self._kept(node)
         if found is not None:
             return Placement(label, node.operator, *self._place_of(found))
-        if _is_constant(node):
+        if node in self.constants:
             return Placement(label, node.operator, "compiler", "it depends on constants only")
         if node.operator in _PASSES_ON:
             return Placement(label, node.operator, "compiler", "it changes nothing")
@@ -124,21 +125,11 @@ class _Lookup:
         return None
 
 
-def _is_constant(node: OnnxOp) -> bool:
-    """Whether a value depends on constants alone; Shape needs only the type of what it reads."""
-    pending: list[SSAValue] = list(node.operands)
-    seen = set(pending)
-    if node.operator in ("Shape", "Size"):
-        return True
-    for value in pending:
-        producer = value.owner
-        if isinstance(producer, Block):
-            return False
-        if isinstance(producer, ConstantOp | NoneOp) or (
-            isinstance(producer, OnnxOp) and producer.operator in ("Shape", "Size")
-        ):
-            continue
-        fresh = [operand for operand in producer.operands if operand not in seen]
-        seen.update(fresh)
-        pending.extend(fresh)
-    return True
+def _constants(nodes: Sequence[OnnxOp]) -> frozenset[OnnxOp]:
+    """Those of the nodes, in order, that depend on constants alone; Shape needs only the type of what it reads."""
+    found: set[OnnxOp] = set()
+    for node in nodes:
+        owners = [value.owner for value in node.operands]
+        if is_operator(node, "Shape", "Size") or all(isinstance(o, ConstantOp | NoneOp) or o in found for o in owners):
+            found.add(node)
+    return frozenset(found)

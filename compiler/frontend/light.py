@@ -40,7 +40,8 @@ def light_model(name: str, size: int, opset: int, seed: int | None) -> onnx.Mode
     model.ir_version = 10
     graph = model.graph
     shapes = _parameter_shapes(graph)
-    inputs = [value for value in graph.input if value.name not in {tensor.name for tensor in graph.initializer}]
+    known = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in known]
     del graph.input[:]
     graph.input.extend(inputs)
     del graph.value_info[:]
