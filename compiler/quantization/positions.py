@@ -79,7 +79,9 @@ def choose_position(observation: Observation, method: Method) -> int:
 
 
 def quantize_array(values: npt.NDArray[np.floating[Any]], position: int) -> npt.NDArray[np.int8]:
-    """Round half to even and saturate to int8."""
+    """Round half to even and saturate to int8; one number in all places stays one number in memory."""
+    if values.size > 1 and not any(values.strides):
+        return np.broadcast_to(quantize_array(values.reshape(-1)[:1], position), values.shape)
     scaled = values * 2.0**position
     np.rint(scaled, out=scaled)
     return np.clip(scaled, -128, 127, out=scaled).astype(np.int8)

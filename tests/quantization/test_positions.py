@@ -141,6 +141,14 @@ def test_quantize_array_is_quantize_linear(position: int):
     np.testing.assert_array_equal(quantize_array(values, position), expected)
 
 
+@given(st.floats(-300, 300, width=32), st.integers(-2, 6))
+def test_one_number_in_all_places_is_quantised_like_many(number: float, position: int) -> None:
+    repeated = np.broadcast_to(np.float32(number), (3, 5))
+    found = quantize_array(repeated, position)
+    np.testing.assert_array_equal(found, quantize_array(repeated.copy(), position))
+    assert not any(found.strides), "and takes no more memory"
+
+
 def test_percentile_lets_one_value_in_ten_thousand_saturate() -> None:
     values = np.concatenate([np.linspace(-1, 1, 50_000), [300.0]]).astype(np.float32)
     seen = Observation.of(values)
