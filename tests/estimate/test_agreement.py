@@ -27,7 +27,10 @@ Of a segment. Both count the same program with the same kernel cycles; the recur
 one cycle and the queueing of transfers that begin together: tens of cycles per launch, where a launch takes thousands.
 """
 EXPOSED = 0.02
-"""Of the controller's time: tasks are pushed one by one, the recurrence takes a column's parameters together."""
+"""
+Of totals in which instructions take time: tasks are pushed one by one while others run, and the recurrence takes what a
+column may have early as pushed together. Array cycles, in which they take none, agree as closely as above.
+"""
 SHORTEST = 50
 """Cycles by which a segment may differ however short it is: a few set-ups, locks and switches."""
 CORE_TIME = 0.01
@@ -54,8 +57,8 @@ def assert_agree(simulated: Simulation, estimated: Estimate) -> None:
     assert sum(segment.exposed_cycles for segment in estimated.segments) == pytest.approx(exposed, rel=EXPOSED)
     for measured, expected in zip(simulated.controller_totals, estimated.controller_totals, strict=True):
         assert measured.instruction_cycles == expected.instruction_cycles
-        assert expected.total_cycles == pytest.approx(measured.total_cycles, rel=CYCLES)
-    assert estimated.total_cycles == pytest.approx(simulated.total_cycles, rel=CYCLES)
+        assert expected.total_cycles == pytest.approx(measured.total_cycles, rel=EXPOSED)
+    assert estimated.total_cycles == pytest.approx(simulated.total_cycles, rel=EXPOSED)
 
 
 @pytest.mark.parametrize("target", ["npu1", "mesh-2x2"])
