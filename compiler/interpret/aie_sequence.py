@@ -83,13 +83,8 @@ class Controller:
 
     def run(self, agent: Agent, block: Block) -> Generator[str, None, None]:
         """The sequence from its first op to its last."""
-        segment = ""
+        last = {note.data: op for op in block.ops if isinstance(note := op.attributes.get(SEGMENT), StringAttr)}
         for op in block.ops:
-            note = op.attributes.get(SEGMENT)
-            if isinstance(note, StringAttr) and note.data != segment:
-                if segment:
-                    self.ended(segment)
-                segment = note.data
             match op:
                 case DMAConfigureTaskOp():
                     self.configure(op)
@@ -104,5 +99,6 @@ class Controller:
                     pass
                 case _:
                     raise BlockloomError(f"the controller does not know {op.name}")
-        if segment:
-            self.ended(segment)
+            # the next segment may have begun before
+            if isinstance(note := op.attributes.get(SEGMENT), StringAttr) and last[note.data] is op:
+                self.ended(note.data)

@@ -13,6 +13,7 @@ from compiler.cli.main import main
 from compiler.errors import InputError
 from compiler.estimate import Estimate, estimate
 from compiler.estimate.bound import lower_bound
+from compiler.hardware.chip import chip_named
 from compiler.onnxio.importer import import_model
 from compiler.pipelines import Pipeline
 from compiler.registry import full_context
@@ -31,6 +32,8 @@ EXPOSED = 0.02
 Of totals in which instructions take time: tasks are pushed one by one while others run, and the recurrence takes what a
 column may have early as pushed together. Array cycles, in which they take none, agree as closely as above.
 """
+PUSHES = 10
+"""Instructions per segment by which such totals may differ besides, where launches are as short as their own."""
 SHORTEST = 50
 """Cycles by which a segment may differ however short it is: a few set-ups, locks and switches."""
 CORE_TIME = 0.01
@@ -54,10 +57,12 @@ def assert_agree(simulated: Simulation, estimated: Estimate) -> None:
     assert simulated.launches == estimated.launches
     assert simulated.controller_instructions == estimated.controller_instructions
     exposed = sum(segment.exposed_cycles for segment in simulated.segments)
-    assert sum(segment.exposed_cycles for segment in estimated.segments) == pytest.approx(exposed, rel=EXPOSED)
+    difference = abs(sum(segment.exposed_cycles for segment in estimated.segments) - exposed)
+    assert difference <= EXPOSED * exposed + chip_named("npu1").controller_cycles * len(simulated.segments)
     for measured, expected in zip(simulated.controller_totals, estimated.controller_totals, strict=True):
         assert measured.instruction_cycles == expected.instruction_cycles
-        assert expected.total_cycles == pytest.approx(measured.total_cycles, rel=EXPOSED)
+        more = PUSHES * measured.instruction_cycles * len(simulated.segments)
+        assert abs(expected.total_cycles - measured.total_cycles) <= EXPOSED * measured.total_cycles + more
     assert estimated.total_cycles == pytest.approx(simulated.total_cycles, rel=EXPOSED)
 
 

@@ -25,6 +25,15 @@ CASES = {
         Network(1, (Input(3, 3, 500),), (MaxPool(0, (1, 1), (2, 1)),)),
         Place("mesh-1x1", ("core_memory_bytes=16384",)),
     ),
+    # the interpreter took a segment for ended when parameters of the next one were queued, before the last spill
+    "bands, and a layer that is queued early": (
+        Network(
+            1,
+            (Input(13, 4, 220),),
+            (Conv(0, 8, (2, 3), (2, 3), (0, 0, 0, 1)), MaxPool(1, (2, 1), (1, 2), (1, 0, 0, 0))),
+        ),
+        Place("mesh-8x1", ("memtile_bytes=16384", "core_memory_bytes=16384")),
+    ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
         Place("mesh-1x1", ("core_memory_bytes=8448",)),
