@@ -79,12 +79,12 @@ class Feed:
         self.chunks = np.zeros(len(self.sources), np.int64)
         self.pushed = np.zeros((len(start), count), np.int64)
 
-    def begin(self, facts: LaunchFacts, early: Numbers) -> None:
-        """The next chunks are those of a launch whose descriptors in the cores are pushed at `early`."""
+    def begin(self, facts: LaunchFacts, pushed: Numbers) -> None:
+        """The next chunks are those of a launch whose descriptors in the cores are pushed then, [timeline][core]."""
         streams = [facts.streams[self.chip.domain(int(row)) % len(facts.streams)] for row in self.heard]
         self.chunks = np.array([stream.chunks for stream in streams], np.int64)
         self.chunk_words = np.where(self.chunks > 0, facts.chunk_words, 0)
-        self.pushed = early[:, facts.column] + self.chip.descriptor_cycles
+        self.pushed = pushed + self.chip.descriptor_cycles
 
     def arrive(self, active: Flags) -> Numbers:
         """When the next chunk of the launch can be used, [timeline][core]."""

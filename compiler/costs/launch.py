@@ -36,7 +36,9 @@ class Starts:
     """When the controller starts the transfers of a launch."""
 
     early: Numbers
-    """Parameters, and all else that may run ahead, [timeline][column]."""
+    """Parameters, [timeline][column]."""
+    weights: Numbers
+    """The cores' descriptors for weights, [timeline][core]."""
     late: Numbers
     """Activations from the MemTiles, [timeline][core]."""
     loaded: Numbers
@@ -250,7 +252,7 @@ def launch_times(
     """
     cores, kernels = _Cores(facts, chip, program, starts, array, since), _Kernels(facts, chip)
     if feed is not None and facts.streams:
-        feed.begin(facts, starts.early)
+        feed.begin(facts, starts.weights)
     inputs, passes = facts.input_chunks, facts.passes
     for number in range(int(passes.max())):
         active = number < passes

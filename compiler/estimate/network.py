@@ -19,13 +19,14 @@ from compiler.estimate.controller import InstructionCount
 from compiler.estimate.facts import launch_facts
 from compiler.estimate.result import COPY, ControllerEstimate, CoreCycles, Estimate, SegmentEstimate
 from compiler.hardware.chip import Chip
-from compiler.hardware.routes import MEMTILE_ROW
+from compiler.hardware.routes import CORE_WEIGHTS, FIRST_CORE_ROW, MEMTILE_ROW
 from compiler.hardware.timing import instruction_costs, with_timing
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
 from compiler.protocol.image import Image
 from compiler.protocol.sequence import Sequence
 from compiler.protocol.tasks import Task
 from dialects import mem
+from dialects.aie import DMAChannelDir
 from dialects.chip import chip_of
 from dialects.notes import WEIGHT_STREAM
 
@@ -73,8 +74,11 @@ class _Clock:
         self.now = self.now + self.chip.launch_cycles * (np.arange(len(self.now)) != FREE)
         self.counted = InstructionCount(self.chip)
         self.sequence = Sequence(self.counted, Image(), 0, op)
-        self.early: dict[int, tuple[Numbers, Numbers]] = {}
-        """When the parameters of a launch were pushed, [timeline][column], and in their MemTiles, [timeline][core]."""
+        self.early: dict[int, tuple[Numbers, Numbers, Numbers]] = {}
+        """
+        When the parameters of a launch were pushed, [timeline][column], and the cores' descriptors for weights, and
+        when the parameters were in their MemTiles, [timeline][core].
+        """
         self.array = Array.quiet(self.chip, len(self.now), self.now[:, None])
         self.feed = self._feed(op)
         self._pass(self.counted.count)
@@ -189,8 +193,8 @@ class _Clock:
         if number not in self.early:
             self._parameters(number, times[: len(tasks.early)])
             times = times[len(tasks.early) :]
-        early, there = self.early.pop(number)
-        starts = Starts(early, self._by_core(times[: len(tasks.late)]), there)
+        early, weights, there = self.early.pop(number)
+        starts = Starts(early, weights, self._by_core(times[: len(tasks.late)]), there)
         self._begin(early[:, 0])
         facts = launch_facts(op, self.chip)
         program = program_cycles(self.chip, self.kernels, facts.kernel)
@@ -207,13 +211,22 @@ class _Clock:
         early = self._by_column(pushes)
         for column in range(self.chip.columns):
             self._beside_the_feed(column, self.chip.core_rows * PARAMETER_WORDS, self.chip.columns)
-        self.early[number] = (early, self.array.load(self.chip, early))
+        self.early[number] = (early, self._weights(pushes), self.array.load(self.chip, early))
 
     def _by_column(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
         """When the last of these tasks was pushed in each column, [timeline][column]."""
         times = np.repeat(self.now[:, None], self.chip.columns, axis=1)
         for task, time in pushes:
             times[:, task.place[0]] = time
+        return times
+
+    def _weights(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
+        """When the first descriptor for weights of each core was pushed, [timeline][core]."""
+        times = np.repeat(self.now[:, None], self.chip.columns * self.chip.core_rows, axis=1)
+        for task, time in reversed(pushes):
+            column, row = task.place
+            if row >= FIRST_CORE_ROW and task.direction is DMAChannelDir.S2MM and task.channel == CORE_WEIGHTS:
+                times[:, column * self.chip.core_rows + row - FIRST_CORE_ROW] = time
         return times
 
     def _by_core(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
