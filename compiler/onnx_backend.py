@@ -16,6 +16,7 @@ level is executed. Only inputs that int8 represents without loss, at every tenso
 from __future__ import annotations
 
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ DEVICES = ("CPU", "NPU")
 _ELEMENT_WISE = ("Add", "Concat", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum")
 
 
-class BlockloomRep(BackendRep):
+class BlockloomRep(BackendRep, ABC):
     """A model made ready for one device."""
 
     on_array: bool
@@ -59,9 +60,9 @@ class BlockloomRep(BackendRep):
     names: tuple[str, ...]
     """The outputs, in order."""
 
+    @abstractmethod
     def compute(self, inputs: Sequence[Any]) -> list[Any]:
         """The outputs for inputs in the order of the model."""
-        raise NotImplementedError
 
     def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
         """A named tuple of the outputs for a list of inputs, or for one."""

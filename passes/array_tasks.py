@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import StringAttr
 from xdsl.ir import Block, Operation, Region, SSAValue
 
-from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW
 from compiler.protocol.descriptors import DescriptorBook, Started
-from compiler.protocol.tasks import Descriptor, Place, Task
+from compiler.protocol.tasks import Descriptor, Place, Task, begin
 from compiler.transfers.window import Window, factors
 from dialects.aie import DMABDOp, EndOp, LockAction, NextBDOp, UseLockOp
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
@@ -103,12 +102,7 @@ class TaskWriter:
 
     def start(self, task: Task) -> Started:
         """Push a task to its channel's queue, writing its descriptors if the tile does not hold them."""
-        try:
-            started = self.book.start(task.request(self.chip))
-        except CapacityError as error:
-            raise CapacityError(
-                f"segment '{self.segment.data}': tile {task.place} channel {task.channel}: {error}"
-            ) from error
+        started = begin(self.book, task, self.chip, self.segment.data)
         key = (task, started.copy)
         for old in started.dropped:
             self._emit(DMAFreeTaskOp(self.values.pop(old)))

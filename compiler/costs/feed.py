@@ -86,7 +86,7 @@ class Feed:
         self.chunk_words = np.where(self.chunks > 0, facts.chunk_words, 0)
         self.pushed = pushed + self.chip.descriptor_cycles
 
-    def arrive(self, active: Flags) -> Numbers:
+    def arrive(self) -> Numbers:
         """When the next chunk of the launch can be used, [timeline][core]."""
         sending = self.chunks > 0
         self.chunks = self.chunks - sending

@@ -266,7 +266,7 @@ def launch_times(
         cores.spend(active, program.each_pass)
         if feed is not None and facts.streams:
             cores.spend(active, 1)
-            cores.wait("weights", active, feed.arrive(active))
+            cores.wait("weights", active, feed.arrive())
         _pass(cores, kernels.tops, kernels.cycles(number, last_chunk), active, last_chunk, part == inputs - 1)
         cores.spend(active, program.weights_end)
         if feed is not None and facts.streams:

@@ -12,7 +12,7 @@ from collections import Counter
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import SHIM_ROW
 from compiler.protocol.descriptors import DescriptorBook, Started
-from compiler.protocol.tasks import Task
+from compiler.protocol.tasks import Task, begin
 
 
 class InstructionCount:
@@ -37,7 +37,7 @@ class InstructionCount:
 
     def start(self, task: Task) -> Started:
         """Write a task's descriptors if need be, push it."""
-        started = self.book.start(task.request(self.chip))
+        started = begin(self.book, task, self.chip, self.segment)
         each = 2 if task.place[1] == SHIM_ROW else 1
         self._issue(1 + (each * len(task.chain) if started.written else 0))
         self.pushes.append((task, self.count))

@@ -189,7 +189,10 @@ class _Clock:
         tasks = self.sequence.launches[number].tasks
         before, pushed = self.counted.count, len(self.counted.pushes)
         self.sequence.run(op, segment)
-        times = [(task, self.now + self.instruction * (count - before)) for task, count in self.counted.pushes[pushed:]]
+        pushes = self.counted.pushes[pushed:]
+        after = np.array([count - before for _, count in pushes], np.int64)
+        ends = self.now + after[:, None] * self.instruction
+        times = [(task, ends[number]) for number, (task, _) in enumerate(pushes)]
         if number not in self.early:
             self._parameters(number, times[: len(tasks.early)])
             times = times[len(tasks.early) :]

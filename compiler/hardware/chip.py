@@ -15,6 +15,9 @@ from dataclasses import dataclass, fields, replace
 
 from compiler.errors import InputError
 
+FEWEST_QUEUED = 3
+"""Tasks that the protocol keeps in one queue at a time."""
+
 
 @dataclass(frozen=True)
 class Chip:
@@ -70,6 +73,11 @@ class Chip:
     clock_hz: int = 1_000_000_000  # Phoenix nominal
 
     def __post_init__(self) -> None:
+        if self.queue_depth < FEWEST_QUEUED:
+            raise InputError(
+                f"chip '{self.name}' has queues of {self.queue_depth} tasks; {FEWEST_QUEUED} are needed: parameters of "
+                f"this launch and of the next, and a copy"
+            )
         for limit in ("columns", "core_rows"):
             if not 1 <= getattr(self, limit) <= 8:
                 raise InputError(f"chip '{self.name}' has {getattr(self, limit)} {limit}; 1 to 8 are supported")

@@ -39,7 +39,6 @@ TIMING = RATES | {
     "load_latency_cycles",
     "lock_cycles",
     "loop_cycles",
-    "queue_depth",
 }
 """All of them."""
 

@@ -32,7 +32,6 @@ class Copy:
     """Both tasks of a copy; the awaited one has a token."""
 
     op: mem.CopyOp
-    column: int
     awaited: Started
     other: Started
 
@@ -67,13 +66,13 @@ class CopyWriter:
         else:
             awaited = Task(shim, S2MM, SHIM_SPILL, there, token=True)
             other = Task(tile, MM2S, self.channels.spill, here)
-        copy = Copy(op, column, self.tasks.start(awaited), self.tasks.start(other))
+        copy = Copy(op, self.tasks.start(awaited), self.tasks.start(other))
         waiting.append(copy)
         return copy
 
     def finish(self, copy: Copy) -> None:
         """Wait for a copy, unless that has been done."""
-        waiting = self.under_way[copy.column]
+        waiting = self.under_way[copy.op.column]
         if copy in waiting:
             waiting.remove(copy)
             self.tasks.wait(copy.awaited)

@@ -47,13 +47,18 @@ class Started:
 
 
 @dataclass
+class _Held:
+    """Descriptors that hold a task, and how often it is under way."""
+
+    numbers: tuple[int, ...]
+    busy: int = 0
+
+
+@dataclass
 class _Pool:
     free: list[int]
-    held: OrderedDict[tuple[Hashable, int], tuple[int, ...]] = field(
-        default_factory=OrderedDict[tuple[Hashable, int], tuple[int, ...]]
-    )
+    held: OrderedDict[tuple[Hashable, int], _Held] = field(default_factory=OrderedDict[tuple[Hashable, int], _Held])
     """Oldest use first."""
-    busy: Counter[tuple[Hashable, int]] = field(default_factory=Counter[tuple[Hashable, int]])
 
 
 @dataclass
@@ -72,8 +77,8 @@ class DescriptorBook:
         """The first copy that may be pushed."""
         if request.turns and not request.token:
             return 0
-        busy, copy = self._pool(request).busy, 0
-        while busy[request.what, copy]:
+        held, copy = self._pool(request).held, 0
+        while (request.what, copy) in held and held[request.what, copy].busy:
             copy += 1
         return copy
 
@@ -91,40 +96,39 @@ class DescriptorBook:
     def _fits(self, requests: list[Request]) -> bool:
         pool = self._pool(requests[0])
         wanted = {(request.what, self._copy(request)): request.links for request in requests}
-        kept = {key: len(numbers) for key, numbers in pool.held.items() if pool.busy[key] or key in wanted}
-        used = sum(kept.values()) + sum(links for key, links in wanted.items() if key not in kept)
-        return used <= requests[0].size
+        kept = sum(len(held.numbers) for key, held in pool.held.items() if held.busy and key not in wanted)
+        return kept + sum(wanted.values()) <= requests[0].size
 
     def start(self, request: Request) -> Started:
         """Note a task as under way. Raises CapacityError if its pool has too few descriptors that are not in use."""
         pool, copy = self._pool(request), self._copy(request)
         key = (request.what, copy)
-        numbers, dropped = pool.held.get(key), list[tuple[Hashable, int]]()
-        written = numbers is None or not request.turns
-        if numbers is None:
-            for old in list(pool.held):
+        held, dropped = pool.held.get(key), list[tuple[Hashable, int]]()
+        written = held is None or not request.turns
+        if held is None:
+            for old, idle in list(pool.held.items()):
                 if len(pool.free) >= request.links:
                     break
-                if not pool.busy[old]:
-                    pool.free += pool.held.pop(old)
+                if not idle.busy:
+                    pool.free += pool.held.pop(old).numbers
                     dropped.append(old)
             if len(pool.free) < request.links:
                 raise CapacityError(
-                    f"{request.pool} needs {request.links} descriptors for {request.channel}, {len(pool.free)} are "
-                    f"free while the others of {request.size} are in use"
+                    f"{request.links} descriptors are needed, and {len(pool.free)} of the {request.size} that serve "
+                    f"this channel are free; the others belong to tasks under way"
                 )
             pool.free.sort()
-            numbers, pool.free = tuple(pool.free[: request.links]), pool.free[request.links :]
-            pool.held[key] = numbers
+            held, pool.free = _Held(tuple(pool.free[: request.links])), pool.free[request.links :]
+            pool.held[key] = held
         pool.held.move_to_end(key)
-        pool.busy[key] += 1
+        held.busy += 1
         self.queued[request.channel] += 1
-        return Started(request, copy, numbers, written, tuple(dropped))
+        return Started(request, copy, held.numbers, written, tuple(dropped))
 
     def ended(self, task: Started, *, dropped: bool = False) -> None:
         """It is no longer under way; `dropped` if its descriptors are given up too."""
         pool, key = self._pool(task.request), (task.request.what, task.copy)
-        pool.busy[key] -= 1
+        pool.held[key].busy -= 1
         self.queued[task.request.channel] -= 1
         if dropped:
-            pool.free += pool.held.pop(key)
+            pool.free += pool.held.pop(key).numbers

@@ -74,12 +74,12 @@ class WeightFeed:
         for column in range(chip.columns):
             _, row = listeners(chip, column)[0]
             parts = [_words_heard(op, chip, row) for op in launches]
-            words = np.concatenate(parts)
-            state = _Column(np.cumsum([part.size for part in parts]))
+            ends = np.cumsum([part.size for part in parts])
+            state, words = _Column(ends), int(ends[-1])
             self.columns.append(state)
-            if words.size:
-                self._stream(column, image.append(words), words.size)
-                state.waiting = self._tasks(column, ring, words.size)
+            if words:
+                self._stream(column, image.append(*parts), words)
+                state.waiting = self._tasks(column, ring, words)
         self._push()
 
     def _stream(self, column: int, start: int, words: int) -> None:

@@ -25,11 +25,11 @@ class Image:
     parts: list[npt.NDArray[np.int32]] = field(default_factory=list[npt.NDArray[np.int32]])
     size: int = 0
 
-    def append(self, words: npt.NDArray[np.int32]) -> int:
-        """Add words; where they begin."""
+    def append(self, *parts: npt.NDArray[np.int32]) -> int:
+        """Add words, one part behind the other; where they begin."""
         start = self.size
-        self.parts.append(words)
-        self.size += words.size
+        self.parts += parts
+        self.size += sum(part.size for part in parts)
         return start
 
     def words(self) -> npt.NDArray[np.int32]:

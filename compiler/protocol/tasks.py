@@ -8,8 +8,10 @@ none.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
+from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW, SHIM_ROW
 from compiler.protocol.descriptors import DescriptorBook, Request, Started
@@ -18,6 +20,9 @@ from dialects.aie import DMAChannelDir
 
 Place = tuple[int, int]
 """Column and array row."""
+
+TILE_KINDS = {SHIM_ROW: "shim", MEMTILE_ROW: "memtile"}
+"""By array row; the others are cores."""
 
 
 def place_name(what: str, place: Place) -> str:
@@ -54,6 +59,14 @@ class Task:
     runs: int = 1
     token: bool = False
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Tasks are keys of what tiles hold, looked up several times each."""
+        return hash((self.place, self.direction, self.channel, self.chain, self.runs, self.token))
+
     @property
     def ends_on_a_turn(self) -> bool:
         """Whether every iteration counter is back at 0 when the task has ended."""
@@ -87,6 +100,19 @@ class Tasks(Protocol):
     def wait(self, task: Started) -> None:
         """Wait for the task's token; its descriptors are free then."""
         ...
+
+
+def begin(book: DescriptorBook, task: Task, chip: Chip, segment: str) -> Started:
+    """Note a task as under way. Raises CapacityError if its tile has too few descriptors left."""
+    try:
+        return book.start(task.request(chip))
+    except CapacityError as error:
+        (column, row), kind = task.place, TILE_KINDS.get(task.place[1], "core")
+        raise CapacityError(
+            f"segment '{segment}', {kind} tile ({column}, {row}), channel {task.direction.name} {task.channel}: "
+            f"{error}. A chip with more {kind}_descriptors has room, and so may one with more memory, since maps "
+            f"that stay whole are moved by fewer descriptors"
+        ) from error
 
 
 def have_room(tasks: Tasks, wanted: list[Task]) -> bool:

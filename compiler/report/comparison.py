@@ -45,10 +45,11 @@ def pairs(here: Measured, there: Measured) -> list[Pair]:
     return alike
 
 
-def sparsity_picture(here: Measured, there: Measured) -> Picture:
-    """Cycles kept against blocks kept, each layer as wide as its time in the other compilation."""
+def sparsity_picture(one: Measured, other: Measured) -> Picture:
+    """Cycles kept in the sparser one against blocks kept, each layer as wide as its time in the denser one."""
     canvas = Canvas(3.4)
     axes = seen(canvas.axes()[0])
+    here, there = sorted((one, other), key=lambda measured: sum(row.blocks[0] for row in measured.layers))
     found = pairs(here, there)
     start, whole = 0, sum(pair.there.time.cycles for pair in found)
     for pair in found:
@@ -71,8 +72,8 @@ def sparsity_picture(here: Measured, there: Measured) -> Picture:
         "sparsity",
         f"Sparsity {here.sparsity:g} against {there.sparsity:g}",
         f"Each layer is as wide as its time at sparsity {there.sparsity:g}, its bar as high as the part of that time "
-        f"which it takes here, the black line at the part of its non-zero blocks that remain. A bar down to the line "
-        f"saves all that its zeros allow; the gap above the line is time that zeros do not shorten, and its colour "
+        f"which it takes at {here.sparsity:g}, the black line at the part of its non-zero blocks that remain. A bar "
+        f"down to the line saves all that its zeros allow; the gap above the line is time that zeros do not shorten, and its colour "
         f"what the cores mostly do in it. {fewer:.0f} % of the blocks remain, and the array is {faster:.2f} times as "
         f"fast: {here.simulation.array_cycles:,} instead of {there.simulation.array_cycles:,} cycles.",
     )

@@ -12,6 +12,7 @@ from compiler.hardware.chip import Chip
 from compiler.hardware.routes import listeners
 from compiler.kernels.parameters import Kernel
 from compiler.kernels.weight_chunk import ChunkView
+from compiler.protocol.feed import stream_of
 from compiler.report.flows import LOAD, Place, cycles_until, ddr_bytes, timeline_of
 from compiler.simulate.result import SegmentTime, Simulation
 from dialects.bsr import Conv2dOp, GemmOp, array_of, shape_of
@@ -109,15 +110,9 @@ def _launches(segment: SegmentOp) -> list[LaunchOp]:
 
 def _weight_bytes(launches: list[LaunchOp], chip: Chip) -> int:
     """Bytes that the columns load of the launches' weights; they come as one stream, of which no segment knows."""
-    words = 0
-    for op in launches:
-        if op.weights is not None:
-            chunks = op.weights.owner
-            assert isinstance(chunks, ChunksOp), "weights come from mem.weights"
-            rows = [listeners(chip, column)[0][1] for column in range(chip.columns)]
-            counts = [chunks.streams[chip.domain(row) % len(chunks.streams)][1] for row in rows]
-            words += sum(counts) * chunks.chunk_words
-    return 4 * words
+    heard = [listeners(chip, column)[0][1] for column in range(chip.columns)]
+    streams = [stream_of(op, chip, row) for op in launches for row in heard]
+    return 4 * sum(chunks * chunk_words for _, chunks, chunk_words in streams)
 
 
 def _shape(shape: Sequence[int], operands: int = 1) -> str:

@@ -85,7 +85,10 @@ def _descriptor_faults(launch: Launch, chip: Chip) -> list[str]:
             mine = [works.get((column, row)) for row in rows]
             used = sum(2 if work is None else _memtile_descriptors(launch, work, chip) for work in mine)
             if used > limit:
-                faults.append(f"{used} descriptors for every second core of column {column}, a MemTile has {limit}")
+                faults.append(
+                    f"{used} descriptors for the cores of rows {', '.join(map(str, rows))} of column {column}; their "
+                    f"MemTile has {limit} for channels of that parity"
+                )
     return faults
 
 

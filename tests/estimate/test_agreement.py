@@ -16,7 +16,6 @@ from compiler.estimate.bound import lower_bound
 from compiler.onnxio.importer import import_model
 from compiler.pipelines import Pipeline
 from compiler.registry import full_context
-from compiler.scheduling.ring import PAGE_WORDS
 from compiler.simulate import Simulation, simulate
 from passes.convert_bsr_to_mem import ConvertBsrToMemPass
 from passes.convert_mem_to_aie import ConvertMemToAiePass
@@ -30,8 +29,12 @@ SHORTEST = 50
 """Cycles by which a segment may differ however short it is: a few set-ups, locks and switches."""
 CORE_TIME = 0.01
 """Share of a segment's core cycles that the two may count as different kinds of waiting, mostly at its ends."""
-PAGE_CYCLES = 4 * PAGE_WORDS // 2
-"""From DDR at 2 bytes per cycle."""
+SHIFTED = 400
+"""
+Cycles between neighbours where DDR is slow. Columns that share it drift apart in the simulation, and a page of weights,
+2048 cycles at 2 bytes per cycle, is then waited for by the segment before or after: up to 384 were seen, which the next
+segment gave back.
+"""
 TERMS = ("compute", "input", "weights", "output", "idle")
 
 
@@ -68,19 +71,17 @@ def test_a_network_takes_as_long_as_estimated(target: str, sparsity: float) -> N
 
 @pytest.mark.parametrize("override", ["ddr_bytes_per_cycle=2", "ddr_total_bytes_per_cycle=8", "lock_cycles=20"])
 def test_a_chip_with_other_numbers(override: str) -> None:
-    """
-    Columns that share DDR drift apart in the simulation, and then not all of them want it: 5 % of a segment. And where
-    DDR is slow, what a segment waits for may be counted for its neighbour, up to one page of weights.
-    """
     module = compile_model("zoo:squeezenet@64", target="npu1", until="bsr", sparsity=0.5).module("bsr")
     context = full_context()
     ConvertBsrToMemPass(target="npu1", overrides=(override,)).apply(context, module)
     estimated = estimate(module)
     ConvertMemToAiePass().apply(context, module)
     simulated = simulate(module)
-    assert estimated.array_cycles == pytest.approx(simulated.array_cycles, rel=0.02)
+    slow = override.startswith("ddr")
+    assert estimated.array_cycles == pytest.approx(simulated.array_cycles, rel=0.02 if slow else 1e-3)
     for measured, expected in zip(simulated.segments, estimated.segments, strict=True):
-        assert abs(expected.cycles - measured.cycles) <= 0.05 * measured.cycles + PAGE_CYCLES, measured.name
+        allowed = 0.05 * measured.cycles + (SHIFTED if slow else SHORTEST)
+        assert abs(expected.cycles - measured.cycles) <= allowed, measured.name
 
 
 @settings(max_examples=10)
@@ -94,14 +95,15 @@ def test_any_network_takes_as_long_as_estimated_and_no_less_than_possible(graph:
 
 @pytest.mark.parametrize("numbers", [{"hop_cycles": 12}, {"ddr_bytes_per_cycle": 3, "clock_hz": 500_000_000}])
 def test_the_same_numbers_replaced_in_both(numbers: dict[str, int]) -> None:
-    """As above: columns that share DDR drift apart in the simulation."""
     compilation = compile_model("zoo:squeezenet@64", target="mesh-2x2", sparsity=0.5)
     simulated, estimated = compilation.simulate(overrides=numbers), compilation.estimate(overrides=numbers)
     assert simulated.array_cycles != compilation.simulate().array_cycles
     assert estimated.clock_hz == simulated.clock_hz
-    assert estimated.array_cycles == pytest.approx(simulated.array_cycles, rel=0.02)
+    slow = "ddr_bytes_per_cycle" in numbers
+    assert estimated.array_cycles == pytest.approx(simulated.array_cycles, rel=0.02 if slow else 1e-3)
     for measured, expected in zip(simulated.segments, estimated.segments, strict=True):
-        assert abs(expected.cycles - measured.cycles) <= 0.05 * measured.cycles + PAGE_CYCLES, measured.name
+        allowed = 0.05 * measured.cycles + (SHIFTED if slow else SHORTEST)
+        assert abs(expected.cycles - measured.cycles) <= allowed, measured.name
     instructions = [total.instruction_cycles for total in estimated.controller_totals]
     assert instructions == [total.instruction_cycles for total in simulated.controller_totals]
 

@@ -61,12 +61,12 @@ def test_equal_weights_are_split_evenly(count: int, parts: int) -> None:
     assert max(last - first for first, last in runs) == -(-count // parts)
 
 
-def test_slices_follow_the_non_zero_blocks() -> None:
+def test_some_ways_to_split_follow_the_non_zero_blocks() -> None:
     """The first 8 of 32 output blocks have all the weights: they go to all four streams."""
     gamma = np.zeros((32, 32), np.bool_)
     gamma[:8] = True
     layer = Layer(
-        "uneven", Kernel.CONV, MapShape(256, 14, 14), MapShape(256, 14, 14), (3, 3), pads=(1,) * 4, gamma=gamma
+        "uneven", Kernel.CONV, MapShape(256, 14, 14), MapShape(256, 14, 14), (3, 3), pads=(1, 1, 1, 1), gamma=gamma
     )
     assert [int(gamma[slice(*blocks)].sum()) for blocks in split_evenly(32, 4)] == [256, 0, 0, 0]
     ways = [split.slices for split in splits(layer, chip_named("npu1"), even_stripes((0, 14), 4), (0, 32))]
