@@ -75,5 +75,6 @@ def sparsity_picture(one: Measured, other: Measured) -> Picture:
         f"which it takes at {here.sparsity:g}, the black line at the part of its non-zero blocks that remain. A bar "
         f"down to the line saves all that its zeros allow; the gap above the line is time that zeros do not shorten, "
         f"and its colour what the cores mostly do in it. {fewer:.0f} % of the blocks remain, and the array is "
-        f"{faster:.2f} times as fast: {here.simulation.array_cycles:,} instead of {there.simulation.array_cycles:,} cycles.",
+        f"{faster:.2f} times as fast: {here.simulation.array_cycles:,} instead of "
+        f"{there.simulation.array_cycles:,} cycles.",
     )
