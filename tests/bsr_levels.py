@@ -25,10 +25,17 @@ from compiler.pipelines import Pipeline, Stage, default_stages, step
 from compiler.registry import full_context
 
 
+class LevelsDifferError(AssertionError):
+    """A level computed other numbers than `bsr`."""
+
+
 def mapped(place: Place, *, verify: bool = False) -> tuple[Stage, ...]:
     """The stages below bsr for a chip."""
     options = {"target": (place.target,), "overrides": place.overrides, "verify": (verify,)}
-    return (Stage("mem", (ArgSpec("convert-bsr-to-mem", options),)), Stage("aie", (step("convert-mem-to-aie"),)))
+    return (
+        Stage("mem", (ArgSpec("convert-bsr-to-mem", options),)),
+        Stage("aie", (step("convert-mem-to-aie"), step("aie-check"))),
+    )
 
 
 def lowered(network: Network, place: Place, *, verify: bool = False) -> Iterator[tuple[str, ModuleOp]]:
@@ -60,4 +67,5 @@ def assert_levels_are_equal(network: Network, place: Place, seeds: tuple[int, ..
         for seed in seeds if level == "aie" else seeds[:1]:
             found = execute(level, meant, inputs, seed)
             comparison = compare(level, found, expected, seed=seed, seconds=0.0)
-            assert comparison.holds, comparison
+            if not comparison.holds:
+                raise LevelsDifferError(str(comparison))

@@ -81,6 +81,8 @@ class _Writer:
         types = [bsr.fixed_type(_input_shape(given), given.position) for given in network.inputs]
         self.block = Block(arg_types=types)
         self.values: list[SSAValue] = list(self.block.args)
+        self.weights: dict[str, SSAValue] = {}
+        """By the name of the layer that they were made for."""
 
     def write(self) -> ModuleOp:
         for index, layer in enumerate(self.network.layers):
@@ -137,9 +139,10 @@ class _Writer:
         x = self.values[layer.source]
         inner = layer.position if layer.skip is None else layer.inner_position
         shape = (layer.outputs, bsr.shape_of(x.type)[1], *layer.kernel)
+        shared = None if layer.weights_of is None else self.weights[f"layer{layer.weights_of}"]
         return bsr.Conv2dOp(
             x,
-            self._weights(layer, shape, inner + layer.shift - _position(x), random, key),
+            shared or self._weights(layer, shape, inner + layer.shift - _position(x), random, key),
             layer.position,
             strides=layer.strides,
             pads=layer.pads,
@@ -165,6 +168,7 @@ class _Writer:
             bias = random.integers(-limit, limit + 1, shape[0])
         op = bsr.WeightsOp.from_dense(values, bias.astype(np.int32), position, key)
         self.block.add_op(op)
+        self.weights[key] = op.result
         return op.result
 
 

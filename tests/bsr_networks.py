@@ -33,7 +33,11 @@ class Input:
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution; with a skip, the sum is at `position` and the convolution itself at `inner_position`."""
+    """
+    A convolution; with a skip, the sum is at `position` and the convolution itself at `inner_position`.
+
+    `weights_of` is the number of an earlier layer whose weights it takes; their shape and position have to be the same.
+    """
 
     source: int
     outputs: int
@@ -51,6 +55,7 @@ class Conv:
     skip: int | None = None
     inner_position: int = 4
     inner_clamp: Pair = FULL
+    weights_of: int | None = None
 
 
 @dataclass(frozen=True)

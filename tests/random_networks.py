@@ -7,12 +7,11 @@ dimension: a map may be one pixel with 200 channels, a row of 600 pixels, or a c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from random import Random
 
 from bsr_networks import (
-    FULL,
     Add,
     AvgPool,
     Clamp,
@@ -21,98 +20,33 @@ from bsr_networks import (
     Gemm,
     Input,
     Layer,
-    Mask,
     MaxPool,
     Network,
-    Numbers,
     Pad,
     Pads,
     Pair,
     Requantise,
     Reshape,
-    Rounding,
 )
-
-MOST_CELLS = 12_000
-"""Cells of one map: what keeps an example at a few hundred milliseconds."""
-MOST_TERMS = 400_000
-"""Weights of one layer."""
-SELDOM = 0.06
-"""
-How often a number is drawn from everything that is allowed. Values that vanish or saturate are worth an example, but a
-network of nothing else compares constants with constants: most numbers are drawn so that a map stays alive.
-"""
-MASKS: tuple[Mask, ...] = (
-    *("full", "full", "half", "half", "half", "first_row", "first_column", "last_row", "last_column", "diagonal"),
-    "empty",
+from random_values import (
+    MASKS,
+    MOST_CELLS,
+    MOST_TERMS,
+    NUMBERS,
+    ROUNDINGS,
+    Value,
+    channels_of,
+    clamp_of,
+    near,
+    seldom,
+    shift_of,
+    sides_of,
 )
-NUMBERS: tuple[Numbers, ...] = ("any", "any", "any", "any", "any", "small", "ends", "low", "high")
-ROUNDINGS: tuple[Rounding, ...] = ("half_even", "half_up")
-USUAL_CLAMPS: tuple[Pair, ...] = (FULL, FULL, FULL, (0, 127), (0, 48), (-100, 90))
-
-
-@dataclass(frozen=True)
-class Value:
-    """Shape and position of a value under construction."""
-
-    shape: tuple[int, ...]
-    position: int
-
-    @property
-    def is_map(self) -> bool:
-        """Whether it has height and width."""
-        return len(self.shape) == 4
-
-
-def _seldom(random: Random) -> bool:
-    return random.random() < SELDOM
-
-
-def _near(random: Random, position: int) -> int:
-    """A position that keeps most of what lies at `position`."""
-    if _seldom(random):
-        return random.randint(-8, 12)
-    return max(-20, min(position + random.choice((0, 0, -1, 1, -2)), 20))
-
-
-def _clamp(random: Random) -> Pair:
-    if not _seldom(random):
-        return random.choice(USUAL_CLAMPS)
-    ends = random.randint(-128, 127), random.randint(-128, 127)
-    return random.choice(((5, 5), (-128, -1), (127, 127), (min(ends), max(ends))))
-
-
-def _channels(random: Random) -> int:
-    few = random.choice((1, 3, 8, 16, 17))
-    return random.choice((few, random.randint(1, 40), random.randint(1, 200)))
-
-
-def _shift(random: Random, terms: int, source: int, position: int) -> int:
-    """A shift that leaves a sum of `terms` random products within int8, and the weights' position within its type."""
-    usual = 7 + terms.bit_length() // 2 + random.choice((0, 0, 1, -1, -2))
-    shift = random.randint(0, 31) if _seldom(random) else usual
-    return max(0, min(shift, 31, 32 - position + source))
-
-
-def _sides(random: Random) -> Pair:
-    """Height and width: ordinary, prime, one pixel, wide, or tall."""
-    primes = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
-    match random.choice(("ordinary", "ordinary", "prime", "pixel", "wide", "tall")):
-        case "ordinary":
-            return random.randint(1, 16), random.randint(1, 16)
-        case "prime":
-            return random.choice(primes), random.choice(primes)
-        case "pixel":
-            return (1, 1)
-        case "wide":
-            return random.randint(1, 4), random.randint(17, 512 if random.random() < 0.9 else 620)
-        case _:
-            return random.randint(17, 420), random.randint(1, 4)
 
 
 def _input(random: Random) -> Input:
-    height, width = _sides(random)
-    channels = min(_channels(random), max(1, MOST_CELLS // (height * width)))
+    height, width = sides_of(random)
+    channels = min(channels_of(random), max(1, MOST_CELLS // (height * width)))
     return Input(channels, height, width, random.randint(0, 8), random.choice(NUMBERS))
 
 
@@ -158,12 +92,12 @@ def _conv(random: Random, values: list[Value], source: int) -> tuple[Layer, Valu
         pads = (rows, columns, rows, columns)
     height, width = _output_side(side, kernel, strides, pads, dilations)
     cells, terms = max(1, MOST_CELLS // (height * width)), max(1, MOST_TERMS // (x.shape[1] * kernel[0] * kernel[1]))
-    outputs = min(x.shape[1] if same_size and random.random() < 0.6 else _channels(random), cells, terms)
+    outputs = min(x.shape[1] if same_size and random.random() < 0.6 else channels_of(random), cells, terms)
     twins = [n for n, other in enumerate(values) if other.shape[2:] == (height, width) and other.shape[1] <= cells]
     skip = random.choice(twins) if twins and random.random() < 0.5 else None
     outputs = outputs if skip is None else values[skip].shape[1]
-    position = _near(random, x.position if skip is None else values[skip].position - 1)
-    inner = position if skip is None else _near(random, values[skip].position)
+    position = near(random, x.position if skip is None else values[skip].position - 1)
+    inner = position if skip is None else near(random, values[skip].position)
     layer = Conv(
         source,
         outputs,
@@ -173,32 +107,50 @@ def _conv(random: Random, values: list[Value], source: int) -> tuple[Layer, Valu
         dilations,
         random.choice(MASKS),
         random.choice(NUMBERS),
-        31 if _seldom(random) else random.choice((0, 8, 12)),
-        _shift(random, x.shape[1] * kernel[0] * kernel[1], x.position, inner),
+        31 if seldom(random) else random.choice((0, 8, 12)),
+        shift_of(random, x.shape[1] * kernel[0] * kernel[1], x.position, inner),
         position,
-        _clamp(random),
+        clamp_of(random),
         random.choice(ROUNDINGS),
         skip,
     )
     if skip is not None:
-        layer = replace(layer, inner_position=inner, inner_clamp=_clamp(random))
+        layer = replace(layer, inner_position=inner, inner_clamp=clamp_of(random))
     return layer, Value((1, outputs, height, width), position)
+
+
+def _conv_again(random: Random, values: list[Value], source: int, layers: list[Layer]) -> tuple[Layer, Value] | None:
+    """An earlier convolution's weights on another map, or on the same one; None if none of them fits this map."""
+    x, first = values[source], len(values) - len(layers)
+    fitting: list[tuple[Conv, Value]] = []
+    for number, layer in enumerate(layers):
+        if not isinstance(layer, Conv) or values[layer.source].shape[1] != x.shape[1]:
+            continue
+        side = _output_side((x.shape[2], x.shape[3]), layer.kernel, layer.strides, layer.pads, layer.dilations)
+        inner = values[first + number].position if layer.skip is None else layer.inner_position
+        position = inner + x.position - values[layer.source].position
+        if min(side) < 1 or abs(position) > 20 or prod(side) * layer.outputs > MOST_CELLS:
+            continue
+        maker = number if layer.weights_of is None else layer.weights_of
+        again = replace(layer, source=source, position=position, skip=None, weights_of=maker)
+        fitting.append((again, Value((1, layer.outputs, *side), position)))
+    return random.choice(fitting) if fitting else None
 
 
 def _gemm(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
     x = values[source]
     features = prod(x.shape[1:])
-    outputs = min(_channels(random), max(1, MOST_TERMS // features))
-    position = _near(random, x.position)
+    outputs = min(channels_of(random), max(1, MOST_TERMS // features))
+    position = near(random, x.position)
     layer = Gemm(
         source,
         outputs,
         random.choice(MASKS),
         random.choice(NUMBERS),
-        31 if _seldom(random) else random.choice((0, 12)),
-        _shift(random, features, x.position, position),
+        31 if seldom(random) else random.choice((0, 12)),
+        shift_of(random, features, x.position, position),
         position,
-        _clamp(random),
+        clamp_of(random),
         random.choice(ROUNDINGS),
     )
     return layer, Value((1, outputs), position)
@@ -212,10 +164,10 @@ def _pool(random: Random, values: list[Value], source: int) -> tuple[Layer, Valu
         kernel, strides, pads = side, (1, 1), (0, 0, 0, 0)
     shape = (1, x.shape[1], *_output_side(side, kernel, strides, pads))
     if random.random() < 0.5:
-        return MaxPool(source, kernel, strides, pads, _clamp(random)), Value(shape, x.position)
-    position = _near(random, x.position + prod(kernel).bit_length() // 4)
+        return MaxPool(source, kernel, strides, pads, clamp_of(random)), Value(shape, x.position)
+    position = near(random, x.position + prod(kernel).bit_length() // 4)
     counted = random.random() < 0.5
-    layer = AvgPool(source, kernel, strides, pads, counted, position, _clamp(random), random.choice(ROUNDINGS))
+    layer = AvgPool(source, kernel, strides, pads, counted, position, clamp_of(random), random.choice(ROUNDINGS))
     return layer, Value(shape, position)
 
 
@@ -229,8 +181,8 @@ def _concat(random: Random, values: list[Value], source: int) -> tuple[Layer, Va
         if not sources or (channels + values[number].shape[1]) * prod(x.shape[2:]) <= 2 * MOST_CELLS:
             sources.append(number)
             channels += values[number].shape[1]
-    position = _near(random, x.position)
-    layer = Concat(tuple(sources), position, _clamp(random), random.choice(ROUNDINGS))
+    position = near(random, x.position)
+    layer = Concat(tuple(sources), position, clamp_of(random), random.choice(ROUNDINGS))
     return layer, Value((1, channels, *x.shape[2:]), position)
 
 
@@ -238,16 +190,16 @@ def _add(random: Random, values: list[Value], source: int) -> tuple[Layer, Value
     x = values[source]
     twins = [n for n, value in enumerate(values) if value.shape == x.shape and n != source]
     other = random.choice(twins) if twins and random.random() < 0.8 else source
-    position = _near(random, min(x.position, values[other].position) - 1)
+    position = near(random, min(x.position, values[other].position) - 1)
     pair = random.choice(((source, other), (other, source)))
-    return Add(*pair, position, _clamp(random), random.choice(ROUNDINGS)), Value(x.shape, position)
+    return Add(*pair, position, clamp_of(random), random.choice(ROUNDINGS)), Value(x.shape, position)
 
 
 def _pointwise(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
     x = values[source]
     match random.choice(("clamp", "requantise", "pad", "reshape")):
         case "clamp":
-            return Clamp(source, _clamp(random)), x
+            return Clamp(source, clamp_of(random)), x
         case "pad" if x.is_map:
             top, left, bottom, right = (random.randint(0, 3) for _ in range(4))
             shape = (*x.shape[:2], x.shape[2] + top + bottom, x.shape[3] + left + right)
@@ -260,8 +212,8 @@ def _pointwise(random: Random, values: list[Value], source: int) -> tuple[Layer,
             shape = random.choice(shapes)
             return Reshape(source, shape), Value(shape, x.position)
         case _:
-            position = _near(random, x.position)
-            return Requantise(source, position, _clamp(random), random.choice(ROUNDINGS)), Value(x.shape, position)
+            position = near(random, x.position)
+            return Requantise(source, position, clamp_of(random), random.choice(ROUNDINGS)), Value(x.shape, position)
 
 
 OF_MAPS = (_conv, _conv, _conv, _conv, _pool, _pool, _concat, _add, _pointwise, _gemm)
@@ -277,7 +229,8 @@ def random_network(random: Random, maximum_layers: int = 6) -> Network:
         last = len(values) - 1
         source = last if random.random() < 0.6 else random.randint(0, last)
         kind = random.choice(OF_MAPS if values[source].is_map else OF_VECTORS)
-        layer, value = kind(random, values, source)
+        again = _conv_again(random, values, source, layers) if kind is _conv and random.random() < 0.3 else None
+        layer, value = again or kind(random, values, source)
         layers.append(layer)
         values.append(value)
     last = len(values) - 1

@@ -37,15 +37,45 @@ class Case:
     thorough: bool
 
 
+LIMITS = {
+    "core_locks": (8, 9, 12),
+    "memtile_locks": (16, 24, 40),
+    "lock_limit": (7, 15, 31),
+    "core_descriptors": (4, 6, 9),
+    "memtile_descriptors": (12, 16, 24, 36),
+    "shim_descriptors": (2, 4, 7),
+    "queue_depth": (3, 6),
+    "run_limit": (2, 16, 100),
+    "iteration_limit": (4, 8, 32),
+    "memtile_wrap_limit": (64, 100, 255),
+    "core_wrap_limit": (16, 63),
+    "memtile_step_limit": (256, 4096),
+    "memtile_length_limit": (2048, 16383),
+    "pad_limit": (1, 3, 7),
+    "core_length_limit": (1024, 4096),
+    "core_weight_bytes": (4096, 12288),
+    "core_stack_bytes": (1024, 4096),
+}
+"""Numbers of a chip that a program has to respect, and fewer of each than any real chip has."""
+AIE2P = ("mac_per_cycle=512", "load_bytes_per_cycle=128", "store_bytes_per_cycle=64")
+
+
 def random_place(random: Random) -> Place:
-    """Meshes from 1x1 to 8x8 and presets, half of them with little memory."""
+    """Meshes from 1x1 to 8x8 and presets, half of them with little memory, some short of something else."""
     small = f"mesh-{random.randint(1, 4)}x{random.randint(1, 4)}"
     target = random.choice((small, small, random.choice(("npu1", "npu1_3col", "npu2")), random.choice(LARGE_MESHES)))
     overrides: list[str] = []
     if random.random() < 0.5:
-        overrides.append(f"memtile_bytes={random.choice((16, 24, 32, 64, 128)) * 1024}")
+        memory = random.choice((16, 24, 32, 64, 128)) * 1024 + random.choice((0, 0, 4 * random.randint(-300, 300)))
+        overrides.append(f"memtile_bytes={memory}")
     if random.random() < 0.4:
-        overrides.append(f"core_memory_bytes={random.choice((8, 12, 16, 32)) * 1024}")
+        memory = random.choice((8, 12, 16, 32)) * 1024 + random.choice((0, 0, 4 * random.randint(0, 600)))
+        overrides.append(f"core_memory_bytes={memory}")
+    if random.random() < 0.3:
+        limits = random.sample(sorted(LIMITS), k=random.choice((1, 1, 3)))
+        overrides += [f"{name}={random.choice(LIMITS[name])}" for name in limits]
+    if target.startswith("mesh") and random.random() < 0.2:
+        overrides += AIE2P
     return Place(target, tuple(overrides))
 
 

@@ -26,7 +26,8 @@ def _sensible(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
     """Whether parameters, and the head of a chunk of weights, can be what they are taken for."""
     taps = int(params[Parameter.TAPS])
     offsets = (call.weights, call.out, call.partial)
-    if call.blocks < 1 or not 0 < taps <= TABLE_WORDS or not all(0 <= offset < arena.size for offset in offsets):
+    # an area of no words may lie at the very end of the arena; what is touched is looked at by the caller
+    if call.blocks < 1 or not 0 < taps <= TABLE_WORDS or not all(0 <= offset <= arena.size for offset in offsets):
         return False
     if kernel is not Kernel.CONV:
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bsr_levels import assert_levels_are_equal
-from bsr_networks import AvgPool, Conv, Input, MaxPool, Network
+from bsr_networks import AvgPool, Conv, Input, MaxPool, Network, Requantise
 from strategies_bsr import Place
 
 CASES = {
@@ -34,6 +34,13 @@ CASES = {
         ),
         Place("mesh-8x1", ("memtile_bytes=16384", "core_memory_bytes=16384")),
     ),
+    # the interpreter refused an area of no words at the very end of a core's arena
+    "nothing at the end of the arena": (
+        Network(1, (Input(8, 1, 440),), (Requantise(0),)),
+        Place("mesh-1x1", ("core_memory_bytes=13312",)),
+    ),
+    # a traceback: more pages in the ring of weights than a task counts turns
+    "tasks of 16 turns": (Network(1, (Input(8, 1, 1),), (Conv(0, 8),)), Place("mesh-1x1", ("run_limit=16",))),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
         Place("mesh-1x1", ("core_memory_bytes=8448",)),

@@ -288,7 +288,7 @@ def test_weights_need_a_ring_that_descriptors_and_locks_can_count() -> None:
     assert ring is not None
     check(replace(plan, ring=None), "weights without a ring")
     check(replace(plan, ring=replace(ring, live=(1, 2))), "the ring is used in band 0")
-    check(replace(plan, ring=replace(ring, pages=64)), "a ring of 64 pages, descriptors and locks count 63")
+    check(replace(plan, ring=replace(ring, pages=64)), "a ring of 64 pages, descriptors, locks and tasks count 63")
     check(replace(plan, ring=replace(ring, address=0)), "meet in MemTiles")
 
 

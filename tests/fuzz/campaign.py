@@ -1,0 +1,121 @@
+"""
+Campaigns: attempts that are numbered by seed and counted in a file, so that a later run goes on where this one stopped.
+
+A folder holds `counts.json` and, for each finding, a text that says how to see it again. An attempt ends in one of four
+ways: everything equal; refused, which is an InputError or a CapacityError that explains itself; a difference between
+two levels; or an exception that nobody planned (a defect, a race, a deadlock, or more than `ATTEMPT_SECONDS`).
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from compiler.errors import CapacityError, InputError
+
+EQUAL, REFUSED, DIFFERENCE, EXCEPTION = "equal", "refused", "difference", "exception"
+ATTEMPT_SECONDS = 300
+SHORTEST_REASON = 40
+"""Characters; a shorter refusal cannot have said what was found and what would fit."""
+
+
+class TooSlowError(Exception):
+    """An attempt that took longer than `ATTEMPT_SECONDS`, and perhaps would never have ended."""
+
+
+class DifferenceError(Exception):
+    """Two levels computed different numbers."""
+
+
+@dataclass
+class Counts:
+    """What has been tried so far; `findings` are the seeds of differences and exceptions."""
+
+    next_seed: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict[str, int])
+    findings: dict[str, str] = field(default_factory=dict[str, str])
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        outcomes = ", ".join(f"{count} {name}" for name, count in sorted(self.outcomes.items()))
+        return f"{sum(self.outcomes.values())} attempts: {outcomes}; {self.seconds:.0f} s"
+
+
+def read_counts(folder: Path) -> Counts:
+    """The counts of a folder, or those of a campaign that begins."""
+    path = folder / "counts.json"
+    return Counts(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Counts()
+
+
+def _write(folder: Path, counts: Counts) -> None:
+    # written beside and renamed, so that a campaign that is killed loses one attempt at most
+    beside = folder / "counts.json.new"
+    beside.write_text(json.dumps(asdict(counts), indent=1), encoding="utf-8")
+    beside.replace(folder / "counts.json")
+
+
+@contextmanager
+def _limited(seconds: int) -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TooSlowError(f"took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def outcome_of(attempt: Callable[[], None], seconds: int = ATTEMPT_SECONDS) -> tuple[str, str]:
+    """How an attempt ends, and why: a message or a traceback."""
+    try:
+        with _limited(seconds):
+            attempt()
+    except (InputError, CapacityError) as refusal:
+        if len(str(refusal)) < SHORTEST_REASON:
+            return EXCEPTION, f"a refusal that explains nothing: {refusal}"
+        return REFUSED, str(refusal)
+    except DifferenceError as difference:
+        return DIFFERENCE, str(difference)
+    except Exception:  # all of them are what a campaign looks for
+        return EXCEPTION, traceback.format_exc()
+    return EQUAL, ""
+
+
+def run_campaign(
+    folder: Path,
+    attempt: Callable[[int], None],
+    describe: Callable[[int], str],
+    *,
+    count: int,
+    seconds: float,
+) -> Counts:
+    """Try seeds in order until so many have been tried in all, or the time is up; `describe` says what a seed draws."""
+    folder.mkdir(parents=True, exist_ok=True)
+    counts, refusals = read_counts(folder), Counter[str]()
+    began, before = time.monotonic(), counts.seconds
+    while counts.next_seed < count and time.monotonic() - began < seconds:
+        seed = counts.next_seed
+        outcome, reason = outcome_of(lambda seed=seed: attempt(seed))
+        counts.outcomes[outcome] = counts.outcomes.get(outcome, 0) + 1
+        if outcome == REFUSED:
+            refusals[reason.split("'")[-1][:60]] += 1
+        if outcome in (DIFFERENCE, EXCEPTION):
+            counts.findings[str(seed)] = reason.strip().splitlines()[-1][:300]
+            (folder / f"{seed}.txt").write_text(f"{outcome} at seed {seed}\n{describe(seed)}\n\n{reason}\n")
+            print(f"{outcome} at seed {seed}: {counts.findings[str(seed)]}", flush=True)
+        counts.next_seed = seed + 1
+        counts.seconds = before + time.monotonic() - began
+        _write(folder, counts)
+    print(counts, flush=True)
+    return counts
