@@ -50,6 +50,11 @@ class LaunchTasks:
     may_be_early: bool = True
 
 
+def _waits_for_input(op: mem.LaunchOp, core: mem.CoreOp) -> bool:
+    """Whether even the window of the core's first row reaches a row of the map."""
+    return bool(core.reads) and core.own_parameters["row_origin"] + op.common_parameters["window"] > 0
+
+
 class LaunchWriter:
     """Makes the tasks of launches, one after the other: the weight slots go on where the launch before left them."""
 
@@ -79,8 +84,8 @@ class LaunchWriter:
         for row in range(self.chip.domains):
             self.first_slot[row] = (self.first_slot[row] + stream_of(op, self.chip, row)[1]) % WEIGHT_SLOTS
         self.blocks = (self.blocks + 1) % PARAMETER_SETS
-        # a core that needs no input would write its outputs at once, where the launch before may still read
-        made.may_be_early = all(core.reads for core in op.cores)
+        # a core that begins with rows of padding alone writes them at once, where the launch before may still read
+        made.may_be_early = all(_waits_for_input(op, core) for core in op.cores)
         return made
 
     def _idle_parameters(self, op: mem.LaunchOp, row: int) -> dict[str, int]:

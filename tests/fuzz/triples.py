@@ -15,6 +15,7 @@ import argparse
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from bsr_levels import LevelsDifferError, assert_levels_are_equal
 from fuzz.campaign import DifferenceError, run_campaign

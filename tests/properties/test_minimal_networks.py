@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bsr_levels import assert_levels_are_equal
-from bsr_networks import AvgPool, Conv, Input, MaxPool, Network, Requantise
+from bsr_networks import AvgPool, Conv, Input, MaxPool, Network, Pad, Requantise
 from strategies_bsr import Place
 
 CASES = {
@@ -33,6 +33,11 @@ CASES = {
             (Conv(0, 8, (2, 3), (2, 3), (0, 0, 0, 1)), MaxPool(1, (2, 1), (1, 2), (1, 0, 0, 0))),
         ),
         Place("mesh-8x1", ("memtile_bytes=16384", "core_memory_bytes=16384")),
+    ),
+    # a race: a first row of padding alone was written while the layer before still read what had been there
+    "a first row of padding, queued early": (
+        Network(1, (Input(1, 3, 1),), (Requantise(0), Pad(1, (1, 0, 0, 1))), (2,)),
+        Place("mesh-3x1"),
     ),
     # the interpreter refused an area of no words at the very end of a core's arena
     "nothing at the end of the arena": (
