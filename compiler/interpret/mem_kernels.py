@@ -68,9 +68,10 @@ def _accumulate(
     offsets = chunk[view.offsets : view.offsets + int(pointers[-1])] & OFFSET_MASK
     first = int(chunk[0])
     values = chunk[first : first + offsets.size * BLOCK_WORDS].view(np.int8).reshape(-1, 8, 8).astype(np.float64)
-    pixels = stream.reshape(len(stream), -1, 8)
-    steps: npt.NDArray[np.int64] = np.arange(width, dtype=np.int64) * (parameters["pixel_stride"] // 2)
-    columns: npt.NDArray[np.int64] = offsets[:, None].astype(np.int64) // 2 + steps
+    # a row in parts, each of every so many-th pixel
+    parts = stream.reshape(len(stream), -1, parameters["column_stride"], 8)
+    pixels = np.ascontiguousarray(parts.swapaxes(1, 2)).reshape(len(stream), -1, 8)
+    columns: npt.NDArray[np.int64] = offsets[:, None].astype(np.int64) // 2 + np.arange(width, dtype=np.int64)
     for tap in range(taps):
         outputs, rows = _tap_rows(parameters, tap)
         if not rows.size:

@@ -17,7 +17,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, Kernel, Parameter
 from compiler.kernels.pieces import ADD, AVG_POOL, CONV, MAX_POOL, REQUANTISE, Code
 from compiler.kernels.pool_steps import BLOCKS_TOGETHER, LARGEST_FAST_STRIDE, average_steps, pool_steps
-from compiler.kernels.row_steps import EVERY_SECOND, GROUP, NEIGHBOURS, SHORT_STEPS, row_steps, step_sizes
+from compiler.kernels.row_steps import GROUP, row_steps
 from compiler.kernels.semantics import Call, Words
 
 P = Parameter
@@ -43,17 +43,10 @@ class Work:
     """Non-zero blocks in the chunk's lists of those taps, over all output blocks (convolution)."""
 
 
-_WHOLE_WAYS = {NEIGHBOURS: ("/if0+/if0+", 2), EVERY_SECOND: ("/if0+/if0-/if0+", 3)}
-_SINGLE_WAY = ("/if0+/if0-/if0-", 3)
-_PARTIAL_WAY = ("/if0-", 1)
-"""Where a call goes, and after how many choices: by the distance of its pixels, or with partial sums."""
-
-
 def conv_cycles(
     chip: Chip,
     *,
     width: int,
-    pixel_stride: int,
     taps: int,
     blocks: int,
     first: bool,
@@ -62,48 +55,32 @@ def conv_cycles(
     skip: bool = False,
 ) -> int:
     """
-    Output blocks x steps of pixels, and in each step the output block's list of non-zero blocks.
+    Steps of pixels x output blocks, and in each the output block's list of non-zero blocks.
 
     With a `skip`, the last input chunk's call adds a row to the row that was made.
     """
-    whole = first and last
-    way, choices = _WHOLE_WAYS.get(pixel_stride, _SINGLE_WAY) if whole else _PARTIAL_WAY
-    sizes = step_sizes(pixel_stride, whole)
-    # single pixels are loaded by the second loop of a row with partial sums
-    skipped = 0 if whole else len(SHORT_STEPS) - len(sizes)
-    row, entry = skipped * chip.branch_cycles, 0
-    for number, steps in enumerate(row_steps(width, sizes), skipped):
-        loop = f"{way}/for0/for{number}"
-        if whole:
-            step, inner = CONV[loop].alone(chip), f"{loop}/for0"
-        else:
-            step, inner = _partial_step(chip, loop, pixel_stride, first, last, number == len(SHORT_STEPS) - 1)
-        row += chip.branch_cycles + looped(chip, steps, step + chip.loop_cycles)
-        entry += steps * CONV[inner].pipelined(chip)
-    start = CONV[""].alone(chip) + taps * CONV["/for0"].pipelined(chip) + chip.loop_cycles
-    start += CONV.get(way, Code()).alone(chip) + (choices + 1) * chip.branch_cycles
+    way = "/if0+" if first and last else "/if0-"
+    total, entry = CONV[""].alone(chip) + taps * CONV["/for0"].pipelined(chip) + chip.loop_cycles, 0
+    total += CONV[way].alone(chip) + 2 * chip.branch_cycles
+    for number, steps in enumerate(row_steps(width)):
+        step = f"{way}/for{number}"
+        block = CONV.get(f"{step}/for0", Code()).alone(chip) + chip.loop_cycles
+        if not (first and last):
+            block += CONV[f"{step}/for0/if0{'+' if first else '-'}"].alone(chip) + chip.branch_cycles
+            block += CONV[f"{step}/for0/if1{'+' if last else '-'}"].alone(chip) + chip.branch_cycles
+        total += chip.branch_cycles + looped(chip, steps, CONV[step].alone(chip) + looped(chip, blocks, block))
+        # the lists of all output blocks together, since only their lengths differ
+        entry += steps * CONV[f"{step}/for0/for0"].pipelined(chip)
     if skip and last:
-        start += CONV["/if1+"].alone(chip) + chip.loop_cycles
-        start += -(-blocks * width * 8 // PRODUCT_BYTES) * CONV["/if1+/for0"].pipelined(chip)
-    # the lists of all output blocks together, since only their lengths differ
-    return start + looped(chip, blocks, CONV[f"{way}/for0"].alone(chip) + row) + entries * entry
-
-
-def _partial_step(chip: Chip, loop: str, pixel_stride: int, first: bool, last: bool, narrow: bool) -> tuple[int, str]:
-    """Cycles around the entries of a step with partial sums, and the piece that its entries run."""
-    begin, end = f"{loop}/if0{'+' if first else '-'}", f"{loop}/if2{'+' if last else '-'}"
-    way, choices = f"{loop}/if1{'+' if pixel_stride == NEIGHBOURS else '-'}", 3
-    if narrow and pixel_stride != NEIGHBOURS:
-        way, choices = f"{way}/if0{'+' if pixel_stride == EVERY_SECOND else '-'}", 4
-    around = sum(CONV[piece].alone(chip) for piece in (begin, way, end))
-    return around + choices * chip.branch_cycles, f"{way}/for0"
+        total += CONV["/if1+"].alone(chip) + chip.loop_cycles
+        total += -(-blocks * width * 8 // PRODUCT_BYTES) * CONV["/if1+/for0"].pipelined(chip)
+    return total + entries * entry
 
 
 def _conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
     return conv_cycles(
         chip,
         width=int(params[P.WIDTH]),
-        pixel_stride=int(params[P.PIXEL_STRIDE]),
         taps=int(params[P.TAPS]),
         blocks=call.blocks,
         first=bool(call.first),

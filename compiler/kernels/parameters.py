@@ -91,15 +91,13 @@ class Parameter(IntEnum):
     OUTPUT_SLOT = 17
     OUTPUT_SLOTS = 18
     PARTIAL_BASE = 19
-    """Partial sums, [row][output block][pixel][8 channels] int32, rounded up to whole steps of 8 pixels."""
+    """Partial sums, [row][step][output block][pixel of the step][8 channels] int32."""
     WIDTH = 20
     """Output pixels per row."""
     BLOCKS = 21
     """Output channel blocks per chunk."""
     LAST_BLOCKS = 22
     """Output channel blocks of the last chunk."""
-    PIXEL_STRIDE = 23
-    """Words from one output pixel's first input pixel to the next one's."""
     BLOCK_STRIDE = 24
     """Words from one channel block of an input row to the next."""
     SHIFT = 25
@@ -117,7 +115,10 @@ class Parameter(IntEnum):
     KERNEL_WIDTH = 31
     """Pools: columns of the window."""
     COLUMN_STRIDE = 32
-    """Pools: input columns from one output pixel to the next."""
+    """
+    Input columns from one output pixel to the next. A convolution's rows arrive in as many parts, each with all
+    channel blocks: of columns 0, COLUMN_STRIDE, …, of columns 1, COLUMN_STRIDE + 1, …, and so on.
+    """
     COLUMN_ORIGIN = 33
     """Pools: first column of the first window, negative where the map is padded."""
     MAP_WIDTH = 34

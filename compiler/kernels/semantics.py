@@ -18,7 +18,7 @@ Everything is integer arithmetic on int32; results are saturated to int8, then c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,7 +35,7 @@ from compiler.kernels.parameters import (
     Parameter,
     Rounding,
 )
-from compiler.kernels.row_steps import computed_pixels
+from compiler.kernels.row_steps import steps_of_row
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_MASK, ChunkView
 
 Words = npt.NDArray[np.int32]
@@ -99,6 +99,15 @@ def _decoded(chunk: bytes, blocks: int, taps: int) -> tuple[list[int], npt.NDArr
     return pointers, offsets, values.astype(np.float64)
 
 
+def _partial_sums(arena: Words, call: Call, width: int) -> Iterator[tuple[slice, Words]]:
+    """Which pixels of a row have partial sums where, [block][pixel][8]; some are computed, and kept, twice."""
+    for step in steps_of_row(width):
+        first = call.partial + call.blocks * step.done * 8
+        sums = arena[first : first + call.blocks * step.size * 8].reshape(call.blocks, step.size, 8)
+        pixels = slice(step.pixel, min(step.pixel + step.size, width))
+        yield pixels, sums[:, : pixels.stop - pixels.start]
+
+
 def conv(params: Words, arena: Words, call: Call) -> None:
     """Block-sparse convolution of one output row for one chunk of weights; SKIP adds what the output slot holds."""
     taps, width = int(params[P.TAPS]), int(params[P.WIDTH])
@@ -108,15 +117,14 @@ def conv(params: Words, arena: Words, call: Call) -> None:
     end = int(head[0]) + entries * BLOCK_WORDS
     chunk = arena[call.weights : call.weights + end].tobytes()
     pointers, offsets, values = _decoded(chunk, call.blocks, taps)
-    pixels = computed_pixels(width)
-    partial = slice(call.partial, call.partial + call.blocks * pixels * 8)
     total = np.zeros((call.blocks, width, 8), np.int64)
     if call.first:
         total += head[view.bias : view.offsets].reshape(call.blocks, 1, 8)
     else:
-        total += arena[partial].reshape(call.blocks, pixels, 8)[:, :width]
+        for pixels, sums in _partial_sums(arena, call, width):
+            total[:, pixels] = sums
     data = _bytes(arena)
-    channels = 4 * int(params[P.PIXEL_STRIDE]) * np.arange(width)[None, :, None] + np.arange(8)
+    channels = 8 * np.arange(width)[None, :, None] + np.arange(8)
     table = _taps(params)
     for block in range(call.blocks):
         spans = [
@@ -133,7 +141,8 @@ def conv(params: Words, arena: Words, call: Call) -> None:
         left = inputs.transpose(1, 0, 2).reshape(width, -1).astype(np.float64)
         total[block] += (left @ weights.reshape(-1, 8)).astype(np.int64)
     if not call.last:
-        arena[partial].reshape(call.blocks, pixels, 8)[:, :width] = total
+        for pixels, sums in _partial_sums(arena, call, width):
+            sums[...] = total[:, pixels]
         return
     result = requantise(params, total)
     if params[P.SKIP]:

@@ -8,7 +8,7 @@ go into slots that never move.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from compiler.hardware.routes import (
     SHIM_ROW,
     channels,
 )
-from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS, Parameter, pack
+from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS, Kernel, Parameter, pack
 from compiler.protocol.copies import check_window
 from compiler.protocol.feed import stream_of
 from compiler.protocol.image import WEIGHTS, Image, linear
@@ -165,7 +165,7 @@ class LaunchWriter:
         total = core.read_runs * sum(window.words for window in core.reads)
         passes = values["output_chunks"] * values["input_chunks"]
         rows = passes * values["stream_rows"]
-        window = linear(values["input_base"], total // rows, values["input_slots"], values["input_slot"])
+        window = _input_slots(values, total // rows)
         assert total == rows * window.words, f"{total} words do not make {rows} rows"
         made.early += self._ring_tasks(place, S2MM, CORE_INPUT, window, "input", rows)
         made.late.append(Task(tile, MM2S, row, windows, core.read_runs))
@@ -205,3 +205,12 @@ class LaunchWriter:
         leaving = Descriptor(WEIGHTS, linear(self.image.append(words), words.size))
         made.early.append(Task(tile, S2MM, self.channels.fill, (arriving,)))
         made.early.append(Task((column, SHIM_ROW), MM2S, SHIM_FILL, (leaving,)))
+
+
+def _input_slots(values: dict[str, int], words: int) -> Window:
+    """The ring of input slots. A strided convolution's rows are taken apart: see `Parameter.COLUMN_STRIDE`."""
+    window = linear(values["input_base"], words, values["input_slots"], values["input_slot"])
+    stride = values["column_stride"] if values["kernel"] == Kernel.CONV else 1
+    if stride == 1:
+        return window
+    return replace(window, sizes=(words // (2 * stride), stride, 2), strides=(2, words // stride, 1))

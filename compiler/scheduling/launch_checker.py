@@ -125,7 +125,7 @@ def _row_holds(
         return np.array_equal(arrived, numbers.pixels(number, row, blocks, columns))
     pixels = np.arange(layer.output.width)
     for tap in range(layer.kernel_size[1]):
-        looked = pixels * (parameters[P.PIXEL_STRIDE] // 2) + tap * layer.dilations[1]
+        looked = pixels * parameters[P.COLUMN_STRIDE] + tap * layer.dilations[1]
         columns = pixels * layer.strides[1] - layer.pads[1] + tap * layer.dilations[1]
         if looked[-1] >= arrived.shape[1]:
             return False
@@ -180,5 +180,5 @@ def arena_faults(launch: Launch) -> list[str]:
         needs["words of a weight slot"] = (arena.weight_slot, launch.chunk_words)
     if launch.input_chunks > 1:
         needs["rows of partial sums"] = (arena.partial_rows, max(work.rows for work in launch.cores))
-        needs["words of a row of partial sums"] = (arena.partial_row, -(-layer.output.width // 8) * 64 * sent)
+        needs["words of a row of partial sums"] = (arena.partial_row, -(-layer.output.width // 4) * 32 * sent)
     return [f"{given} {what}, {needed} are needed" for what, (given, needed) in needs.items() if given < needed]

@@ -40,8 +40,11 @@ def _chunk(
 ) -> npt.NDArray[np.int32]:
     """The chunk of output `blocks` and input blocks `inputs`."""
     taps, columns = launch.layer.kernel_size
-    width = launch.fetch.width
-    dilation = launch.layer.dilations[1]
+    stride = launch.column_stride
+    # rows lie in as many parts as the stride: which one a horizontal tap sees, and how far from its start
+    place, part = np.divmod(np.arange(columns) * launch.layer.dilations[1], stride)
+    width = launch.fetch.width // stride
+    taps_at = part * launch.input_chunk * width + place
     pointers = [0]
     offsets: list[npt.NDArray[np.int64]] = []
     values: list[npt.NDArray[np.int8]] = []
@@ -49,7 +52,7 @@ def _chunk(
         present = np.flatnonzero(weights.gamma[block, inputs[0] : inputs[1]])
         entries = weights.values[numbers[block, inputs[0] + present]]
         values.append(entries.transpose(1, 0, 2, 3, 4).reshape(-1, 8, 8))
-        row = (present[:, None] * width + np.arange(columns) * dilation).reshape(-1) * 2
+        row = (present[:, None] * width + taps_at).reshape(-1) * 2
         offsets += [row] * taps
         pointers += [pointers[-1] + row.size * tap for tap in range(1, taps + 1)]
     bias = np.zeros(8 * (blocks[1] - blocks[0]), np.int32)

@@ -136,9 +136,9 @@ class Launch:
         return self.fetch.row_step > 1 or self.fetch.column_step > 1
 
     @property
-    def pixel_stride(self) -> int:
-        """Words from one output pixel's first input pixel to the next one's."""
-        return 2 if self.skipped else 2 * self.layer.strides[1]
+    def column_stride(self) -> int:
+        """Pixels of a row as it is sent from one output pixel's first input pixel to the next one's."""
+        return 1 if self.skipped else sent_stride(self.layer)
 
     def output_chunks(self, blocks: Range) -> int:
         """Chunks that cover `blocks`."""
@@ -148,6 +148,11 @@ class Launch:
         """Input rows of one pass of the core's stream."""
         first, last = work.input_rows
         return -(-(last - first) // self.fetch.row_step)
+
+
+def sent_stride(layer: Layer) -> int:
+    """Pixels of a whole row from one window to the next one; where there is no next one, 1 will do."""
+    return layer.strides[1] if layer.output.width > 1 else 1
 
 
 def full_width(shape: MapShape) -> Fetch:

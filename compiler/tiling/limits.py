@@ -98,7 +98,7 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
     arena, limit = launch.arena, arena_words(chip)
     if arena.words > limit:
         faults.append(f"{4 * arena.words} bytes of core memory, {4 * limit} are free")
-    reach = arena.output_base + surplus_reach(launch.layer.output.width, launch.pixel_stride)
+    reach = arena.output_base + surplus_reach(launch.layer.output.width)
     if launch.layer.kernel is Kernel.CONV and reach > limit:
         faults.append(f"loads for surplus pixels up to byte {4 * reach}, core memory ends at {4 * limit}")
     longest = max(arena.input_slot, launch.chunk_words, arena.output_slot)

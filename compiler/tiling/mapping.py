@@ -29,6 +29,7 @@ from compiler.tiling.launch import (
     Fetch,
     Launch,
     arena_words,
+    sent_stride,
     weight_slot_words,
 )
 from compiler.tiling.layer import Layer, Range, split_evenly
@@ -67,11 +68,15 @@ class Cut:
 
 
 def conv_fetch(layer: Layer) -> Fetch:
-    """Columns and rows to send. A strided 1x1 kernel skips in the descriptor what it would never look at."""
+    """
+    Columns and rows to send. A strided 1x1 kernel skips in the descriptor what it would never look at; other strided
+    kernels get whole strides, since a core's descriptor takes rows apart into every so many-th pixel.
+    """
     kernel, stride, dilation = layer.kernel_size[1], layer.strides[1], layer.dilations[1]
     if layer.kernel_size == (1, 1) and not any(layer.pads):
         return Fetch(0, layer.output.width, 0, stride, layer.strides[0])
-    width = (layer.output.width - 1) * stride + (kernel - 1) * dilation + 1
+    seen, whole = (layer.output.width - 1) * stride + (kernel - 1) * dilation + 1, sent_stride(layer)
+    width = -(-seen // whole) * whole
     left = min(layer.pads[1], width)
     # where all windows lie on the left border, one column is sent that nobody looks at: a descriptor moves something
     columns = max(1, min(layer.input.width, width - left))
@@ -98,13 +103,11 @@ def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], slices: Sequ
 
 def _work(layer: Layer, chip: Chip) -> npt.NDArray[np.int64]:
     """Cycles that each output block takes in a call for one row, with its non-zero blocks and without any."""
-    step = 2 if conv_fetch(layer).column_step > 1 else 2 * layer.strides[1]
 
     def call(blocks: int, entries: int) -> int:
         return conv_cycles(
             chip,
             width=layer.output.width,
-            pixel_stride=step,
             taps=layer.kernel_size[0],
             blocks=blocks,
             first=True,

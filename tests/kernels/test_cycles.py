@@ -24,15 +24,7 @@ from compiler.kernels.cycles import Work, kernel_cycles
 from compiler.kernels.parameters import Kernel, Parameter, pack
 from compiler.kernels.pieces import ADD, AVG_POOL, CONV, MAX_POOL, PIECES, SCHEDULED_LOAD_LATENCY, Code
 from compiler.kernels.pool_steps import AVERAGE_STEPS, AverageSteps, PoolSteps, average_steps, pool_steps
-from compiler.kernels.row_steps import (
-    LONG_STEPS,
-    SHORT_STEPS,
-    SINGLE_STEPS,
-    SURPLUS_PIXELS,
-    computed_pixels,
-    row_steps,
-    step_sizes,
-)
+from compiler.kernels.row_steps import STEPS, SURPLUS_PIXELS, computed_pixels, row_steps, steps_of_row
 from compiler.kernels.semantics import Call
 
 CHIP = PRESETS["npu1"]
@@ -92,20 +84,20 @@ def call(*, blocks: int = 1, first: int = 1, last: int = 1) -> Call:
 
 def test_convolution_by_hand() -> None:
     # 44 pixels are a step of 28 and one of 16; 3 taps; 2 output blocks with 12 non-zero blocks in the taps on the map
-    params = pack({P.WIDTH: 44, P.TAPS: 3, P.PIXEL_STRIDE: 2})
-    way = "/if0+/if0+"
-    # two choices of the way, and whether there is a skip
-    start = CONV[""].straight + (3 * 4 + 10) + 3 * 6 + CONV[way].straight
-    block = CONV[f"{way}/for0"].straight + 6
+    params = pack({P.WIDTH: 44, P.TAPS: 3})
+    way = "/if0+"
+    # whether there are partial sums, and a skip
+    start = CONV[""].straight + (3 * 4 + 10) + 2 * 6 + CONV[way].straight
     guards = 3 * 6  # whether there is a step of 28, of 16, of 8
-    steps = sum(CONV[f"{way}/for0/{loop}"].straight + 10 + 6 for loop in ("for0", "for1"))
+    steps = sum(CONV[f"{way}/{loop}"].straight + 6 for loop in ("for0", "for1"))
+    blocks = sum(CONV[f"{way}/{loop}/for0"].straight + 10 + 6 for loop in ("for0", "for1"))
     # as many cycles per block as four pixels are in the step
-    expected = 40 + start + 2 * (block + guards + steps) + 12 * (7 + 4)
+    expected = 40 + start + guards + steps + 2 * blocks + 12 * (7 + 4)
     assert kernel_cycles(CHIP, Kernel.CONV, params, call(blocks=2), Work(rows=2, entries=12)) == expected
 
 
 def test_a_skip_is_one_pass_over_the_row_after_the_last_input_chunk() -> None:
-    params = pack({P.WIDTH: 20, P.TAPS: 1, P.PIXEL_STRIDE: 2})
+    params = pack({P.WIDTH: 20, P.TAPS: 1})
     added = params.copy()
     added[P.SKIP] = 1
 
@@ -120,58 +112,52 @@ def test_a_skip_is_one_pass_over_the_row_after_the_last_input_chunk() -> None:
 
 
 def test_a_rest_is_a_step_of_the_smallest_size_that_covers_it() -> None:
-    assert row_steps(1, LONG_STEPS) == row_steps(8, LONG_STEPS) == (0, 0, 1)
-    assert row_steps(9, LONG_STEPS) == row_steps(16, LONG_STEPS) == (0, 1, 0)
-    assert row_steps(17, LONG_STEPS) == row_steps(28, LONG_STEPS) == (1, 0, 0)
-    assert row_steps(56, LONG_STEPS) == (2, 0, 0)
-    assert row_steps(63, LONG_STEPS) == (2, 0, 1)
-    assert row_steps(28, SHORT_STEPS) == (2, 0)
-    assert row_steps(28, SINGLE_STEPS) == (4,)
-
-
-def test_only_whole_rows_of_neighbours_take_long_steps() -> None:
-    assert step_sizes(2, True) == LONG_STEPS
-    assert step_sizes(2, False) == step_sizes(4, True) == step_sizes(4, False) == SHORT_STEPS
-    assert step_sizes(6, True) == step_sizes(6, False) == SINGLE_STEPS
+    assert row_steps(1) == row_steps(8) == (0, 0, 1)
+    assert row_steps(9) == row_steps(16) == (0, 1, 0)
+    assert row_steps(17) == row_steps(28) == (1, 0, 0)
+    assert row_steps(56) == (2, 0, 0)
+    assert row_steps(63) == (2, 0, 1)
+    assert row_steps(28, (16, 8)) == (2, 0)
 
 
 @pytest.mark.parametrize("width", range(1, 70))
-@pytest.mark.parametrize("sizes", [LONG_STEPS, SHORT_STEPS, SINGLE_STEPS])
-def test_the_steps_of_a_row_cover_it(width: int, sizes: tuple[int, ...]) -> None:
-    computed = computed_pixels(width, sizes)
-    assert width <= computed <= width + SURPLUS_PIXELS
-    if sizes is not LONG_STEPS:
-        assert computed == -(-width // 8) * 8
+def test_the_steps_of_a_row_cover_it(width: int) -> None:
+    steps = steps_of_row(width)
+    assert sum(step.size for step in steps) == computed_pixels(width) <= width + SURPLUS_PIXELS
+    computed = {pixel for step in steps for pixel in range(step.pixel, step.pixel + step.size)}
+    assert computed == set(range(width if width > STEPS[0] else steps[0].size))
+    assert [step.done for step in steps] == [sum(step.size for step in steps[:n]) for n in range(len(steps))]
 
 
 def test_some_row_has_the_most_surplus_pixels() -> None:
-    assert max(computed_pixels(width, LONG_STEPS) - width for width in range(1, 70)) == SURPLUS_PIXELS
+    assert max(computed_pixels(width) - width for width in range(1, 70)) == SURPLUS_PIXELS
+    assert max(steps_of_row(width)[-1].size - width for width in range(1, STEPS[0])) == SURPLUS_PIXELS
 
 
-@pytest.mark.parametrize(
-    ("stride", "steps", "per_entry"), [(2, (2, 0, 0), (7, 4, 3)), (4, (3, 1), (6, 4)), (6, (7,), (6,))]
-)
+@pytest.mark.parametrize(("first", "last"), [(1, 1), (1, 0), (0, 0), (0, 1)])
+@pytest.mark.parametrize(("width", "steps"), [(56, (2, 0, 0)), (14, (0, 1, 0)), (35, (1, 0, 1))])
 def test_every_block_that_is_not_there_saves_its_cycles(
-    stride: int, steps: tuple[int, ...], per_entry: tuple[int, ...]
+    width: int, steps: tuple[int, ...], first: int, last: int
 ) -> None:
-    params = pack({P.WIDTH: 56, P.TAPS: 1, P.PIXEL_STRIDE: stride})
-    dense = kernel_cycles(CHIP, Kernel.CONV, params, call(blocks=8), Work(1, 64))
-    half = kernel_cycles(CHIP, Kernel.CONV, params, call(blocks=8), Work(1, 32))
-    assert dense - half == 32 * sum(count * cycles for count, cycles in zip(steps, per_entry, strict=True))
+    params = pack({P.WIDTH: width, P.TAPS: 1})
+    own = call(blocks=8, first=first, last=last)
+    dense = kernel_cycles(CHIP, Kernel.CONV, params, own, Work(1, 64))
+    half = kernel_cycles(CHIP, Kernel.CONV, params, own, Work(1, 32))
+    assert dense - half == 32 * sum(count * cycles for count, cycles in zip(steps, (7, 4, 3), strict=True))
 
 
 def test_partial_sums_cost_their_loads_and_stores() -> None:
-    params = pack({P.WIDTH: 4, P.TAPS: 1, P.PIXEL_STRIDE: 2})
+    params = pack({P.WIDTH: 4, P.TAPS: 1})
     begun, resumed, ended = (
         kernel_cycles(CHIP, Kernel.CONV, params, call(first=first, last=last), Work(1, 1))
         for first, last in ((1, 0), (0, 0), (0, 1))
     )
-    step = {way: CONV[f"/if0-/for0/for1/{way}"].straight for way in ("if0+", "if0-", "if2+", "if2-")}
+    step = {way: CONV[f"/if0-/for2/for0/{way}"].straight for way in ("if0+", "if0-", "if1+", "if1-")}
     assert resumed - begun == step["if0-"] - step["if0+"]
-    assert resumed - ended == step["if2-"] - step["if2+"]
-    # 256 bytes come by one load unit and go by one store unit, 32 at a time
+    assert resumed - ended == step["if1-"] - step["if1+"]
+    # 256 bytes come by one load unit and go by one store unit, 32 at a time, while the next block's bias comes
     assert step["if0-"] == 8 - 1 + LOAD_LATENCY
-    assert step["if2-"] == 8
+    assert 8 <= step["if1-"] <= 1 + LOAD_LATENCY + 2
 
 
 def test_addition_by_hand() -> None:
@@ -277,7 +263,7 @@ def test_the_long_steps_of_an_average_have_as_few_surplus_pixels_as_a_convolutio
 
 
 def test_no_kernel_reaches_the_peak() -> None:
-    params = pack({P.WIDTH: 56, P.TAPS: 3, P.PIXEL_STRIDE: 2})
+    params = pack({P.WIDTH: 56, P.TAPS: 3})
     cycles = kernel_cycles(CHIP, Kernel.CONV, params, call(blocks=8), Work(3, 8 * 8 * 9))
     macs = 56 * 64 * 64 * 9
     assert 0.8 < macs / (cycles * CHIP.mac_per_cycle) < 0.95

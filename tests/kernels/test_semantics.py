@@ -171,7 +171,7 @@ def test_a_call_touches_what_its_footprint_says() -> None:
     chunk = encode_chunk(
         np.array([0, 1], np.int32), np.zeros(8, np.int32), np.array([0], np.int32), np.ones((1, 8, 8), np.int8)
     )
-    params, arena = memory(random_rows(1, 1, 3, 0), {P.TAPS: 1, P.WIDTH: 3, P.INPUT_SLOT: 6, P.PIXEL_STRIDE: 2})
+    params, arena = memory(random_rows(1, 1, 3, 0), {P.TAPS: 1, P.WIDTH: 3, P.INPUT_SLOT: 6})
     arena[800 : 800 + chunk.size] = chunk
     last = Call(weights=800, out=OUT, partial=700, blocks=1, first=1, last=1, row=0)
     touched = footprint(Kernel.CONV, params, arena, last)
@@ -206,7 +206,7 @@ def test_a_skip_gives_what_an_addition_after_the_convolution_gives(
     chunk = encode_chunk(np.array([0, 1, 2], np.int32), bias, np.array([0, 2 * width], np.int32), values)
     (inner_low, inner_high), (low, high) = clamps
     own = {P.SHIFT: 8, P.CLAMP_LOW: inner_low, P.CLAMP_HIGH: inner_high, P.ROUNDING: rounding}
-    geometry = {P.TAPS: 1, P.WIDTH: width, P.PIXEL_STRIDE: 2}
+    geometry = {P.TAPS: 1, P.WIDTH: width}
     between = {P.SHIFT_A: shifts[0], P.SHIFT_B: shifts[1]}
 
     params, arena = memory([row], {**geometry, **own})
@@ -240,7 +240,7 @@ def test_a_skip_row_must_have_arrived_when_the_last_input_chunk_begins() -> None
     chunk = encode_chunk(
         np.array([0, 1], np.int32), np.zeros(8, np.int32), np.array([0], np.int32), np.ones((1, 8, 8), np.int8)
     )
-    params, arena = memory(random_rows(1, 1, 3, 0), {P.TAPS: 1, P.WIDTH: 3, P.INPUT_SLOT: 6, P.PIXEL_STRIDE: 2})
+    params, arena = memory(random_rows(1, 1, 3, 0), {P.TAPS: 1, P.WIDTH: 3, P.INPUT_SLOT: 6})
     params[[P.SKIP, P.INNER_BASE]] = 1, INNER
     arena[800 : 800 + chunk.size] = chunk
     last = footprint(Kernel.CONV, params, arena, Call(800, OUT, 700, 1, 0, 1, 0))
@@ -260,7 +260,6 @@ def test_input_chunks_add_up_to_the_whole(seed: int, width: int) -> None:
     constants = {
         P.TAPS: 1,
         P.WIDTH: width,
-        P.PIXEL_STRIDE: 2,
         P.SHIFT: 7,
         P.CLAMP_LOW: -128,
         P.CLAMP_HIGH: 127,

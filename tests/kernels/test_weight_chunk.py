@@ -40,7 +40,7 @@ def dense(weights: SparseWeights, layer: Layer) -> npt.NDArray[np.int8]:
 
 
 def decode(chunk: Words, launch: Launch, blocks: int) -> tuple[npt.NDArray[np.int8], Words]:
-    """Dense weights of a chunk and its bias, from the words and the width of an input slot's row alone."""
+    """Dense weights of a chunk and its bias, from the words and the layout of an input slot alone."""
     taps, columns = launch.layer.kernel_size
     view = ChunkView.of(blocks, taps)
     pointers = chunk[view.pointers : view.bias]
@@ -50,7 +50,11 @@ def decode(chunk: Words, launch: Launch, blocks: int) -> tuple[npt.NDArray[np.in
             for entry in range(pointers[block * taps + tap], pointers[block * taps + tap + 1]):
                 named, offset = divmod(int(chunk[view.offsets + entry]), 1 << OFFSET_BITS)
                 assert named == tap
-                source, pixel = divmod(offset // 2, launch.fetch.width)
+                stride = launch.column_stride
+                # [part][block][column of the part]
+                part, place = divmod(offset // 2, launch.input_chunk * launch.fetch.width // stride)
+                source, column = divmod(place, launch.fetch.width // stride)
+                pixel = column * stride + part
                 column, rest = divmod(pixel, launch.layer.dilations[1])
                 assert rest == 0
                 start = int(chunk[0]) + entry * BLOCK_WORDS

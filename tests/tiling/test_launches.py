@@ -104,8 +104,8 @@ def test_surplus_pixels_are_loaded_from_inside_the_core_memory() -> None:
     layer = Layer("narrow", Kernel.CONV, MapShape(8, 24, 24), MapShape(8, 1, 1), (3, 3), (64, 64))
     (launch,) = plan_layer(layer, ConvPlanner(chip), even_stripes((0, 1), 4))
     assert launch_faults(launch, chip) == []
-    # seven pixels that nobody wants lie 128 words apart behind the input slots
-    slots = (arena_words(chip) - 8 * 128) // launch.arena.input_slot + 1
+    # seven pixels that nobody wants lie behind the input slots
+    slots = (arena_words(chip) - 7 * 2) // launch.arena.input_slot + 1
     low = replace(launch, arena=replace(launch.arena, input_slots=slots))
     assert any("loads for surplus pixels" in fault for fault in launch_faults(low, chip))
 

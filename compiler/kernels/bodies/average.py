@@ -121,7 +121,7 @@ def _neighbours(call: _Call, reciprocal: Reciprocal, first: SSAValue, last: SSAV
         def compute(pixel: SSAValue, groups: int) -> None:
             along = body.multiply(pixel, body.index(COLUMN))
             start = body.add(source, along)
-            loads = neighbours(body, body.index(0), call.columns.stride, groups)
+            loads = neighbours(body, body.index(0), groups)
             sums = call.sums(loads, start, body.add(start, call.window))
             store_pairs(body, sums, body.add(row, along), reciprocal.quotients)
 

@@ -143,7 +143,7 @@ def max_pool(arena_words: int) -> func.FuncOp:
                 four = columns.several(columns.first(pixel.index), columns.stride)
                 largest.store(windows.cell_by_cell(four, source), out(pixel.index))
         for loads, end in zip(ways.values(), ends, strict=True):
-            pixel_loads = loads(body, body.index(0), columns.stride, groups)
+            pixel_loads = loads(body, body.index(0), groups)
             with body.loop(first, end, GROUP * groups) as pixel:
                 start = body.add(source, columns.first(pixel.index))
                 largest.store(windows.on_map(pixel_loads, start), out(pixel.index))

@@ -12,7 +12,7 @@ from compiler.kernels.weight_chunk import encode_chunk
 from compiler.simulate import Simulation, SimulationError
 
 P = Parameter
-PARAMETERS = pack({P.WIDTH: 8, P.TAPS: 3, P.PIXEL_STRIDE: 2, P.BLOCKS: 2})
+PARAMETERS = pack({P.WIDTH: 8, P.TAPS: 3, P.BLOCKS: 2})
 DECLARATION = f"func.func private @{Kernel.CONV.symbol}(memref<128xi32>, memref<4096xi32>, " + ", ".join(["index"] * 7)
 CALL = f"""
 func.call @{Kernel.CONV.symbol}(%parameters, %arena, %c0, %c0, %c0, %c2, %c1, %c1, %c0)
