@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from compiler.comparison import Comparison
     from compiler.estimate.result import Estimate
     from compiler.interpret.execution import Execution
+    from compiler.native.network import NativeNetwork
     from compiler.report import Measured
     from compiler.simulate.result import Simulation
 
@@ -115,6 +116,12 @@ class Compilation:
             raise InputError(unknown("level", level, LEVELS))
         seed = self.request.seed if seed is None else seed
         return execute(level, self.module(level), self.inputs(seed, given), seed, self.request.rounding)
+
+    def on_host(self) -> NativeNetwork:
+        """The bsr level as machine code for this processor; `run` of it takes `inputs`. Raises MissingJitError."""
+        from compiler.native.network import NativeNetwork
+
+        return NativeNetwork(self.module("bsr"))
 
     def check(self, *, until: str | None = None, seed: int | None = None) -> Iterator[Comparison]:
         """Compare every level up to `until` with the reference, and that with ONNX Runtime; lazily, one at a time."""

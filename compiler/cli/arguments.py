@@ -64,6 +64,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="the value of an input (repeat for several); inputs without one are drawn from the seed",
     )
     run.add_argument("-o", "--output", type=Path, metavar="FILE.npz", help="save the outputs by name")
+    run.add_argument(
+        "--on",
+        choices=("interpreter", "host"),
+        default="interpreter",
+        help="host: compile the bsr level, without its zero blocks, for the processor of this machine and run that: "
+        "the interpreter's numbers in milliseconds; needs the extra blockloom[jit] (default: interpreter)",
+    )
 
     check = commands.add_parser(
         "check",

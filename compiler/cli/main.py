@@ -22,9 +22,10 @@ from compiler.cli.arguments import build_parser, parse_files, parse_shapes
 from compiler.cli.boundary import run_tool
 from compiler.cli.explore import run_explore
 from compiler.cli.observer import Observer
+from compiler.cli.on_host import run_on_host
 from compiler.cli.progress import progress
 from compiler.cli.segment_table import print_estimate, print_simulation
-from compiler.cli.tables import print_outputs, print_placements, print_rules
+from compiler.cli.tables import described_outputs, print_outputs, print_placements, print_rules
 from compiler.comparison import Comparison
 from compiler.errors import InputError
 from compiler.hardware.chip import parse_overrides
@@ -68,16 +69,15 @@ def _compile(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.on == "host":
+        return run_on_host(options, _compiled)
     level = options.level or "aie"
     compilation = _compiled(options)
     outcome = compilation.run(parse_files(options.input), level=level, seed=options.seed)
     if options.output is not None:
         write_arrays(options.output, outcome.outputs.items())
     if options.json:
-        outputs = {
-            name: {"shape": list(array.shape), "type": str(array.dtype)} for name, array in outcome.outputs.items()
-        }
-        _print_json({**compilation.as_json(), "level": level, "outputs": outputs})
+        _print_json({**compilation.as_json(), "level": level, "outputs": described_outputs(outcome.outputs)})
         return 0
     print_outputs(outcome.outputs)
     return 0

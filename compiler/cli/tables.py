@@ -23,6 +23,11 @@ def print_outputs(outputs: Mapping[str, npt.NDArray[Any]]) -> None:
         print("  largest: " + ", ".join(f"[{index}] {flat[index]:g}" for index in order))
 
 
+def described_outputs(outputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, dict[str, Any]]:
+    """What `--json` says of outputs: their shapes and types."""
+    return {name: {"shape": list(array.shape), "type": str(array.dtype)} for name, array in outputs.items()}
+
+
 def print_placements(nodes: Sequence[Placement]) -> None:
     """One line per node with its place and the reason, then how many there are of each."""
     widths = [max((len(text) for text in column), default=0) for column in zip(*map(_columns, nodes), strict=True)]

@@ -60,7 +60,7 @@ def interpret_bsr(module: ModuleOp, inputs: Mapping[str, Array]) -> Execution:
             break
         if isinstance(op, WeightsOp):
             continue
-        results = _run(op, values)
+        results = run_operation(op, values)
         values.update(zip(op.results, results, strict=True))
         if isinstance(op, BsrOp) and op.tensor_name:
             tensors[op.tensor_name] = results[0]
@@ -71,7 +71,8 @@ def interpret_bsr(module: ModuleOp, inputs: Mapping[str, Array]) -> Execution:
     return Execution(dict(zip(entry.outputs, outputs, strict=True)), tensors)
 
 
-def _run(op: Operation, values: Values) -> list[Array]:
+def run_operation(op: Operation, values: Values) -> list[Array]:
+    """The results of one operation from those of its operands."""
     if isinstance(op, HostOp):
         return run_host_model(op.model_bytes(), [values[operand] for operand in op.inputs])
     for kind, implementation in IMPLEMENTATIONS.items():

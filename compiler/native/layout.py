@@ -1,0 +1,96 @@
+"""
+How a map lies in memory for the processor: by blocks of 8 channels, with its border around it.
+
+    [block][row][column][8 channels]   one unsigned byte each: the value plus 128
+
+Products of the processor take unsigned activations. Adding 128 to each makes them so; what that adds to a sum is
+128 times the sum of the weights, which is known beforehand and taken off the bias. A byte of 128 is a zero, and that is
+what the border holds, as wide as the widest one that any convolution of the map wants; it is written once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+CHANNELS = 8
+"""Of a block: a pixel of a block is 8 bytes."""
+
+ZERO = 128
+"""The byte of the value 0."""
+
+Bytes = npt.NDArray[np.uint8]
+Pads = tuple[int, int, int, int]
+"""Cells above, left of, below and right of a map."""
+
+NO_PADS: Pads = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A map of `channels` × `rows` × `columns` with a border."""
+
+    channels: int
+    rows: int
+    columns: int
+    pads: Pads = NO_PADS
+
+    @classmethod
+    def of_shape(cls, shape: tuple[int, ...], pads: Pads = NO_PADS) -> Layout:
+        """Of a tensor 1 × channels [× rows × columns]; a vector is a map of one pixel."""
+        _, channels, rows, columns = (*shape, 1, 1)[:4]
+        return cls(channels, rows, columns, pads)
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of channels, the last one perhaps with channels that nothing looks at."""
+        return -(-self.channels // CHANNELS)
+
+    @property
+    def row_bytes(self) -> int:
+        """From one row to the next."""
+        return CHANNELS * (self.pads[1] + self.columns + self.pads[3])
+
+    @property
+    def block_bytes(self) -> int:
+        """From one block to the next."""
+        return self.row_bytes * (self.pads[0] + self.rows + self.pads[2])
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the whole map."""
+        return self.blocks * self.block_bytes
+
+    def pixel(self, row: int, column: int) -> int:
+        """Offset of a pixel of the first block in bytes; the border has negative rows and columns."""
+        return (self.pads[0] + row) * self.row_bytes + CHANNELS * (self.pads[1] + column)
+
+    def empty(self) -> Bytes:
+        """Memory for a map, of zeros."""
+        return np.full(self.size_bytes, ZERO, np.uint8)
+
+    def _inside(self, memory: Bytes) -> Bytes:
+        """The map without its border, as [block][channel][row][column]."""
+        top, left, bottom, right = self.pads
+        shape = (self.blocks, top + self.rows + bottom, left + self.columns + right, CHANNELS)
+        inside = memory.reshape(shape)[:, top : top + self.rows, left : left + self.columns]
+        return inside.transpose(0, 3, 1, 2)
+
+    def pack(self, values: npt.NDArray[Any], memory: Bytes) -> None:
+        """Write an int8 tensor; channels that fill up the last block stay as they are."""
+        inside = self._inside(memory)
+        channels = (values.astype(np.int8, copy=False).view(np.uint8) ^ ZERO).reshape(
+            self.channels, self.rows, self.columns
+        )
+        whole = self.channels // CHANNELS
+        inside[:whole] = channels[: whole * CHANNELS].reshape(whole, CHANNELS, self.rows, self.columns)
+        if whole < self.blocks:
+            inside[whole, : self.channels % CHANNELS] = channels[whole * CHANNELS :]
+
+    def unpack(self, memory: Bytes) -> npt.NDArray[np.int8]:
+        """The values as int8[channels][rows][columns]."""
+        inside = self._inside(memory).reshape(-1, self.rows, self.columns)
+        return (inside[: self.channels] ^ ZERO).view(np.int8)

@@ -1,0 +1,237 @@
+"""
+Which operations of the `bsr` level are compiled, and as which call of which code on which maps.
+
+An operation that is not compiled has a reason, a sentence; it is interpreted, so its numbers are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.ir import Operation, SSAValue
+
+from compiler.jit.writer import Written
+from compiler.native.conv import ConvCode, Narrowing, Skip
+from compiler.native.dot_products import DotProducts
+from compiler.native.entries import entries_of
+from compiler.native.layout import CHANNELS, NO_PADS, Layout, Pads
+from compiler.native.pointwise import CopyCode, SumCode
+from compiler.native.pools import AvgPoolCode, MaxPoolCode, Windows
+from compiler.quantization.arithmetic import INT8_RANGE, Clamp, Rounding
+from dialects.bsr import (
+    AddOp,
+    AvgPoolOp,
+    BsrOp,
+    ClampOp,
+    ConcatOp,
+    Conv2dOp,
+    GemmOp,
+    HostOp,
+    MaxPoolOp,
+    RequantiseOp,
+    ReshapeOp,
+    position_of,
+    shape_of,
+)
+
+Layouts = Mapping[SSAValue, Layout]
+
+
+class Code(Protocol):
+    """Functions to be compiled; equal ones are compiled once."""
+
+    def write(self, name: str, dots: DotProducts) -> Written:
+        """The LLVM text of the function `name`."""
+        ...
+
+    def __hash__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: places in maps, then constants."""
+
+    code: Code
+    places: tuple[tuple[SSAValue, int], ...]
+    """A map and the bytes from its beginning."""
+    constants: tuple[npt.NDArray[np.generic], ...] = field(default=(), compare=False)
+
+
+def why_interpreted(op: BsrOp) -> str | None:
+    """Why an operation is not compiled; None if it is."""
+    if isinstance(op, HostOp):
+        return op.reason.data
+    if op.is_scaled:
+        return "its scale is no power of two"
+    if isinstance(op, ReshapeOp) and _plain_layout(op.input) != _plain_layout(op.result):
+        return "it moves values between channels and pixels"
+    if isinstance(op, ConcatOp) and any(shape_of(value.type)[1] % CHANNELS for value in list(op.inputs)[:-1]):
+        return f"an operand ends within a block of {CHANNELS} channels"
+    if type(op) not in _CALLS:
+        return f"there is no code for '{op.name}'"
+    return None
+
+
+def _plain_layout(value: SSAValue) -> Layout:
+    return Layout.of_shape(shape_of(value.type))
+
+
+def border_of(op: Operation, operand: int) -> Pads:
+    """The border that a compiled operation wants around an operand."""
+    return op.pads if isinstance(op, Conv2dOp) and operand == 0 else NO_PADS
+
+
+def calls_of(op: BsrOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    """The calls that compute a compiled operation."""
+    return _CALLS[type(op)](op, layouts, dots)
+
+
+def _first(layouts: Layouts, value: SSAValue) -> tuple[SSAValue, int]:
+    return value, layouts[value].pixel(0, 0)
+
+
+def _strides(layout: Layout) -> tuple[int, int]:
+    return layout.row_bytes, layout.block_bytes
+
+
+def _conv2d(op: Conv2dOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    source, result = layouts[op.input], layouts[op.result]
+    places = [(op.input, source.pixel(-op.pads[0], -op.pads[1])), _first(layouts, op.result)]
+    skip: Skip | None = None
+    narrowing = Narrowing(op.shift, op.clamp)
+    if op.skip is not None:
+        positions = op.inner_position, position_of(op.skip.type)
+        finer = max(positions)
+        narrowing = Narrowing(op.shift, op.inner_clamp)
+        total = Narrowing(finer - position_of(op.result.type), op.clamp)
+        skip = Skip(*_strides(layouts[op.skip]), finer - positions[0], finer - positions[1], total)
+    places.append(places[1] if op.skip is None else _first(layouts, op.skip))
+    code = ConvCode(
+        rows=result.rows,
+        columns=result.columns,
+        blocks=result.blocks,
+        input_row=op.strides[0] * source.row_bytes,
+        input_column=op.strides[1] * CHANNELS,
+        output_row=result.row_bytes,
+        output_block=result.block_bytes,
+        narrowing=narrowing,
+        rounding=op.rounding,
+        skip=skip,
+    )
+    return [Call(code, tuple(places), entries_of(op.weights_op(), source, op.dilations, dots).arrays)]
+
+
+def _gemm(op: GemmOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    source, result = layouts[op.input], layouts[op.result]
+    code = ConvCode(
+        rows=1,
+        columns=1,
+        blocks=result.blocks,
+        input_row=source.row_bytes,
+        input_column=CHANNELS,
+        output_row=result.row_bytes,
+        output_block=result.block_bytes,
+        narrowing=Narrowing(op.shift, op.clamp),
+        rounding=op.rounding,
+        skip=None,
+    )
+    output = _first(layouts, op.result)
+    places = (_first(layouts, op.input), output, output)
+    return [Call(code, places, entries_of(op.weights_op(), source, (1, 1), dots).arrays)]
+
+
+def _windows(op: MaxPoolOp | AvgPoolOp, layouts: Layouts) -> Windows:
+    source, result = layouts[op.input], layouts[op.result]
+    return Windows(
+        blocks=result.blocks,
+        size=(source.rows, source.columns),
+        result=(result.rows, result.columns),
+        kernel=op.kernel,
+        strides=op.strides,
+        pads=op.pads,
+        input_row=source.row_bytes,
+        input_block=source.block_bytes,
+        output_row=result.row_bytes,
+        output_block=result.block_bytes,
+    )
+
+
+def _max_pool(op: MaxPoolOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    places = (_first(layouts, op.input), _first(layouts, op.result))
+    return [Call(MaxPoolCode(_windows(op, layouts), op.clamp), places)]
+
+
+def _avg_pool(op: AvgPoolOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    shift = position_of(op.input.type) - position_of(op.result.type)
+    code = AvgPoolCode(_windows(op, layouts), op.count_include_pad, shift, op.rounding, op.clamp)
+    return [Call(code, (_first(layouts, op.input), _first(layouts, op.result)))]
+
+
+def _copy(
+    source: SSAValue, result: SSAValue, first_block: int, layouts: Layouts, clamp: Clamp, rounding: Rounding
+) -> Call:
+    """`source` at the position of `result`, from one of its blocks on."""
+    left, right = layouts[source], layouts[result]
+    narrowing = Narrowing(position_of(source.type) - position_of(result.type), clamp)
+    code = CopyCode(left.blocks, left.rows, left.columns, _strides(left), _strides(right), narrowing, rounding)
+    output = right.pixel(0, 0) + first_block * right.block_bytes
+    return Call(code, (_first(layouts, source), (result, output)))
+
+
+def _concat(op: ConcatOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    calls: list[Call] = []
+    block = 0
+    for source in op.inputs:
+        calls.append(_copy(source, op.result, block, layouts, op.clamp, op.rounding))
+        block += layouts[source].blocks
+    return calls
+
+
+def _narrow(op: RequantiseOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    return [_copy(op.input, op.result, 0, layouts, op.clamp, op.rounding)]
+
+
+def _clamp(op: ClampOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    return [_copy(op.input, op.result, 0, layouts, op.clamp, "half_even")]
+
+
+def _reshape(op: ReshapeOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    return [_copy(op.input, op.result, 0, layouts, INT8_RANGE, "half_even")]
+
+
+def _add(op: AddOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    result = layouts[op.result]
+    positions = position_of(op.left.type), position_of(op.right.type)
+    finer = max(positions)
+    code = SumCode(
+        result.blocks,
+        result.rows,
+        result.columns,
+        _strides(layouts[op.left]),
+        _strides(layouts[op.right]),
+        _strides(result),
+        (finer - positions[0], finer - positions[1]),
+        Narrowing(finer - position_of(op.result.type), op.clamp),
+        op.rounding,
+    )
+    return [Call(code, tuple(_first(layouts, value) for value in (op.left, op.right, op.result)))]
+
+
+_CALLS = cast(
+    "dict[type[Operation], Callable[[Any, Layouts, DotProducts], list[Call]]]",
+    {
+        Conv2dOp: _conv2d,
+        GemmOp: _gemm,
+        MaxPoolOp: _max_pool,
+        AvgPoolOp: _avg_pool,
+        ConcatOp: _concat,
+        RequantiseOp: _narrow,
+        ClampOp: _clamp,
+        ReshapeOp: _reshape,
+        AddOp: _add,
+    },
+)

@@ -1,0 +1,70 @@
+"""What is compiled for this processor computes the numbers of the interpreter, however the processor multiplies."""
+
+from random import Random
+
+import numpy as np
+import pytest
+from bsr_modules import arrays_of, module_of
+from hypothesis import event, given
+from hypothesis import strategies as st
+from random_networks import random_network
+from xdsl.dialects.builtin import ModuleOp
+
+from compiler.api import compile_model
+from compiler.interpret.bsr import interpret_bsr
+from compiler.interpret.execution import Arrays
+from compiler.jit.machine import Processor, has_jit, this_processor
+from compiler.native.dot_products import DotProducts, usable
+from compiler.native.network import NativeNetwork
+from dialects.bsr import WeightsOp
+
+pytestmark = pytest.mark.skipif(not has_jit(), reason="llvmlite is an extra")
+WAYS = usable(this_processor()) if has_jit() else ()
+
+
+def assert_equal_twice(module: ModuleOp, inputs: Arrays, dots: DotProducts) -> NativeNetwork:
+    """The second run finds the memory that the first one left."""
+    expected = interpret_bsr(module, inputs).outputs
+    network = NativeNetwork(module, dots)
+    for _ in range(2):
+        found = network.run(inputs).outputs
+        assert list(found) == list(expected)
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array)
+    return network
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(WAYS))
+def test_any_network_gives_the_numbers_of_the_interpreter(seed: int, dots: DotProducts) -> None:
+    drawn = random_network(Random(seed))
+    network = assert_equal_twice(module_of(drawn), dict(arrays_of(drawn)), dots)
+    for operation in network.interpreted:
+        event(f"interpreted: {operation.reason}")
+
+
+@pytest.mark.parametrize("dots", WAYS, ids=lambda dots: dots.name)
+def test_a_real_network(dots: DotProducts) -> None:
+    compilation = compile_model("zoo:squeezenet@64", sparsity=0.5, until="bsr")
+    network = assert_equal_twice(compilation.module("bsr"), dict(compilation.inputs(0)), dots)
+    assert {operation.operation for operation in network.interpreted} == {"bsr.host"}
+    assert network.compiled > 30
+
+
+def test_blocks_of_zeros_are_not_there() -> None:
+    """Neither blocks outside Γ nor, within one, 8×8 zeros at a tap of a larger kernel: they cost no time."""
+    compilation = compile_model("zoo:squeezenet@64", sparsity=0.75, until="bsr")
+    weights = [op for op in compilation.module("bsr").walk() if isinstance(op, WeightsOp)]
+    taps = [op.block_values().reshape(-1, 64).any(axis=1) for op in weights]
+    found = sum(call.constants[2].nbytes for call in compilation.on_host().calls if call.constants)
+    assert found == 64 * sum(int(kept.sum()) for kept in taps)
+    assert found < 64 * sum(op.gamma_mask().size * op.shape[2] * op.shape[3] for op in weights)
+
+
+def test_the_fastest_way_that_a_processor_has_is_taken() -> None:
+    def first(architecture: str, *features: str) -> str:
+        return usable(Processor("some", architecture, frozenset(features)))[0].name
+
+    assert first("x86_64", "sse2", "avx2", "avx512f", "avx512bw", "avx512vl", "avx512vnni") == "AVX512-VNNI"
+    assert first("x86_64", "sse2", "avx2", "avxvnni") == "AVX-VNNI"
+    assert first("x86_64", "sse2", "avx2") == "AVX2"
+    assert first("x86_64", "sse2") == first("aarch64", "neon") == "plain vectors"
