@@ -3,7 +3,7 @@ Block-sparse on this processor against dense int8 in ONNX Runtime, each on one t
 
     python tests/benchmarks/host_against_onnxruntime.py [MODEL]
 
-Both run ResNet-50, or the network that is given, with the same seeded weights and image. ONNX Runtime gets the network as
+Both run ResNet-50, or the network that is given, with the same seeded weights and image. ONNX Runtime gets it as
 its own tools quantise it for the CPU: BatchNormalization folded, and QDQ nodes with signed weights and signed (S8S8) or
 unsigned (U8S8) activations, which its optimiser turns into QLinearConv; signed ones also with
 `session.qdqisint8allowed`, and the better of the two counts. The time is the least of all runs, for what else the
