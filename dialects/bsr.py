@@ -58,10 +58,10 @@ from dialects.bsr_attributes import (
 )
 from dialects.bsr_base import FULL_RANGE, TENSOR_NAME, BsrOp, RoundingOp, window_shape
 from dialects.bsr_contract import Conv2dOp, GemmOp, contraction_multipliers
+from dialects.bsr_joins import ConcatOp, InterleaveOp
 from dialects.bsr_maps import (
     AddOp,
     ClampOp,
-    ConcatOp,
     PadOp,
     RequantiseOp,
     ReshapeOp,
@@ -88,6 +88,7 @@ __all__ = [
     "GemmOp",
     "HostNode",
     "HostOp",
+    "InterleaveOp",
     "MaxPoolOp",
     "PadOp",
     "RequantiseOp",
@@ -210,6 +211,7 @@ Bsr = Dialect(
         MaxPoolOp,
         AvgPoolOp,
         ConcatOp,
+        InterleaveOp,
         ClampOp,
         RequantiseOp,
         PadOp,

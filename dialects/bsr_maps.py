@@ -1,4 +1,4 @@
-"""The ops of the `bsr` level without weights or windows: sum, concatenation, changes of range, position or shape."""
+"""The ops of the `bsr` level without weights or windows that have one result map: sums, changes of range or shape."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from xdsl.irdl import (
     operand_def,
     prop_def,
     result_def,
-    var_operand_def,
 )
 from xdsl.utils.exceptions import VerifyException
 
@@ -96,50 +95,6 @@ class AddOp(RoundingOp):
     def multipliers(self) -> tuple[tuple[int, ...], int]:
         """With general scales: the multipliers of both operands and the shift after their sum."""
         return sum_multipliers((scale_of(self.left.type), scale_of(self.right.type)), scale_of(self.result.type))
-
-
-@irdl_op_definition
-class ConcatOp(RoundingOp):
-    """
-    Maps one after the other along the channels; each is rounded to the result's position (a left shift saturates).
-
-        %y = bsr.concat(%a, %b)
-             : (tensor<1x64x27x27xi8, #bsr.fixed<5>>, tensor<1x64x27x27xi8, #bsr.fixed<4>>)
-             -> tensor<1x128x27x27xi8, #bsr.fixed<4>>
-    """
-
-    name = "bsr.concat"
-
-    inputs = var_operand_def(MAP)
-    result = result_def(MAP)
-
-    assembly_format = "`(` $inputs `)` attr-dict `:` functional-type(operands, results)"
-
-    def __init__(
-        self,
-        inputs: Sequence[SSAValue],
-        position: int | Encoding,
-        *,
-        clamp: tuple[int, int] = FULL_RANGE,
-        rounding: Rounding = "half_even",
-    ):
-        shapes = [shape_of(value.type) for value in inputs]
-        super().__init__(
-            operands=[list(inputs)],
-            properties={"clamp": int_array(clamp), "rounding": StringAttr(rounding)},
-            result_types=[map_type((1, sum(shape[1] for shape in shapes), *shapes[0][2:]), position)],
-        )
-
-    def verify_(self) -> None:
-        super().verify_()
-        if not self.inputs:
-            raise VerifyException("concat needs at least one operand")
-        shapes = [shape_of(value.type) for value in self.inputs]
-        for index, shape in enumerate(shapes):
-            verify_shape(f"operand {index}", (shape[0], *shape[2:]), (1, *shapes[0][2:]))
-            verify_scale_change(self.inputs[index].type, self.result.type)
-        expected = (1, sum(shape[1] for shape in shapes), *shapes[0][2:])
-        verify_shape("the result", shape_of(self.result.type), expected)
 
 
 @irdl_op_definition

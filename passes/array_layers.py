@@ -7,7 +7,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 
 from compiler.errors import InputError
 from compiler.kernels.parameters import Kernel, Parameter, Rounding
-from compiler.tiling.layer import Layer, MapShape
+from compiler.tiling.layer import Destination, Layer, MapShape
 from dialects.bsr import (
     AvgPoolOp,
     ClampOp,
@@ -104,13 +104,17 @@ def add_layer(
 
 
 def requantise_layer(
-    name: str, input: SSAValue, output: MapShape, position: int, rounding: str, clamp: tuple[int, int], block: int = 0
+    name: str,
+    input: SSAValue,
+    position: int,
+    rounding: str,
+    clamp: tuple[int, int],
+    destination: Destination = Destination(),
 ) -> Layer:
-    """A map at another position, as the blocks of `output` from `block` on."""
+    """A map at another position, as the part of its destination that `destination` says."""
     shape = map_shape(input.type)
     constants = (*shift_constants(position_of(input.type) - position), *rounding_constants(rounding, clamp))
-    own = MapShape(shape.channels, output.height, output.width)
-    return Layer(name, Kernel.REQUANTISE, shape, own, constants=constants, output_block=block)
+    return Layer(name, Kernel.REQUANTISE, shape, shape, constants=constants, destination=destination)
 
 
 def pool_layer(op: MaxPoolOp | AvgPoolOp, name: str) -> Layer:
@@ -145,8 +149,7 @@ def pool_layer(op: MaxPoolOp | AvgPoolOp, name: str) -> Layer:
 def unary_layer(op: ClampOp | RequantiseOp, name: str) -> Layer:
     """A clamp or a change of position."""
     rounding = op.rounding if isinstance(op, RequantiseOp) else "half_even"
-    shape = map_shape(op.result.type)
-    return requantise_layer(name, op.input, shape, position_of(op.result.type), rounding, op.clamp)
+    return requantise_layer(name, op.input, position_of(op.result.type), rounding, op.clamp)
 
 
 def name_of(op: Operation, default: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from xdsl.dialects import func
@@ -10,7 +11,7 @@ from xdsl.ir import Operation, SSAValue
 
 from compiler.errors import InputError
 from compiler.scheduling.network import ArrayStep, HostStep, Network, Step
-from compiler.tiling.layer import Layer, MapShape
+from compiler.tiling.layer import Destination, Layer, MapShape
 from dialects.bsr import (
     TENSOR_NAME,
     AddOp,
@@ -20,6 +21,7 @@ from dialects.bsr import (
     Conv2dOp,
     GemmOp,
     HostOp,
+    InterleaveOp,
     MaxPoolOp,
     RequantiseOp,
     ReshapeOp,
@@ -109,10 +111,10 @@ def _parts(maps: NetworkMaps, op: Operation, name: str) -> tuple[tuple[Layer, tu
         case ConcatOp():
             parts: list[tuple[Layer, tuple[int, ...]]] = []
             block = 0
-            shape, position = map_shape(op.result.type), position_of(op.result.type)
+            position = position_of(op.result.type)
             for index, value in enumerate(op.inputs):
-                part = f"{name}.{index}"
-                layer = requantise_layer(part, value, shape, position, op.rounding, op.clamp, block)
+                to = Destination(block)
+                layer = requantise_layer(f"{name}.{index}", value, position, op.rounding, op.clamp, to)
                 parts.append((layer, (_operand(maps, value, op),)))
                 block += layer.output.blocks
                 if layer.input.channels % 8 and index + 1 < len(op.inputs):
@@ -121,8 +123,19 @@ def _parts(maps: NetworkMaps, op: Operation, name: str) -> tuple[tuple[Layer, tu
                         "multiple of 8; run bsr-split-ragged-concat first"
                     )
             return tuple(parts)
+        case InterleaveOp():
+            return tuple(_interleaved(maps, op, name))
         case _:
             raise InputError(f"'{name}': the array has no kernel for {op.name}; it must become a bsr.host first")
+
+
+def _interleaved(maps: NetworkMaps, op: InterleaveOp, name: str) -> Iterator[tuple[Layer, tuple[int, ...]]]:
+    """A copy of each operand, every so many pixels apart."""
+    position = position_of(op.result.type)
+    for index, (value, offset) in enumerate(zip(op.inputs, op.offsets, strict=True)):
+        to = Destination(0, *offset, *op.steps)
+        layer = requantise_layer(f"{name}.{index}", value, position, op.rounding, op.clamp, to)
+        yield layer, (_operand(maps, value, op),)
 
 
 def _convolution(maps: NetworkMaps, op: Conv2dOp | GemmOp, name: str) -> None:

@@ -31,7 +31,7 @@ from xdsl.pattern_rewriter import (
     op_type_rewrite_pattern,
 )
 
-from dialects.bsr import FULL_RANGE, ClampOp, ConcatOp, RequantiseOp, encoding_of
+from dialects.bsr import FULL_RANGE, ClampOp, ConcatOp, InterleaveOp, RequantiseOp, encoding_of
 
 
 class RequantiseIsClamp(RewritePattern):
@@ -48,39 +48,39 @@ class RequantiseIsClamp(RewritePattern):
         rewriter.replace(op, clamp)
 
 
-class FuseIntoConcat(RewritePattern):
-    """Operands of a concatenation that were brought to its position before."""
+class FuseIntoJoin(RewritePattern):
+    """Operands of a concatenation or interleaving that were brought to its position before."""
 
     @op_type_rewrite_pattern
-    def match_and_rewrite(self, op: ConcatOp, rewriter: PatternRewriter) -> None:
+    def match_and_rewrite(self, op: ConcatOp | InterleaveOp, rewriter: PatternRewriter) -> None:
         operands = [_before_requantise(operand.owner, op) or operand for operand in op.inputs]
         if operands == list(op.inputs):
             return
-        fused = ConcatOp(operands, encoding_of(op.result.type), clamp=op.clamp, rounding=op.rounding)
+        fused = op.clone()
+        fused.operands = operands
         fused.location = op.location
-        fused.attributes.update(op.attributes)
         rewriter.replace(op, fused)
 
 
-def _before_requantise(producer: Operation | Block, concat: ConcatOp) -> SSAValue | None:
-    """What a requantisation reads, if `concat` does the same to it."""
+def _before_requantise(producer: Operation | Block, join: ConcatOp | InterleaveOp) -> SSAValue | None:
+    """What a requantisation reads, if `join` does the same to it."""
     if not isinstance(producer, RequantiseOp):
         return None
     # Another position would be two roundings
-    if encoding_of(producer.result.type) != encoding_of(concat.result.type):
+    if encoding_of(producer.result.type) != encoding_of(join.result.type):
         return None
     # Its clamp would be lost
-    if producer.clamp not in (FULL_RANGE, concat.clamp):
+    if producer.clamp not in (FULL_RANGE, join.clamp):
         return None
-    return producer.input if producer.rounding == concat.rounding else None
+    return producer.input if producer.rounding == join.rounding else None
 
 
 @dataclass(frozen=True)
 class BsrFuseRequantisePass(ModulePass):
-    """Drop requantisations that the following concatenation repeats, and make those without a shift clamps."""
+    """Drop requantisations that the following concatenation or interleaving repeats, and make those without a shift clamps."""
 
     name = "bsr-fuse-requantise"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        patterns = GreedyRewritePatternApplier([RequantiseIsClamp(), FuseIntoConcat()])
+        patterns = GreedyRewritePatternApplier([RequantiseIsClamp(), FuseIntoJoin()])
         PatternRewriteWalker(patterns).rewrite_module(op)

@@ -26,6 +26,7 @@ from dialects.bsr import (
     ConcatOp,
     Conv2dOp,
     GemmOp,
+    InterleaveOp,
     MaxPoolOp,
     PadOp,
     RequantiseOp,
@@ -184,6 +185,23 @@ def _concat(graph: IntegerGraph, op: ConcatOp) -> str:
     return graph.node("Concat", parts, axis=1)
 
 
+def _interleave(graph: IntegerGraph, op: InterleaveOp) -> str:
+    """Operands one short of a step are made longer, and the result is cut where it ends."""
+    _, channels, rows, columns = shape_of(op.result.type)
+    down, across = -(-rows // op.steps[0]), -(-columns // op.steps[1])
+    parts: list[str] = []
+    for index, value in enumerate(op.inputs):
+        part = graph.changed(index, op.result.type, op.rounding, op.clamp)
+        missing = [down - shape_of(value.type)[2], across - shape_of(value.type)[3]]
+        parts.append(graph.node("Pad", [part, graph.constant(np.array([0] * 6 + missing, np.int64))]))
+    together = graph.node("Concat", parts, axis=1)
+    split = graph.constant(np.array([*op.steps, channels, down, across], np.int64))
+    apart = graph.node("Transpose", [graph.node("Reshape", [together, split])], perm=[2, 3, 0, 4, 1])
+    whole = graph.constant(np.array([1, channels, down * op.steps[0], across * op.steps[1]], np.int64))
+    ends = [graph.constant(np.array(bounds, np.int64)) for bounds in ([0, 0], [rows, columns], [2, 3])]
+    return graph.node("Slice", [graph.node("Reshape", [apart, whole]), *ends])
+
+
 def _clamp(graph: IntegerGraph, op: ClampOp) -> str:
     return graph.saturated(graph.wide("x0"), 0, op.clamp)
 
@@ -207,6 +225,7 @@ MODELS: dict[type[Operation], tuple[str, Callable[[IntegerGraph, Any], str]]] = 
     MaxPoolOp: ("MaxPool", _max_pool),
     AvgPoolOp: ("AveragePool", _avg_pool),
     ConcatOp: ("Concat", _concat),
+    InterleaveOp: ("DepthToSpace", _interleave),
     ClampOp: ("Clip", _clamp),
     RequantiseOp: ("QuantizeLinear", _requantise),
     PadOp: ("Pad", _pad),

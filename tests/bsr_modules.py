@@ -17,6 +17,7 @@ from bsr_networks import (
     Conv,
     Gemm,
     Input,
+    Interleave,
     Layer,
     Mask,
     MaxPool,
@@ -124,6 +125,9 @@ class _Writer:
                     clamp=clamp,
                     rounding=rounding,
                 )
+            case Interleave(sources, steps, position, clamp, rounding):
+                operands = [values[number] for number in sources]
+                return bsr.InterleaveOp(operands, steps, position, clamp=clamp, rounding=rounding)
             case Concat(sources, position, clamp, rounding):
                 return bsr.ConcatOp([values[number] for number in sources], position, clamp=clamp, rounding=rounding)
             case Clamp(source, clamp):

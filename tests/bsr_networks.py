@@ -120,6 +120,17 @@ class Concat:
 
 
 @dataclass(frozen=True)
+class Interleave:
+    """Maps pixel by pixel; a map may appear several times."""
+
+    sources: tuple[int, ...]
+    steps: Pair
+    position: int = 4
+    clamp: Pair = FULL
+    rounding: Rounding = "half_even"
+
+
+@dataclass(frozen=True)
 class Clamp:
     """A range."""
 
@@ -153,7 +164,7 @@ class Reshape:
     shape: tuple[int, ...]
 
 
-Layer: TypeAlias = Conv | Gemm | Add | MaxPool | AvgPool | Concat | Clamp | Requantise | Pad | Reshape
+Layer: TypeAlias = Conv | Gemm | Add | MaxPool | AvgPool | Concat | Interleave | Clamp | Requantise | Pad | Reshape
 
 
 @dataclass(frozen=True)

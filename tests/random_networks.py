@@ -19,6 +19,7 @@ from bsr_networks import (
     Conv,
     Gemm,
     Input,
+    Interleave,
     Layer,
     MaxPool,
     Network,
@@ -186,6 +187,16 @@ def _concat(random: Random, values: list[Value], source: int) -> tuple[Layer, Va
     return layer, Value((1, channels, *x.shape[2:]), position)
 
 
+def _interleave(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
+    x = values[source]
+    twins = [n for n, other in enumerate(values) if other.shape == x.shape]
+    steps = random.choice(((1, 2), (2, 1), (2, 2), (2, 2), (3, 1)))
+    sources = tuple(random.choice(twins) for _ in range(steps[0] * steps[1]))
+    position = near(random, x.position)
+    shape = (*x.shape[:2], x.shape[2] * steps[0], x.shape[3] * steps[1])
+    return Interleave(sources, steps, position, clamp_of(random), random.choice(ROUNDINGS)), Value(shape, position)
+
+
 def _add(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
     x = values[source]
     twins = [n for n, value in enumerate(values) if value.shape == x.shape and n != source]
@@ -216,7 +227,7 @@ def _pointwise(random: Random, values: list[Value], source: int) -> tuple[Layer,
             return Requantise(source, position, clamp_of(random), random.choice(ROUNDINGS)), Value(x.shape, position)
 
 
-OF_MAPS = (_conv, _conv, _conv, _conv, _pool, _pool, _concat, _add, _pointwise, _gemm)
+OF_MAPS = (_conv, _conv, _conv, _conv, _pool, _pool, _concat, _interleave, _add, _pointwise, _gemm)
 OF_VECTORS = (_gemm, _add, _pointwise)
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from compiler.hardware.chip import Chip, chip_named
 from compiler.kernels.parameters import Kernel, Parameter
 from compiler.scheduling.network import ArrayStep, HostStep, Network, Step
-from compiler.tiling.layer import Layer, MapShape, blocks_of
+from compiler.tiling.layer import Destination, Layer, MapShape, blocks_of
 
 
 @st.composite
@@ -94,9 +94,37 @@ def _concatenation(growing: _Growing, numbers: list[int], shifts: Sequence[int])
     block = 0
     for number, shape, shift in zip(numbers, shapes, shifts, strict=True):
         constants = ((Parameter.SHIFT, shift), (Parameter.CLAMP_LOW, -128), (Parameter.CLAMP_HIGH, 127))
-        layer = Layer(f"part{block}", Kernel.REQUANTISE, shape, shape, constants=constants, output_block=block)
+        layer = Layer(
+            f"part{block}", Kernel.REQUANTISE, shape, shape, constants=constants, destination=Destination(block)
+        )
         parts.append((layer, (number,)))
         block += shape.blocks
+    return growing.add(parts, whole)
+
+
+def _interleaving(draw: st.DrawFn, growing: _Growing, number: int) -> int:
+    """A layer for each pixel of a small step, perhaps with a sum among them, and the map of all their pixels."""
+    shape = growing.maps[number]
+    down, across = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    height, width = (draw(st.integers(1, 2 * side)) for side in (shape.height, shape.width))
+    height, width = max(height, down), max(width, across)
+    whole, summed = MapShape(draw(st.integers(1, 20)), height, width), draw(st.booleans())
+    parts: list[tuple[Layer, tuple[int, ...]]] = []
+    for row in range(down):
+        for column in range(across):
+            own = MapShape(whole.channels, -(-(height - row) // down), -(-(width - column) // across))
+            gamma = gamma_of(own.channels, shape.channels, draw(st.integers(0, 99)))
+            taller, wider = own.height - shape.height, own.width - shape.width
+            kernel, pads = (1 + max(0, -taller), 1 + max(0, -wider)), (0, 0, max(0, taller), max(0, wider))
+            layer = Layer("phase", Kernel.CONV, shape, own, kernel, pads=pads, gamma=gamma)
+            made = growing.add([(layer, (number,))], own)
+            if summed:
+                made = growing.add([(Layer("sum", Kernel.ADD, own, own), (made, made))], own)
+            constants = ((Parameter.SHIFT, draw(st.sampled_from((0, 0, 0, 1)))), (Parameter.CLAMP_LOW, -128))
+            constants = (*constants, (Parameter.CLAMP_HIGH, 127))
+            to = Destination(0, row, column, down, across)
+            name = f"pixel{row}.{column}"
+            parts.append((Layer(name, Kernel.REQUANTISE, own, own, constants=constants, destination=to), (made,)))
     return growing.add(parts, whole)
 
 
@@ -123,7 +151,9 @@ def networks(draw: st.DrawFn, steps: int = 6, channels: int = 72, side: int = 20
         number = draw(st.integers(max(0, len(growing.maps) - 3), len(growing.maps) - 1))
         shape = growing.maps[number]
         equals = [other for other, one in enumerate(growing.maps) if one == shape]
-        match draw(st.sampled_from(("conv", "conv", "add", "pool", "requantise", "concat", "branches", "host"))):
+        match draw(
+            st.sampled_from(("conv", "conv", "add", "pool", "requantise", "concat", "branches", "interleave", "host"))
+        ):
             case "conv":
                 layer = draw(window_layers(Kernel.CONV, shape, draw(st.integers(1, channels))))
                 growing.add([(layer, (number,))], layer.output)
@@ -139,6 +169,8 @@ def networks(draw: st.DrawFn, steps: int = 6, channels: int = 72, side: int = 20
                 _concatenation(growing, [number, draw(st.sampled_from(equals))], draw(shifts))
             case "branches":
                 _branches(draw, growing, number)
+            case "interleave":
+                _interleaving(draw, growing, number)
             case "host":
                 growing.host((number,), shape)
             case _:

@@ -31,6 +31,7 @@ from dialects.bsr import (
     Conv2dOp,
     GemmOp,
     HostOp,
+    InterleaveOp,
     MaxPoolOp,
     PadOp,
     RequantiseOp,
@@ -205,6 +206,14 @@ def _concat(op: ConcatOp, values: Values) -> Array:
     return np.concatenate(parts, axis=1)
 
 
+def _interleave(op: InterleaveOp, values: Values) -> Array:
+    result = np.empty(shape_of(op.result.type), np.int8)
+    for value, (row, column) in zip(op.inputs, op.offsets, strict=True):
+        part = _changed(values[value], value.type, op.result.type, op.rounding, op.clamp)
+        result[:, :, row :: op.steps[0], column :: op.steps[1]] = part
+    return result
+
+
 def _clamp(op: ClampOp, values: Values) -> Array:
     return saturate_int8(values[op.input], op.clamp)
 
@@ -243,6 +252,7 @@ IMPLEMENTATIONS: dict[type[Operation], Callable[[Any, Values], Array]] = {
     MaxPoolOp: _max_pool,
     AvgPoolOp: _avg_pool,
     ConcatOp: _concat,
+    InterleaveOp: _interleave,
     ClampOp: _clamp,
     RequantiseOp: _requantise,
     PadOp: _pad,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
@@ -42,6 +43,8 @@ from compiler.tiling.limits import launch_faults
 from compiler.transfers.access import Chain, read_chain, write_chains
 from compiler.transfers.window import PADDING, Window, window_faults
 
+Counts = npt.NDArray[np.uint8]
+
 
 def plan_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[str]:
     """Everything that is wrong with a plan; empty if it is right."""
@@ -57,8 +60,8 @@ class _Run:
     def __init__(self, plan: ProgramPlan, chip: Chip):
         self.network = network = plan.network
         self.last = {indices[-1] for indices in network.writers().values()}
-        self.computed = [np.zeros((shape.height, shape.blocks), np.int64) for shape in network.maps]
-        """How many times each row of each channel block of a map is computed."""
+        self.computed = [np.zeros((shape.height, shape.blocks, shape.width), np.uint8) for shape in network.maps]
+        """How many times each pixel of each channel block of a map is computed."""
         self.plan = plan
         self.chip = chip
         self.numbers = WordNumbers.of(network)
@@ -163,15 +166,16 @@ class _Run:
     # Launches
 
     def _segment(self, step: ArrayStep, segment: Segment, whole: bool) -> None:
-        """Run a step; if the map is `whole` then, every row of every channel block must have been computed once."""
+        """Run a step; if the map is `whole` then, every pixel of every channel block must have been computed once."""
         computed = self.computed[step.output]
         for band in segment.bands:
             self._band(step, band, computed)
             self.time += 1
         if not whole:
             return
-        for row, block in np.argwhere(computed != 1)[:4]:
-            self.fault(f"row {row} of channel block {block} is computed {computed[row, block]} times")
+        for row, block, column in np.argwhere(computed != 1)[:4]:
+            times = computed[row, block, column]
+            self.fault(f"pixel ({row}, {column}) of channel block {block} is computed {times} times")
         self.time -= 1
         if step.output in self.plan.ddr_maps:
             self._expect_in_ddr(step.output)
@@ -179,13 +183,13 @@ class _Run:
             self.fault("a map made in bands is nowhere whole")
         self.time += 1
 
-    def _band(self, step: ArrayStep, band: Band, computed: Numbers) -> None:
+    def _band(self, step: ArrayStep, band: Band, computed: Counts) -> None:
         self._transfers(band.fills)
         for planned in band.launches:
             self._launch(step, planned, computed)
         self._transfers(band.spills)
 
-    def _launch(self, step: ArrayStep, planned: PlannedLaunch, computed: Numbers) -> None:
+    def _launch(self, step: ArrayStep, planned: PlannedLaunch, computed: Counts) -> None:
         launch = planned.launch
         operands = next((numbers for layer, numbers in step.parts if layer is launch.layer), None)
         if operands is None or planned.output.number != step.output:
@@ -205,8 +209,11 @@ class _Run:
         writes = [self._core_writes(planned, work) for work in launch.cores]
         self._concurrency(planned, reads, writes)
         for work, where in zip(launch.cores, writes, strict=True):
-            blocks = launch.layer.output_block
-            computed[slice(*work.output_rows), blocks + work.blocks[0] : blocks + work.blocks[1]] += 1
+            to = launch.layer.destination
+            rows = [to.row_of(row) for row in range(*work.output_rows)]
+            blocks = slice(to.block + work.blocks[0], to.block + work.blocks[1])
+            width = to.column_step * launch.layer.output.width
+            computed[rows, blocks, to.column : to.column + width : to.column_step] += 1
             words = output_numbers(launch, work, step.output, self.numbers)
             if where.size != words.size:
                 self.fault(f"core ({work.column}, {work.row}) sends {words.size} words, {where.size} have a place")

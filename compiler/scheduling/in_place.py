@@ -1,11 +1,11 @@
 """
-Concatenations in place: who makes an operand writes it straight into its channel blocks of the result.
+Concatenations in place: who makes an operand writes it straight into its part of the result.
 
     conv1 -> a,  conv2 -> b,  concat (a, b) -> y    becomes    conv1 -> y (blocks of a),  conv2 -> y (blocks of b)
 
 That is possible where the concatenation only copies the operand (the same position, no clamp) and nobody else reads it.
 A concatenation of such operands alone is no step any more; of others it copies what is left. A concatenation may itself
-be an operand, so that writers pass through several.
+be an operand, so that writers pass through several. Interleavings are the same: there the parts are pixels.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 
+from compiler.kernels.parameters import Kernel
 from compiler.scheduling.network import ArrayStep, HostStep, Network, Step
-from compiler.tiling.layer import Layer
+from compiler.tiling.layer import Destination, Layer
 
 Part = tuple[Layer, tuple[int, ...]]
 
@@ -29,10 +30,13 @@ def concatenate_in_place(network: Network, apart: Collection[int] = ()) -> Netwo
         if not isinstance(concat, ArrayStep) or concat.output in apart:
             continue
         by_array = {step.output for step in steps[:index] if isinstance(step, ArrayStep)}
+        # a sum is made in the columns in which its operands lie, and its rows may belong to others in a taller map
+        height = network.maps[concat.output].height
+        sums = _sums(steps[:index]) if any(layer.output.height < height for layer, _ in concat.parts) else set[int]()
         placed = {
-            inputs[0]: layer.output_block
+            inputs[0]: layer.destination
             for layer, inputs in concat.parts
-            if layer.copies and inputs[0] in by_array - kept and reads[inputs[0]] == 1
+            if layer.copies and inputs[0] in by_array - kept - sums and reads[inputs[0]] == 1
         }
         steps[:index] = [_redirected(step, placed, concat.output) for step in steps[:index]]
         steps[index] = replace(concat, parts=tuple(part for part in concat.parts if part[1][0] not in placed))
@@ -45,10 +49,16 @@ def _reads(step: Step) -> tuple[int, ...]:
     return step.inputs if isinstance(step, HostStep) else tuple(n for _, inputs in step.parts for n in inputs)
 
 
-def _redirected(step: Step, placed: dict[int, int], output: int) -> Step:
-    """A step that writes map `output` from block `placed[…]` on, if it wrote one of the `placed` maps."""
+def _sums(steps: list[Step]) -> set[int]:
+    """Maps that additions write."""
+    arrays = [step for step in steps if isinstance(step, ArrayStep)]
+    return {step.output for step in arrays if any(layer.kernel is Kernel.ADD for layer, _ in step.parts)}
+
+
+def _redirected(step: Step, placed: dict[int, Destination], output: int) -> Step:
+    """A step that writes map `output` at `placed[…]`, if it wrote one of the `placed` maps."""
     if isinstance(step, HostStep) or step.output not in placed:
         return step
-    first = placed[step.output]
-    parts = [(replace(layer, output_block=first + layer.output_block), inputs) for layer, inputs in step.parts]
+    to = placed[step.output]
+    parts = [(replace(layer, destination=to.within(layer.destination)), inputs) for layer, inputs in step.parts]
     return replace(step, parts=tuple(parts), output=output)

@@ -1,55 +1,69 @@
 """
 What must be true of a network whose concatenations are in place: it is the given network with fewer copies.
 
-Every channel block of every map has an origin: the part of the step that computes it, and which of that part's blocks
-it is. A part that only copies has none of its own, but passes on that of its operand. Where the origins of all maps
-that somebody reads are equal in both networks, and the steps do the same to equal operands, the numbers are equal.
+Every pixel of every channel block of every map has an origin: the part of the step that computes it, and which of that
+part's it is. A part that only copies has none of its own, but passes on that of its operand. Where the origins of all
+maps that somebody reads are equal in both networks, and the steps do the same to equal operands, the numbers are equal.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields
 
-from compiler.scheduling.network import ArrayStep, Network, inputs_of
-from compiler.tiling.layer import Layer
+import numpy as np
+import numpy.typing as npt
 
-Origin = tuple[str, int]
-"""Name of a layer or host step, or of an input, and a channel block of what it computes."""
+from compiler.scheduling.network import ArrayStep, Network, inputs_of
+from compiler.tiling.layer import Layer, MapShape
+
+Origins = npt.NDArray[np.int64]
+"""[row][block][column]: the number of who computes it, and which of its pixels it is."""
+NOBODY, SEVERAL = -1, -2
+"""Where nobody writes, and where several do."""
 
 
 class _Origins:
-    """Origins of the maps of one network."""
+    """Origins of the maps of one network. `numbers` says who has which number, and is shared by what is compared."""
 
-    def __init__(self, network: Network):
+    def __init__(self, network: Network, numbers: dict[str, int]):
         self.network = network
+        self.numbers = numbers
         self.writers = network.writers()
-        self.known: dict[int, list[Origin | None]] = {}
+        self.known: dict[int, Origins] = {}
 
-    def of(self, number: int) -> list[Origin | None]:
-        """The origin of each channel block; None where nobody writes it, or where two do."""
+    def of(self, number: int) -> Origins:
+        """The origins in a map."""
         if number not in self.known:
             self.known[number] = self._of(number)
         return self.known[number]
 
-    def _of(self, number: int) -> list[Origin | None]:
-        blocks: list[Origin | None] = [None] * self.network.maps[number].blocks
+    def _own(self, name: str, shape: MapShape) -> Origins:
+        """The pixels of all that `name` computes."""
+        first = self.numbers.setdefault(name, len(self.numbers)) << 40
+        size = (shape.height, shape.blocks, shape.width)
+        return first + np.arange(int(np.prod(size))).reshape(size)
+
+    def _of(self, number: int) -> Origins:
+        shape = self.network.maps[number]
         if number not in self.writers:
-            return [(f"input {number}", block) for block in range(len(blocks))]
-        taken: set[int] = set()
+            return self._own(f"input {number}", shape)
+        origins = np.full((shape.height, shape.blocks, shape.width), NOBODY)
         for index in self.writers[number]:
             step = self.network.steps[index]
             if not isinstance(step, ArrayStep):
-                return [(f"{step.name} {step.outputs.index(number)}", block) for block in range(len(blocks))]
+                return self._own(f"{step.name} {step.outputs.index(number)}", shape)
             for layer, inputs in step.parts:
-                copied = self.of(inputs[0]) if layer.copies else []
-                for block in range(layer.output.blocks):
-                    place = layer.output_block + block
-                    if place >= len(blocks):
-                        return [None] * len(blocks)
-                    blocks[place] = copied[block] if layer.copies else (_named(step, layer), block)
-                    blocks[place] = None if place in taken else blocks[place]
-                    taken.add(place)
-        return blocks
+                new = self.of(inputs[0]) if layer.copies else self._own(_named(step, layer), layer.output)
+                to = layer.destination
+                place = (
+                    slice(to.row, to.row_of(layer.output.height), to.row_step),
+                    slice(to.block, to.block + layer.output.blocks),
+                    slice(to.column, to.column + to.column_step * layer.output.width, to.column_step),
+                )
+                if origins[place].shape != new.shape:
+                    return np.full_like(origins, NOBODY)
+                origins[place] = np.where(origins[place] == NOBODY, new, SEVERAL)
+        return origins
 
 
 def _named(step: ArrayStep, layer: Layer) -> str:
@@ -59,7 +73,7 @@ def _named(step: ArrayStep, layer: Layer) -> str:
 
 def _differs(one: Layer, other: Layer) -> bool:
     """Whether two layers differ in more than where their output goes."""
-    names = [field.name for field in fields(Layer) if field.name not in ("gamma", "output_block")]
+    names = [field.name for field in fields(Layer) if field.name not in ("gamma", "destination")]
     return one.gamma is not other.gamma or any(getattr(one, name) != getattr(other, name) for name in names)
 
 
@@ -85,10 +99,12 @@ def in_place_faults(given: Network, planned: Network) -> list[str]:
             found = parts.get(layer.name)
             if found is None or _differs(found[0], layer) or found[1] != inputs:
                 faults.append(f"step '{step.name}' computes another layer '{layer.name}'")
-    before, after = _Origins(given), _Origins(planned)
+    numbers: dict[str, int] = {}
+    before, after = _Origins(given, numbers), _Origins(planned, numbers)
     for number in sorted({*planned.outputs, *(number for step in planned.steps for number in inputs_of(step))}):
-        if before.of(number) != after.of(number) or None in after.of(number):
-            faults.append(f"map {number} is not made of the same channel blocks")
+        made = after.of(number)
+        if (made < 0).any() or not np.array_equal(before.of(number), made):
+            faults.append(f"map {number} is not made of the same parts")
     return faults + _early_faults(planned)
 
 

@@ -138,9 +138,10 @@ def output_numbers(launch: Launch, work: CoreWork, number: int, numbers: WordNum
     """The words that a core sends, in order: chunk by chunk, row by row, block by block."""
     first, last = work.blocks
     chunk = launch.output_chunk if launch.slices else work.block_count
-    columns = np.arange(launch.layer.output.width)
+    to = launch.layer.destination
+    columns = to.column + to.column_step * np.arange(launch.layer.output.width)
     parts = [
-        numbers.pixels(number, row, launch.layer.output_block + np.arange(block, min(block + chunk, last)), columns)
+        numbers.pixels(number, to.row_of(row), to.block + np.arange(block, min(block + chunk, last)), columns)
         for block in range(first, last, chunk)
         for row in range(*work.output_rows)
     ]

@@ -94,7 +94,11 @@ class Residency:
             step = self.network.steps[index]
             assert isinstance(step, ArrayStep), "only array steps have launches"
             self.launches[key] = [
-                [(part, launch) for part, (layer, _) in enumerate(step.parts) for launch in self.plan(layer, stripes)]
+                [
+                    (part, launch)
+                    for part, (layer, _) in enumerate(step.parts)
+                    for launch in self.plan(layer, [layer.own_rows(rows) for rows in stripes])
+                ]
                 for stripes in self.band_stripes(step, bands)
             ]
         return self.launches[key]

@@ -22,8 +22,8 @@ def even_stripes(rows: Range, columns: int) -> Stripes:
 
 
 def needed_rows(layer: Layer, output_stripes: Stripes) -> Stripes:
-    """Input rows that each column needs for its output rows."""
-    return tuple(layer.input_rows(rows) if rows[1] > rows[0] else (0, 0) for rows in output_stripes)
+    """Input rows that each column needs for its rows of the map that the layer writes."""
+    return tuple(layer.input_rows(layer.own_rows(rows)) for rows in output_stripes)
 
 
 def source_column(stripes: Stripes, column: int, row: int) -> int | None:

@@ -43,6 +43,34 @@ class MapShape:
         return 4 * self.row_words * self.height
 
 
+@dataclass(frozen=True)
+class Destination:
+    """
+    Which part of a map a layer writes: channel blocks from `block` on, and of rows and columns each `step`-th from the
+    first on. Several layers that write one map share it out: by blocks (concatenation) or by pixels (interleaving).
+    """
+
+    block: int = 0
+    row: int = 0
+    column: int = 0
+    row_step: int = 1
+    column_step: int = 1
+
+    def row_of(self, row: int) -> int:
+        """The row of the map that the layer's `row` is."""
+        return self.row + self.row_step * row
+
+    def within(self, inner: Destination) -> Destination:
+        """Where it goes what lies at `inner` in a map that goes here."""
+        return Destination(
+            self.block + inner.block,
+            self.row_of(inner.row),
+            self.column + self.column_step * inner.column,
+            self.row_step * inner.row_step,
+            self.column_step * inner.column_step,
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """
@@ -63,8 +91,8 @@ class Layer:
     """Convolutions: which 8x8 blocks are non-zero, [output block][input block]."""
     constants: tuple[tuple[Parameter, int], ...] = ()
     """Parameters that are the same for every core: shifts, rounding, clamp, ..."""
-    output_block: int = 0
-    """First channel block of the destination that the output goes to (concatenation)."""
+    destination: Destination = Destination()
+    """Where in its map the output goes."""
 
     @property
     def geometry(self) -> Hashable:
@@ -78,6 +106,13 @@ class Layer:
         moved = given.get(Parameter.SHIFT, 0) or given.get(Parameter.SHIFT_A, 0)
         whole = (given.get(Parameter.CLAMP_LOW), given.get(Parameter.CLAMP_HIGH)) == (-128, 127)
         return self.kernel is Kernel.REQUANTISE and not moved and whole
+
+    def own_rows(self, map_rows: Range) -> Range:
+        """Its output rows among these rows of the map that it writes."""
+        to = self.destination
+        first, last = (-(-(row - to.row) // to.row_step) for row in map_rows)
+        first = min(max(first, 0), self.output.height)
+        return first, max(first, min(last, self.output.height))
 
     @property
     def window_rows(self) -> int:

@@ -96,18 +96,20 @@ def _alternating(work: CoreWork, inputs: tuple[MapBuffer, ...]) -> Chain:
 
 def write_chains(launch: Launch, work: CoreWork, output: MapBuffer, chip: Chip) -> tuple[Chain, ...]:
     """Where the output stream goes: full chunks, then the last one if it is smaller."""
-    width, pitch = output.shape.width, output.shape.row_words
-    first_block = launch.layer.output_block + work.blocks[0]
-    start = _row_word(output, work.column, work.output_rows[0]) + first_block * width * 2
+    to, plane = launch.layer.destination, output.shape.width * 2
+    columns, pitch = launch.layer.output.width, output.shape.row_words * to.row_step
+    start = _row_word(output, work.column, to.row_of(work.output_rows[0]))
+    start += (to.block + work.blocks[0]) * plane + to.column * 2
+    strides = (pitch, plane, 2 * to.column_step, 1)
     chunk = launch.output_chunk if launch.slices else work.block_count
     full, rest = divmod(work.block_count, chunk)
     chains: list[Chain] = []
     if full:
-        step = chunk * width * 2 if full > 1 else 0
-        window = Window(work.column, start, (work.rows, chunk, width, 2), (pitch, width * 2, 2, 1), (), full, step)
+        step = chunk * plane if full > 1 else 0
+        window = Window(work.column, start, (work.rows, chunk, columns, 2), strides, (), full, step)
         chains.append(Chain((window.merged(chip.memtile_wrap_limit),), full))
     if rest:
-        tail = start + full * chunk * width * 2
-        window = Window(work.column, tail, (work.rows, rest, width, 2), (pitch, width * 2, 2, 1))
+        tail = start + full * chunk * plane
+        window = Window(work.column, tail, (work.rows, rest, columns, 2), strides)
         chains.append(Chain((window.merged(chip.memtile_wrap_limit),), 1))
     return tuple(chains)

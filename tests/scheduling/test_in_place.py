@@ -16,7 +16,7 @@ from compiler.scheduling.in_place import concatenate_in_place
 from compiler.scheduling.in_place_checker import in_place_faults
 from compiler.scheduling.network import ArrayStep, HostStep, Network, Step
 from compiler.scheduling.program import plan_program
-from compiler.tiling.layer import Layer, MapShape
+from compiler.tiling.layer import Destination, Layer, MapShape
 
 INPUT, LEFT, RIGHT, BOTH, LAST = MapShape(8, 6, 6), MapShape(8, 6, 6), MapShape(16, 6, 6), MapShape(24, 6, 6), 4
 WHOLE = ((Parameter.CLAMP_LOW, -128), (Parameter.CLAMP_HIGH, 127))
@@ -28,7 +28,7 @@ def convolution(name: str, source: MapShape, output: MapShape) -> Layer:
 
 def copy(name: str, shape: MapShape, block: int, shift: int = 0) -> Layer:
     constants = ((Parameter.SHIFT, shift), *WHOLE)
-    return Layer(name, Kernel.REQUANTISE, shape, shape, constants=constants, output_block=block)
+    return Layer(name, Kernel.REQUANTISE, shape, shape, constants=constants, destination=Destination(block))
 
 
 def inception(*, shift: int = 0, outputs: tuple[int, ...] = (LAST,)) -> Network:
@@ -64,7 +64,7 @@ def test_writers_pass_the_concatenation() -> None:
     merged = concatenate_in_place(inception())
     assert names(merged) == ["left", "right", "last"]
     assert merged.writers() == {3: (0, 1), LAST: (2,)}
-    assert [layer_of(step).output_block for step in merged.steps] == [0, 1, 0]
+    assert [layer_of(step).destination.block for step in merged.steps] == [0, 1, 0]
 
 
 def test_what_is_rounded_is_copied_still() -> None:
@@ -98,7 +98,7 @@ def test_every_network_keeps_its_numbers(network: Network) -> None:
 @pytest.mark.parametrize(
     ("index", "changes", "fault"),
     [
-        (1, {"output": 2}, "map 3 is not made of the same channel blocks"),
+        (1, {"output": 2}, "map 3 is not made of the same parts"),
         (0, {"name": "other"}, "'left' is left out, but does more than copy"),
         (2, {"output": 3}, "reads map 3 before it is whole"),
     ],
@@ -113,9 +113,9 @@ def test_a_wrong_network_is_found(index: int, changes: dict[str, object], fault:
 def test_blocks_at_the_wrong_place_are_found(block: int) -> None:
     given_network = inception()
     merged = concatenate_in_place(given_network)
-    moved = replace(layer_of(merged.steps[1]), output_block=block)
+    moved = replace(layer_of(merged.steps[1]), destination=Destination(block))
     changed = with_step(merged, 1, parts=((moved, (0,)),))
-    assert in_place_faults(given_network, changed) == ["map 3 is not made of the same channel blocks"]
+    assert in_place_faults(given_network, changed) == ["map 3 is not made of the same parts"]
 
 
 def test_another_layer_is_found() -> None:
