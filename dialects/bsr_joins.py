@@ -16,7 +16,7 @@ from dialects.bsr_maps import verify_scale_change
 
 
 class JoinOp(RoundingOp):
-    """An op that copies maps into parts of one map; each is rounded to the result's position (a left shift saturates)."""
+    """An op that copies maps into parts of one map, each rounded to the result's position (a left shift saturates)."""
 
     inputs = var_operand_def(MAP)
     result = result_def(MAP)

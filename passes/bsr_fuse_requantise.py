@@ -77,7 +77,7 @@ def _before_requantise(producer: Operation | Block, join: ConcatOp | InterleaveO
 
 @dataclass(frozen=True)
 class BsrFuseRequantisePass(ModulePass):
-    """Drop requantisations that the following concatenation or interleaving repeats, and make those without a shift clamps."""
+    """Drop requantisations that a concatenation or interleaving repeats, and make those without a shift clamps."""
 
     name = "bsr-fuse-requantise"
 

@@ -191,6 +191,7 @@ def _interleave(random: Random, values: list[Value], source: int) -> tuple[Layer
     x = values[source]
     twins = [n for n, other in enumerate(values) if other.shape == x.shape]
     steps = random.choice(((1, 2), (2, 1), (2, 2), (2, 2), (3, 1)))
+    steps = steps if prod(x.shape) * prod(steps) <= 2 * MOST_CELLS else (1, 1)
     sources = tuple(random.choice(twins) for _ in range(steps[0] * steps[1]))
     position = near(random, x.position)
     shape = (*x.shape[:2], x.shape[2] * steps[0], x.shape[3] * steps[1])

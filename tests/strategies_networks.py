@@ -142,6 +142,9 @@ def _branches(draw: st.DrawFn, growing: _Growing, number: int, deep: bool = True
     return _concatenation(growing, ends, [draw(st.sampled_from((0, 0, 0, 1))) for _ in ends])
 
 
+KINDS = ("conv", "conv", "add", "pool", "requantise", "concat", "branches", "interleave", "host")
+
+
 @st.composite
 def networks(draw: st.DrawFn, steps: int = 6, channels: int = 72, side: int = 20) -> Network:
     """Chains with residual additions, concatenations, branches, pools and host steps between them."""
@@ -151,9 +154,7 @@ def networks(draw: st.DrawFn, steps: int = 6, channels: int = 72, side: int = 20
         number = draw(st.integers(max(0, len(growing.maps) - 3), len(growing.maps) - 1))
         shape = growing.maps[number]
         equals = [other for other, one in enumerate(growing.maps) if one == shape]
-        match draw(
-            st.sampled_from(("conv", "conv", "add", "pool", "requantise", "concat", "branches", "interleave", "host"))
-        ):
+        match draw(st.sampled_from(KINDS)):
             case "conv":
                 layer = draw(window_layers(Kernel.CONV, shape, draw(st.integers(1, channels))))
                 growing.add([(layer, (number,))], layer.output)
