@@ -17,10 +17,11 @@ from xdsl.ir import SSAValue
 
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of, is_absent
+from dialects.onnx_nearest import nearest_indices
 from dialects.onnx_window import shape_of_value
 
 RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
-MOVES = (*RESHAPES, "Transpose", "Slice", "Split", "Gather")
+MOVES = (*RESHAPES, "Transpose", "Slice", "Split", "Gather", "DepthToSpace", "SpaceToDepth", "Tile", "Resize")
 
 
 def move(value: SSAValue, source: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
@@ -42,6 +43,16 @@ def move(value: SSAValue, source: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
         case "Gather":
             indices = constant_of(node.inputs[1])
             return None if indices is None else np.take(source, indices, node.integer("axis", 0))
+        case "DepthToSpace":
+            return _depth_to_space(node, source)
+        case "SpaceToDepth":
+            return _space_to_depth(node, source)
+        case "Tile":
+            repeats = constant_of(node.inputs[1])
+            return None if repeats is None else np.tile(source, [int(times) for times in repeats])
+        case "Resize":
+            nearest = nearest_indices(node, source.shape, shape)
+            return None if nearest is None else source[np.ix_(*nearest)]
         case _:
             return source.reshape(shape)
 
@@ -60,6 +71,25 @@ def _slice(node: OnnxOp, source: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         index[axis] = slice(start, end, step)
     return source[tuple(index)]
+
+
+def _depth_to_space(node: OnnxOp, source: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    batch, channels, height, width = source.shape
+    size = node.integer("blocksize", 1)
+    depth = channels // size**2
+    if node.string("mode", "DCR") == "CRD":
+        apart = source.reshape(batch, depth, size, size, height, width).transpose(0, 1, 4, 2, 5, 3)
+    else:
+        apart = source.reshape(batch, size, size, depth, height, width).transpose(0, 3, 4, 1, 5, 2)
+    return apart.reshape(batch, depth, height * size, width * size)
+
+
+def _space_to_depth(node: OnnxOp, source: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    batch, depth, height, width = source.shape
+    size = node.integer("blocksize", 1)
+    apart = source.reshape(batch, depth, height // size, size, width // size, size)
+    order = (0, 1, 3, 5, 2, 4) if node.string("mode", "DCR") == "CRD" else (0, 3, 5, 1, 2, 4)
+    return apart.transpose(order).reshape(batch, depth * size**2, height // size, width // size)
 
 
 def _split(node: OnnxOp, value: SSAValue, source: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any] | None:

@@ -18,7 +18,7 @@ from xdsl.ir import SSAValue
 from dialects.onnx import ConstantOp, OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of, is_absent
 from dialects.onnx_window import shape_of_value, window_of
-from passes.channel_selection import selection_of
+from passes.regular_moves import selection_of
 
 Rule: TypeAlias = Callable[[OnnxOp], str | None]
 
@@ -168,11 +168,11 @@ def reduces_height_and_width(node: OnnxOp) -> str | None:
     return f"it reduces axes {list(axes)} of {rank}, not height and width of a map"
 
 
-def takes_whole_channels(node: OnnxOp) -> str | None:
-    """Whole channels of a map come out, each pixel in its place; a chain of such nodes and Reshapes counts as one."""
+def moves_regularly(node: OnnxOp) -> str | None:
+    """The elements of a map come out in at most 16 regular phases; a chain of such nodes and Reshapes counts as one."""
     if all(selection_of(value) is not None for value in node.outputs if value.first_use is not None):
         return None
-    return f"{node.describe()} does not take whole channels of a map with every pixel in its place"
+    return f"{node.describe()} does not move the elements of a map in a regular way"
 
 
 def pads_with_zeros(node: OnnxOp) -> str | None:
@@ -212,9 +212,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Clip": (has_constant_bounds,),
     "Concat": (concatenates_channels, has_no_constant_operand, gives_a_map_or_vector),
     "Conv": (reads_a_map, *_PRODUCT, window_fits),
+    "DepthToSpace": (moves_regularly,),
     "Dropout": _SHAPE,
     "Flatten": _SHAPE,
-    "Gather": (takes_whole_channels,),
+    "Gather": (moves_regularly,),
     "Gemm": (*_ROW, multiplies_plainly),
     "GlobalAveragePool": (reads_a_map,),
     "GlobalMaxPool": (reads_a_map,),
@@ -225,11 +226,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "ReduceMean": (reads_a_map, reduces_height_and_width),
     "Relu": (),
     "Reshape": _SHAPE,
-    "Slice": (takes_whole_channels,),
-    "Split": (takes_whole_channels,),
+    "Resize": (moves_regularly,),
+    "Slice": (moves_regularly,),
+    "SpaceToDepth": (moves_regularly,),
+    "Split": (moves_regularly,),
     "Squeeze": _SHAPE,
     "Sum": _SUM,
-    "Transpose": (takes_whole_channels,),
+    "Tile": (moves_regularly,),
+    "Transpose": (moves_regularly,),
     "Unsqueeze": _SHAPE,
 }
 """The rules of every operator that the array has; what is not here has no int8 form."""

@@ -25,6 +25,7 @@ from dialects.bsr import (
     ClampOp,
     Conv2dOp,
     FixedAttr,
+    InterleaveOp,
     MaxPoolOp,
     ReshapeOp,
     Scaled,
@@ -41,7 +42,8 @@ from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import Linear, NotFixedPoint, constant_of, is_absent, linear_of
 from dialects.onnx_window import shape_of_value, window_of
 from passes.array_rules import broken_rules
-from passes.channel_selection import Selection, selection_of
+from passes.pixel_phases import Phase, whole_map
+from passes.regular_moves import Selection, selection_of
 
 UNBOUNDED = (-np.inf, np.inf)
 SHAPE_OPERATORS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
@@ -204,19 +206,32 @@ class Operands:
         return self.emit(ReshapeOp(source, shape), node)
 
     def select(self, selection: Selection) -> SSAValue:
-        """Whole channels of a map: a 1×1 convolution with a 1 at position 0 in each row, which is exact."""
+        """Regular phases of a map, each by a convolution with a single 1 at position 0 for each channel: exact."""
         node, source = selection.nodes[0], self.map(selection.source)
         encoding = encoding_of(source.type)
         if not isinstance(encoding, FixedAttr):
-            raise Unrepresentable(f"the array takes channels by a convolution, which only shifts, and has {encoding}")
+            raise Unrepresentable(f"the array moves pixels by a convolution, which only shifts, and has {encoding}")
         if any(linear_encoding(quantize) != encoding for quantize in selection.quantised):
             raise Unrepresentable(f"{node.describe()} and the nodes before it have different scales")
-        channels = shape_of(source.type)[1]
-        rows = np.zeros((len(selection.channels), channels, 1, 1), np.int8)
-        rows[np.arange(len(rows)), list(selection.channels)] = 1
-        key = f"{next(iter(node.output_names), node.operator)}.channels{node.outputs.index(selection.value)}"
-        weights = WeightsOp.from_dense(rows, np.zeros(len(rows), np.int32), 0, key)
-        return self.emit(Conv2dOp(source, self.emit(weights, node), encoding), node)
+        key = f"{next(iter(node.output_names), node.operator)}.moved{node.outputs.index(selection.value)}"
+        phases = selection.phases.phases
+        made = {phase: self._phase(source, phase, f"{key}.{index}", node) for index, phase in enumerate(phases)}
+        if len(phases) == 1:
+            return made[phases[0]]
+        return self.emit(InterleaveOp([made[phase] for phase in phases], selection.phases.steps, encoding), node)
+
+    def _phase(self, source: SSAValue, phase: Phase, key: str, node: OnnxOp) -> SSAValue:
+        _, channels, *size = shape_of(source.type)
+        if phase == whole_map(channels, (size[0], size[1])):
+            return source
+        window = phase.window((size[0], size[1]))
+        assert window is not None, "a selection has phases of small windows"
+        taps = np.zeros((len(phase.channels), channels, *window), np.int8)
+        rows, columns = np.array(phase.firsts).T
+        taps[np.arange(len(taps)), list(phase.channels), rows, columns] = 1
+        weights = WeightsOp.from_dense(taps, np.zeros(len(taps), np.int32), 0, key)
+        conv = Conv2dOp(source, self.emit(weights, node), encoding_of(source.type), strides=phase.strides)
+        return self.emit(conv, node)
 
     def constant(self, value: SSAValue, what: str) -> tuple[npt.NDArray[Any], Linear]:
         """Integers of a dequantised constant and what they mean."""

@@ -39,6 +39,7 @@ from dialects.bsr_attributes import Encoding
 from dialects.bsr_weights import Scales
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of
+from dialects.onnx_moves import MOVES
 from dialects.onnx_window import window_of
 from passes.fixed_point_operands import (
     SHAPE_OPERATORS,
@@ -246,5 +247,5 @@ LOWERINGS: dict[str, Lowering] = {
     "Concat": _concat,
     "Pad": _pad,
     "DequantizeLinear": _same_values,
-    **dict.fromkeys((*SHAPE_OPERATORS, "Gather", "Slice", "Split", "Transpose"), _same_values),
+    **dict.fromkeys((*SHAPE_OPERATORS, *MOVES), _same_values),
 }

@@ -5,7 +5,7 @@ Three kinds of operators run on int8:
 
 * those that *compute*: Conv, Gemm, Add, AveragePool, GlobalAveragePool, Concat. Their result has a position of its own.
 * those that *select or move*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze,
-  and nodes that together take whole channels of a map (`passes.channel_selection`), which have one pair at their end.
+  and nodes that together move a map's elements regularly (`passes.regular_moves`), which have one pair at their end.
   Their result has the position of their operand, so they are exact.
 * a Relu or Clip that is the only reader of a computed value is part of the computation: the pair comes after it alone.
 
@@ -25,8 +25,8 @@ from xdsl.ir import Attribute, SSAValue
 
 from dialects.onnx import NoneOp, OnnxOp, is_operator
 from passes.array_rules import RULES, broken_rules
-from passes.channel_selection import selection_of
 from passes.graph import constant_of, node_of, only_user, static_shape
+from passes.regular_moves import selection_of
 
 MOVERS = ("MaxPool", "GlobalMaxPool", "Pad", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
 ACTIVATIONS = ("Relu", "Clip")

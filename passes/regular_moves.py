@@ -1,10 +1,10 @@
 """
-Values that are whole channels of a map, whatever spells it: a Slice, a Split, a channel shuffle in three nodes.
+Values that are a map's elements moved regularly, whatever spells it: a crop, a Split, a channel shuffle in three nodes.
 
     Reshape 1x8xHxW → 1x2x4xHxW, Transpose (0, 2, 1, 3, 4), Reshape → 1x8xHxW   =   channels 0 4 1 5 2 6 3 7 of 1x8xHxW
 
-Nothing is matched. The places of a map's elements go through the nodes, and if whole channels come out, each pixel
-where it was, that is a selection. The array takes channels by a 1×1 convolution whose weights are 0 and 1.
+Nothing is matched. The places of a map's elements go through the nodes, and if what comes out is a few regular phases
+(`passes.pixel_phases`), that is a selection. The array makes each phase by a convolution whose weights are 0 and 1.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from xdsl.ir import SSAValue
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_moves import MOVES, RESHAPES, move
 from dialects.onnx_window import shape_of_value
+from passes.pixel_phases import Phases, phases_of
 
 _LONGEST = 12
 """Nodes of a chain, with those that quantise in between; exporters write at most three moves."""
@@ -27,11 +28,11 @@ LARGEST_MAP = 1 << 24
 
 @dataclass(frozen=True)
 class Selection:
-    """A `value` that is `channels` of the map `source`, in this order."""
+    """A `value` that holds elements of the map `source` in regular phases."""
 
     value: SSAValue
     source: SSAValue
-    channels: tuple[int, ...]
+    phases: Phases
     nodes: tuple[OnnxOp, ...]
     """What moves the elements, the last node first."""
     quantised: tuple[OnnxOp, ...]
@@ -39,7 +40,7 @@ class Selection:
 
 
 def selection_of(value: SSAValue) -> Selection | None:
-    """The shortest chain of nodes through which `value` is whole channels of a map; None if there is none."""
+    """The shortest chain of nodes through which a map's elements come to `value` regularly; None if there is none."""
     if not _is_map(value):
         return None
     nodes: list[OnnxOp] = []
@@ -59,8 +60,8 @@ def selection_of(value: SSAValue) -> Selection | None:
             return None
         current = node.inputs[0]
         moved = nodes and is_operator(node, *MOVES) and not all(is_operator(other, *RESHAPES) for other in nodes)
-        if moved and (channels := _channels(path, current)) is not None:
-            return Selection(value, current, channels, tuple(nodes), tuple(quantised))
+        if moved and (phases := _phases(path, current)) is not None:
+            return Selection(value, current, phases, tuple(nodes), tuple(quantised))
     return None
 
 
@@ -69,10 +70,10 @@ def _is_map(value: SSAValue) -> bool:
     return shape is not None and len(shape) == 4 and shape[0] == 1 and 0 not in shape
 
 
-def _channels(path: list[SSAValue], source: SSAValue) -> tuple[int, ...] | None:
-    """The channels of `source` that come through the values of `path`, which are in order from the last."""
+def _phases(path: list[SSAValue], source: SSAValue) -> Phases | None:
+    """What comes of `source` through the values of `path`, which are in order from the last."""
     shape, result = shape_of_value(source), shape_of_value(path[0])
-    if not _is_map(source) or shape is None or result is None or result[2:] != shape[2:]:
+    if not _is_map(source) or shape is None or result is None:
         return None
     if max(prod(shape), prod(result)) > LARGEST_MAP:
         return None
@@ -82,8 +83,4 @@ def _channels(path: list[SSAValue], source: SSAValue) -> tuple[int, ...] | None:
         if moved is None:
             return None
         places = moved
-    pixels = shape[2] * shape[3]
-    found = places.reshape(-1, pixels)
-    channels = found[:, 0] // pixels
-    whole = np.array_equal(found, channels[:, None] * pixels + np.arange(pixels))
-    return tuple(int(channel) for channel in channels) if whole and places.shape == result else None
+    return phases_of(places[0], (shape[1], shape[2], shape[3])) if places.shape == result else None
