@@ -26,7 +26,7 @@ from compiler.frontend.load import load_model
 from compiler.hardware.chip import chip_named
 from compiler.inputs import network_inputs, read_inputs, seeded_inputs
 from compiler.onnxio.importer import import_model
-from compiler.pipelines import LEVELS, PassRun, Pipeline, default_stages
+from compiler.pipelines import LEVELS, Guard, PassRun, Pipeline, default_stages
 from compiler.quantization.arithmetic import Rounding
 from compiler.quantization.positions import Method
 from compiler.suggestions import unknown
@@ -228,6 +228,7 @@ def compile_model(
     strict: bool = False,
     before_pass: Callable[[str, str], None] | None = None,
     after_pass: Callable[[PassRun], None] | None = None,
+    guards: tuple[Guard, ...] = (),
 ) -> Compilation:
     """
     Compile the model at a path, `zoo:NAME[@SIZE]`, or a model in memory, up to and including level `until`.
@@ -235,7 +236,8 @@ def compile_model(
     `sparsity` is the fraction of weight blocks to prune first; `quantize` names the inputs to calibrate on and
     `calibration_method` how positions follow from them; `rounding` is how the array rounds ties; `shapes` gives dynamic
     inputs a shape, `batch` their first size where that is open; `strict` refuses a network of which anything but the
-    quantisation at its boundary would run on the host. Raises a BlockloomError for whatever the user can mend.
+    quantisation at its boundary would run on the host; every pass runs within `guards` (`compiler.reproducer`,
+    `compiler.validation`). Raises a BlockloomError for whatever the user can mend.
     """
     if strict and until == "onnx":
         raise InputError("what runs on the host is decided at level 'bsr', so strict needs --until bsr or later")
@@ -252,6 +254,7 @@ def compile_model(
         rounding=rounding,
         before_pass=before_pass,
         after_pass=_strictly(after_pass) if strict else after_pass,
+        guards=guards,
     )
     given = source if isinstance(source, ModelProto) else str(source)
     module = import_model(load_model(given, shapes=shapes, batch=batch, seed=seed))

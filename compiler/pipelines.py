@@ -11,8 +11,10 @@ pass: `Pipeline.default(...).spec()` prints it in the syntax of `-p`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
@@ -45,6 +47,32 @@ class PassRun:
     level: str
     seconds: float
     module: ModuleOp
+
+
+@dataclass(frozen=True)
+class PassStart:
+    """One pass, with its options, that is about to run on `module`."""
+
+    spec: ArgSpec
+    module: ModuleOp
+
+    @property
+    def name(self) -> str:
+        """The name of the pass."""
+        return self.spec.name
+
+
+Guard: TypeAlias = Callable[[PassStart], AbstractContextManager[None]]
+"""What a pass and the verification after it run in: it sees the module before and after, and how the pass fails."""
+
+
+@contextmanager
+def guarded(guards: Sequence[Guard], start: PassStart) -> Generator[None]:
+    """Within all guards, the first one outermost."""
+    with ExitStack() as stack:
+        for guard in guards:
+            stack.enter_context(guard(start))
+        yield
 
 
 def step(name: str, **options: ParameterType | None) -> ArgSpec:
@@ -114,6 +142,8 @@ class Pipeline:
     """Called with level and pass name before each pass, for progress."""
     after_pass: Callable[[PassRun], None] | None = field(default=None, compare=False)
     """Called after each pass: the one hook for printing the IR and for timing."""
+    guards: tuple[Guard, ...] = field(default=(), compare=False)
+    """Each pass runs within these; with any of them, its result is verified at once."""
 
     @staticmethod
     def default(
@@ -128,6 +158,7 @@ class Pipeline:
         rounding: Rounding = "half_even",
         before_pass: Callable[[str, str], None] | None = None,
         after_pass: Callable[[PassRun], None] | None = None,
+        guards: tuple[Guard, ...] = (),
     ) -> Pipeline:
         """The stages of `default_stages` up to and including level `until`."""
         if until not in LEVELS:
@@ -147,7 +178,7 @@ class Pipeline:
             method=method,
             rounding=rounding,
         )
-        return Pipeline(stages[: LEVELS.index(until) + 1], before_pass, after_pass)
+        return Pipeline(stages[: LEVELS.index(until) + 1], before_pass, after_pass, guards)
 
     @property
     def pass_names(self) -> tuple[str, ...]:
@@ -160,20 +191,23 @@ class Pipeline:
 
     def run(self, module: ModuleOp) -> Mapping[str, ModuleOp]:
         """Rewrite `module` (it becomes the last level) and return the module of every level reached."""
-        prepared = [(stage, [_instantiate(spec) for spec in stage.passes]) for stage in self.stages]
+        prepared = [(stage, [(spec, _instantiate(spec)) for spec in stage.passes]) for stage in self.stages]
         context = full_context()
         modules: dict[str, ModuleOp] = {}
         with few_garbage_collections():
             for index, (stage, passes) in enumerate(prepared):
-                for module_pass in passes:
+                for spec, module_pass in passes:
                     if self.before_pass is not None:
                         self.before_pass(stage.level, module_pass.name)
                     start = time.perf_counter()
-                    module_pass.apply(context, module)
+                    with guarded(self.guards, PassStart(spec, module)):
+                        module_pass.apply(context, module)
+                        if self.guards:
+                            _verify(module, f"the module is wrong after {spec.name}")
                     seconds = time.perf_counter() - start
                     if self.after_pass is not None:
                         self.after_pass(PassRun(module_pass.name, stage.level, seconds, module))
-                _verify(module, stage.level)
+                _verify(module, f"the module of level '{stage.level}' is wrong after its last pass")
                 last = index == len(prepared) - 1
                 modules[stage.level] = module if last else module.clone()
         return modules
@@ -187,9 +221,9 @@ def _instantiate(spec: ArgSpec) -> ModulePass:
     return factories[spec.name]().from_spec(spec)
 
 
-def _verify(module: ModuleOp, level: str) -> None:
+def _verify(module: ModuleOp, fault: str) -> None:
     try:
         module.verify()
     except VerifyException as error:
-        error.add_note(f"the module of level '{level}' is wrong after its last pass")
+        error.add_note(fault)
         raise

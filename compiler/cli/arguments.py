@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from compiler.cli.allocate import add_allocate
 from compiler.cli.explore import add_explore
 from compiler.errors import InputError
-from compiler.pipelines import LEVELS
+from compiler.pipelines import LEVELS, Guard
 
 DESCRIPTION = """\
 Compile ONNX networks with 8x8 block-sparse int8 weights to AMD AI Engine arrays,
@@ -52,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     compile_.add_argument(
         "-o", "--output", type=Path, default=Path("out"), metavar="DIR", help="the directory to write (default: out)"
     )
+    add_guards(compile_)
 
     run = commands.add_parser("run", help="execute the network at one level and print or save its outputs")
     _add_model(run, directory=True)
@@ -127,6 +129,38 @@ def build_parser() -> argparse.ArgumentParser:
     add_allocate(commands)
     add_explore(commands)
     return parser
+
+
+def add_guards(parser: argparse.ArgumentParser) -> None:
+    """What looks at every pass: options of `blockloom compile` and of `blockloom-opt`."""
+    parser.add_argument(
+        "--validate",
+        type=int,
+        nargs="?",
+        const=2,
+        metavar="DRAWS",
+        help="execute the module before and after every pass, on so many drawn inputs (default: 2), and compare",
+    )
+    parser.add_argument(
+        "--crash-reproducer",
+        type=Path,
+        metavar="FILE.mlir",
+        help="if a pass fails, write it and the module before it to this file, for blockloom-opt --run-reproducer",
+    )
+
+
+def guards_of(options: argparse.Namespace, seed: int) -> tuple[Guard, ...]:
+    """The guards that were asked for; what validation finds is a failure of the pass, which can be reproduced."""
+    guards: list[Guard] = []
+    if options.crash_reproducer is not None:
+        from compiler.reproducer import crash_reproducer
+
+        guards.append(crash_reproducer(options.crash_reproducer))
+    if options.validate is not None:
+        from compiler.validation import Validation
+
+        guards.append(Validation(options.validate, seed, lambda line: print(f"validate {line}", file=sys.stderr)))
+    return tuple(guards)
 
 
 def _add_model(parser: argparse.ArgumentParser, *, directory: bool) -> None:

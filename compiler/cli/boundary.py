@@ -48,6 +48,8 @@ def run_tool(name: str, tool: Callable[[], int], *, user_writes_ir: bool = False
 
 
 def _message(error: BaseException) -> str:
+    """What was wrong, and on lines of their own the notes that were added on the way up."""
+    message = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.filename is not None:
-        return f"cannot use '{error.filename}': {error.strerror}"
-    return str(error) or type(error).__name__
+        message = f"cannot use '{error.filename}': {error.strerror}"
+    return "\n".join((message, *getattr(error, "__notes__", ())))

@@ -18,7 +18,7 @@ from compiler.api import Compilation, compile_model
 from compiler.artifact import is_artifact, require_replaceable
 from compiler.blobs import write_arrays
 from compiler.cli.allocate import run_allocate
-from compiler.cli.arguments import build_parser, parse_files, parse_shapes
+from compiler.cli.arguments import build_parser, guards_of, parse_files, parse_shapes
 from compiler.cli.boundary import run_tool
 from compiler.cli.explore import run_explore
 from compiler.cli.observer import Observer
@@ -220,6 +220,7 @@ def _compiled(options: argparse.Namespace) -> Compilation:
             strict=options.strict,
             before_pass=observer.before_pass,
             after_pass=observer.after_pass,
+            guards=guards_of(options, options.seed or 0) if options.command == "compile" else (),
         )
     finally:
         observer.finish()

@@ -5,6 +5,8 @@
     blockloom-opt out/bsr.mlir -p 'convert-bsr-to-mem{target=mesh-2x2}'
     blockloom-opt bsr.mlir --weights elsewhere/weights.npz -p bsr-fuse-add
     blockloom-opt out/bsr.mlir -p convert-bsr-to-mem -o new/mem.mlir --save-weights new/weights.npz
+    blockloom-opt out/bsr.mlir -p bsr-fold-pixels,convert-bsr-to-mem --validate --crash-reproducer crash.mlir
+    blockloom-opt crash.mlir --run-reproducer
 """
 
 from __future__ import annotations
@@ -21,8 +23,11 @@ from xdsl.utils.arg_spec import parse_pipeline
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from compiler.blobs import attach_weights, save_weights
+from compiler.cli.arguments import add_guards, guards_of
 from compiler.cli.boundary import run_tool
 from compiler.errors import InputError
+from compiler.pipelines import PassStart, guarded
+from compiler.reproducer import read_configuration
 from compiler.suggestions import unknown
 
 
@@ -44,6 +49,12 @@ class BlockloomOpt(xDSLOptMain):
         )
 
         arg_parser.add_argument(
+            "--run-reproducer",
+            action="store_true",
+            help="run the pass that the head of the input names, as --crash-reproducer wrote it",
+        )
+        add_guards(arg_parser)
+        arg_parser.add_argument(
             "--save-weights",
             type=Path,
             metavar="FILE",
@@ -64,6 +75,8 @@ class BlockloomOpt(xDSLOptMain):
         self.available_frontends["onnx"] = read_onnx
 
     def setup_pipeline(self) -> None:
+        if self.args.run_reproducer:
+            self._read_reproducer()
         for spec in parse_pipeline(self.args.passes):
             if spec.name not in self.available_passes:
                 raise InputError(unknown("pass", spec.name, tuple(self.available_passes)))
@@ -73,6 +86,28 @@ class BlockloomOpt(xDSLOptMain):
                 if given not in options:
                     raise InputError(unknown(f"option of {spec.name}", given, options or ("(it has none)",)))
         super().setup_pipeline()
+
+    def _read_reproducer(self) -> None:
+        """Take passes and weights from the head of the input."""
+        if self.args.passes:
+            raise InputError(f"a reproducer says what to run, so -p {self.args.passes} cannot apply")
+        if self.args.input_file is None:
+            raise InputError("--run-reproducer reads a file; give its name")
+        configuration = read_configuration(Path(self.args.input_file))
+        self.args.passes = configuration.passes
+        self.args.weights = self.args.weights or configuration.weights
+
+    def apply_passes(self, prog: ModuleOp) -> None:
+        """Apply passes in order, each of them and the verification after it within the guards that were asked for."""
+        passes, between = self.pipeline.passes, self.pipeline.callback
+        assert between is not None, "the stock driver verifies between passes"
+        guards = guards_of(self.args, seed=0)
+        between(None, prog, passes[0] if passes else None)
+        for index, module_pass in enumerate(passes):
+            following = passes[index + 1] if index + 1 < len(passes) else None
+            with guarded(guards, PassStart(module_pass.pipeline_pass_spec(), prog)):
+                module_pass.apply(self.ctx, prog)
+                between(module_pass, prog, following)
 
     def parse_chunk(self, chunk: IO[bytes], file_extension: str, start_offset: int = 0) -> ModuleOp | None:
         module = super().parse_chunk(chunk, file_extension, start_offset)
