@@ -126,10 +126,10 @@ class CoreOp(MemOp):
     """
     One core's share of a launch: its parameters, the windows its input rows come from and its output rows go to.
 
-        mem.core 0, 2 {parameters = {rows = 14 : i64, …}, reads = [#mem.window<…>], read_runs = 4 : i64,
+        mem.core 0, 2 {parameters = {rows = 14 : i64, …}, reads = [[#mem.window<…>]], read_runs = array<i64: 4>,
                        writes = [#mem.window<…>], write_runs = array<i64: 4>, stream = 1 : i64}
 
-    The chain of `reads` runs `read_runs` times; each of `writes` runs its number of `write_runs`, one after the other.
+    Each chain of `reads` runs its number of `read_runs`, one after the other; so does each window of `writes`.
     """
 
     name = "mem.core"
@@ -137,8 +137,8 @@ class CoreOp(MemOp):
     column_attr = prop_def(INTEGER, prop_name="column")
     row_attr = prop_def(INTEGER, prop_name="row")
     parameters = prop_def(DictionaryAttr)
-    reads_attr = prop_def(WINDOWS, prop_name="reads")
-    read_runs_attr = prop_def(INTEGER, prop_name="read_runs")
+    reads_attr = prop_def(ArrayAttr.constr(WINDOWS), prop_name="reads")
+    read_runs_attr = prop_def(INTEGERS, prop_name="read_runs")
     writes_attr = prop_def(WINDOWS, prop_name="writes")
     write_runs_attr = prop_def(INTEGERS, prop_name="write_runs")
     stream_attr = prop_def(INTEGER, prop_name="stream")
@@ -150,8 +150,8 @@ class CoreOp(MemOp):
         column: int,
         row: int,
         parameters: Mapping[str, int],
-        reads: Sequence[Window],
-        read_runs: int,
+        reads: Sequence[Sequence[Window]],
+        read_runs: Sequence[int],
         writes: Sequence[Window],
         write_runs: Sequence[int],
         stream: int,
@@ -161,8 +161,8 @@ class CoreOp(MemOp):
                 "column": IntegerAttr(column, i64),
                 "row": IntegerAttr(row, i64),
                 "parameters": named_integers_attr(parameters),
-                "reads": windows_attr(reads),
-                "read_runs": IntegerAttr(read_runs, i64),
+                "reads": ArrayAttr([windows_attr(chain) for chain in reads]),
+                "read_runs": integers_attr(read_runs),
                 "writes": windows_attr(writes),
                 "write_runs": integers_attr(write_runs),
                 "stream": IntegerAttr(stream, i64),
@@ -185,14 +185,15 @@ class CoreOp(MemOp):
         return named_integers_of(self.parameters)
 
     @property
-    def reads(self) -> tuple[Window, ...]:
-        """The input chain."""
-        return windows_of(self.reads_attr)
+    def reads(self) -> tuple[tuple[tuple[Window, ...], int], ...]:
+        """Input chains with their number of runs."""
+        chains = [windows_of(chain) for chain in self.reads_attr.data]
+        return tuple(zip(chains, integers_of(self.read_runs_attr), strict=True))
 
     @property
-    def read_runs(self) -> int:
-        """How often the input chain runs."""
-        return self.read_runs_attr.value.data
+    def read_words(self) -> int:
+        """Words of the whole input stream."""
+        return sum(runs * sum(window.words for window in windows) for windows, runs in self.reads)
 
     @property
     def writes(self) -> tuple[tuple[Window, int], ...]:
@@ -206,6 +207,8 @@ class CoreOp(MemOp):
 
     def verify_(self) -> None:
         verify_parameters(self.parameters)
+        if len(self.reads_attr.data) != len(integers_of(self.read_runs_attr)):
+            raise VerifyException("every chain of reads needs its number of runs")
         if len(self.writes_attr.data) != len(integers_of(self.write_runs_attr)):
             raise VerifyException("every window of writes needs its number of runs")
 

@@ -60,7 +60,8 @@ class NetworkMaps:
 
     def network(self) -> Network:
         """For the planners."""
-        return Network(tuple(self.shapes), tuple(self.steps), tuple(sorted(self.outputs)))
+        hidden = frozenset(number for number, tensor in enumerate(self.tensors) if not tensor)
+        return Network(tuple(self.shapes), tuple(self.steps), tuple(sorted(self.outputs)), hidden)
 
     def new_map(self, shape: MapShape, position: int, tensor: str) -> int:
         """A map of its own."""

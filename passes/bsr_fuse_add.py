@@ -12,8 +12,9 @@ After:
 
 Exact, because the convolution still rounds to int8 at its own position and clamps there, before the sum is rounded.
 The convolution moves down to the place of the addition, where both operands exist. If both operands are convolutions,
-the one that comes later moves, since its input then lives the shorter. It stays apart when the convolution is used
-elsewhere too, has a skip already, rounds in another way than the addition, or if a general scale is involved.
+one moves that takes an input row for each output row, since the array can add while it makes those; of equals the one
+that comes later, since its input then lives the shorter. It stays apart when the convolution is used elsewhere too, has
+a skip already, rounds in another way than the addition, or if a general scale is involved.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class FuseAdd(RewritePattern):
         if not fitting:
             return
         conv, skip = fitting[0]
-        if len(fitting) == 2 and conv.is_before_in_block(fitting[1][0]):
+        if len(fitting) == 2 and _comes_first(conv, fitting[1][0]):
             conv, skip = fitting[1]
         fused = Conv2dOp(
             conv.input,
@@ -58,6 +59,18 @@ class FuseAdd(RewritePattern):
         fused.attributes.update(op.attributes)
         rewriter.replace(op, fused)
         rewriter.erase(conv)
+
+
+def _comes_first(conv: Conv2dOp, other: Conv2dOp) -> bool:
+    """Whether the other one should take the sum."""
+    if _row_for_row(conv) != _row_for_row(other):
+        return _row_for_row(other)
+    return conv.is_before_in_block(other)
+
+
+def _row_for_row(conv: Conv2dOp) -> bool:
+    """Whether each output row is made of the input row of the same number."""
+    return (conv.kernel[0], conv.strides, conv.pads[0], conv.pads[2]) == (1, (1, 1), 0, 0)
 
 
 def fusible(value: SSAValue, add: AddOp) -> Conv2dOp | None:

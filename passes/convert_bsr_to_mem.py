@@ -27,7 +27,7 @@ from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch
 from compiler.scheduling.program import plan_program
 from compiler.tiling.chunks import SparseWeights, weight_streams
 from compiler.tiling.core_parameters import common_parameters, own_parameters
-from compiler.transfers.access import read_chain, write_chains
+from compiler.transfers.access import read_chains, write_chains
 from compiler.transfers.window import Window
 from dialects import mem
 from dialects.bsr import HostOp
@@ -106,15 +106,15 @@ class _Writer:
         launch = planned.launch
         cores: list[Operation] = []
         for work in launch.cores:
-            reads = read_chain(launch, work, planned.inputs, self.chip)
+            reads = read_chains(launch, work, planned.inputs, self.chip)
             writes = write_chains(launch, work, planned.output, self.chip)
             cores.append(
                 mem.CoreOp(
                     work.column,
                     work.row,
                     _names(own_parameters(launch, work)),
-                    reads.windows,
-                    reads.runs,
+                    [chain.windows for chain in reads],
+                    [chain.runs for chain in reads],
                     [chain.windows[0] for chain in writes],
                     [chain.runs for chain in writes],
                     launch.slices.index(_slice_of(launch.slices, work.blocks)) if launch.slices else -1,

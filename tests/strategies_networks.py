@@ -142,7 +142,7 @@ def _branches(draw: st.DrawFn, growing: _Growing, number: int, deep: bool = True
     return _concatenation(growing, ends, [draw(st.sampled_from((0, 0, 0, 1))) for _ in ends])
 
 
-KINDS = ("conv", "conv", "add", "pool", "requantise", "concat", "branches", "interleave", "host")
+KINDS = ("conv", "conv", "residual", "add", "pool", "requantise", "concat", "branches", "interleave", "host")
 
 
 @st.composite
@@ -158,6 +158,11 @@ def networks(draw: st.DrawFn, steps: int = 6, channels: int = 72, side: int = 20
             case "conv":
                 layer = draw(window_layers(Kernel.CONV, shape, draw(st.integers(1, channels))))
                 growing.add([(layer, (number,))], layer.output)
+            case "residual":
+                gamma = gamma_of(shape.channels, shape.channels, draw(st.integers(0, 99)))
+                made = growing.add([(Layer("made", Kernel.CONV, shape, shape, gamma=gamma), (number,))], shape)
+                both = (made, draw(st.sampled_from(equals)))
+                growing.add([(Layer("sum", Kernel.ADD, shape, shape), both)], shape)
             case "add":
                 both = (number, draw(st.sampled_from(equals)))
                 growing.add([(Layer("add", Kernel.ADD, shape, shape), both)], shape)
@@ -177,4 +182,5 @@ def networks(draw: st.DrawFn, steps: int = 6, channels: int = 72, side: int = 20
             case _:
                 growing.add([(Layer("requantise", Kernel.REQUANTISE, shape, shape), (number,))], shape)
     outputs = {len(growing.maps) - 1, draw(st.integers(0, len(growing.maps) - 1))}
-    return Network(tuple(growing.maps), tuple(growing.steps), tuple(sorted(outputs)))
+    hidden = frozenset(range(len(growing.maps))) if draw(st.booleans()) else frozenset[int]()
+    return Network(tuple(growing.maps), tuple(growing.steps), tuple(sorted(outputs)), hidden)

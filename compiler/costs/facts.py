@@ -61,7 +61,7 @@ class LaunchFacts:
     blocks: Numbers
     last_blocks: Numbers
     input_words: Numbers
-    """Words of one input row."""
+    """Words of one row of the stream, that of a skip row included."""
     output_words: Numbers
     """Words of one output row of a full chunk."""
     last_words: Numbers
@@ -75,6 +75,11 @@ class LaunchFacts:
     def input_chunks(self) -> int:
         """Passes per output chunk."""
         return self.parameters["input_chunks"]
+
+    @property
+    def input_descriptors(self) -> int:
+        """Descriptors of the MemTile that send one row of the stream."""
+        return 2 if self.parameters.get("skip", 0) else 1
 
     @property
     def passes(self) -> Numbers:

@@ -127,7 +127,7 @@ def launch_floor(launch: Launch, parts: Iterable[Share], calls: Calls, chip: Chi
     sent = int(moved(chip, PARAMETER_WORDS))
     head = sent + to_core + seen + program.begin + program.lock * (arena.input_slots + arena.output_slots)
     head += program.chunk + program.drained + program.each_pass + 1
-    row = setup + int(moved(chip, launch.input_chunk * launch.fetch.width * 2))
+    row = setup + int(moved(chip, launch.stream_row_words))
     floor = 0
     for share in parts:
         core = _core(launch, share, calls, program)

@@ -155,7 +155,7 @@ class _Cores:
     def take_rows(self, counts: Numbers) -> None:
         """Each core takes `counts` rows of its stream, which the DMA brings as slots become free."""
         slots = len(self.input_free)
-        duration = moved(self.chip, self.facts.input_words)
+        duration = moved(self.chip, self.facts.input_words) + self.setup * (self.facts.input_descriptors - 1)
         for number in range(int(counts.max(initial=0))):
             active = number < counts
             free = self.input_free[self.taken % slots, :, self.cores].T

@@ -52,7 +52,7 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
     for work in launch.cores:
         own = own_parameters(launch, work)
         index = work.column * chip.core_rows + work.row
-        arriving = launch.input_chunk if convolution else work.block_count
+        arriving = launch.stream_row_words if convolution else work.block_count * launch.fetch.width * 2
         values = {
             "rows": own[P.ROWS],
             "stream_rows": own[P.STREAM_ROWS],
@@ -60,7 +60,7 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
             "output_chunks": own[P.OUTPUT_CHUNKS],
             "blocks": own[P.BLOCKS],
             "last_blocks": own[P.LAST_BLOCKS],
-            "input_words": arriving * launch.fetch.width * 2 if own[P.STREAM_ROWS] else 0,
+            "input_words": arriving if own[P.STREAM_ROWS] else 0,
             "output_words": min(own[P.BLOCKS], work.block_count) * layer.output.width * 2,
             "last_words": own[P.LAST_BLOCKS] * layer.output.width * 2,
         }

@@ -64,7 +64,7 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
             numbers[name][index] = own[value]
         streamed = own["output_chunks"] * common["input_chunks"] * own["stream_rows"]
         if streamed:
-            numbers["input_words"][index] = core.read_runs * sum(w.words for w in core.reads) // streamed
+            numbers["input_words"][index] = core.read_words // streamed
         numbers["output_words"][index] = core.writes[0][0].words // own["rows"]
         numbers["last_words"][index] = core.writes[-1][0].words // own["rows"]
     return LaunchFacts(

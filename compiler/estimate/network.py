@@ -233,9 +233,9 @@ class _Clock:
         return times
 
     def _by_core(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
-        """When the input of each core was pushed, [timeline][core]; the MemTile's channels have the cores' numbers."""
+        """When each core's first input was pushed, [timeline][core]; MemTile channels have the cores' numbers."""
         times = np.repeat(self.now[:, None], self.chip.columns * self.chip.core_rows, axis=1)
-        for task, time in pushes:
+        for task, time in reversed(pushes):
             times[:, task.place[0] * self.chip.core_rows + task.channel] = time
         return times
 

@@ -130,13 +130,14 @@ class _Machine:
             for run in range(runs)
             for window in windows
         ]
-        return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+        return np.concatenate(parts)
 
     def core(self, launch: mem.LaunchOp, core: mem.CoreOp) -> None:
         """Read the core's stream, compute, write."""
         parameters = {**launch.common_parameters, **core.own_parameters}
         reader = f"core ({core.column}, {core.row})"
-        stream = self.gather(core.reads, core.read_runs, reader)
+        parts = [self.gather(windows, runs, reader) for windows, runs in core.reads]
+        stream = np.concatenate(parts) if parts else np.zeros(0, np.int32)
         rows = parameters["stream_rows"]
         passes = parameters["output_chunks"] * parameters["input_chunks"]
         shaped = stream.view(np.int8).reshape(passes, rows, -1) if rows else np.zeros((passes, 0, 8), np.int8)

@@ -52,8 +52,19 @@ def conv(parameters: Parameters, stream: Bytes, chunks: Sequence[npt.NDArray[np.
         view = ChunkView.of(blocks, parameters["taps"])
         bias = chunks[index * input_chunks][view.bias : view.offsets].reshape(blocks, 1, 8)
         exact = total.astype(np.int64) + bias
-        results.append(requantise(exact, parameters.get("shift", 0), _rounding(parameters), _clamp(parameters)))
+        made = requantise(exact, parameters.get("shift", 0), _rounding(parameters), _clamp(parameters))
+        if parameters.get("skip", 0):
+            made = _with_skip(parameters, made, stream[(index + 1) * input_chunks - 1])
+        results.append(made)
     return results
+
+
+def _with_skip(parameters: Parameters, made: Bytes, stream: Bytes) -> Bytes:
+    """The rows that were made, plus those behind the input rows of the last pass."""
+    skip = stream[:, 4 * parameters["skip"] :].reshape(made.shape).astype(np.int64)
+    total = (made.astype(np.int64) << parameters["shift_a"]) + (skip << parameters["shift_b"])
+    clamp = parameters["sum_clamp_low"], parameters["sum_clamp_high"]
+    return requantise(total, parameters["sum_shift"], _rounding(parameters), clamp)
 
 
 def _accumulate(

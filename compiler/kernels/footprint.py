@@ -46,8 +46,5 @@ def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
     if call.last or not convolution:
         row_words = call.blocks * width * 2
         result = (call.out, call.out + row_words)
-        if convolution and params[P.SKIP]:
-            reads.append(result)
-            writes.append((int(params[P.INNER_BASE]), int(params[P.INNER_BASE]) + row_words))
         writes.append(result)
     return Footprint(tuple(reads), tuple(writes))

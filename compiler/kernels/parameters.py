@@ -11,8 +11,8 @@ are the map's border and are never sent. Of the window, every `ROW_STEP`-th row 
 writes the word offset of each tap's slot (or -1 for a border) into the row table behind the parameters, and calls the
 kernel. A convolution's window is its dilated kernel; an addition's window is a pair of rows, one of each operand.
 
-A convolution may add a skip row to each row it makes, with the numbers of a convolution and an addition after it. Its
-output slot then holds the skip row, laid out like the output, when the last input chunk of the row begins.
+A convolution whose kernel has one row may add a skip row to each row it makes, with the numbers of a convolution and
+an addition after it. A stream row is then an input row with the skip row behind it, laid out like the output.
 """
 
 from __future__ import annotations
@@ -140,13 +140,14 @@ class Parameter(IntEnum):
     WEIGHT_FIRST = 42
     """Slot of the launch's first chunk: the ring goes on where the launch before left it."""
     SKIP = 43
-    """Convolution: 1 if output slots hold rows to add; SHIFT and clamps then make the row they are added to."""
-    INNER_BASE = 44
-    """Convolution with a skip: where that row is kept meanwhile, as long as the output's and SURPLUS_WORDS more."""
-    SUM_SHIFT = 45
+    """
+    Convolution: words from the start of a stream row to the skip row in it, 0 if there is none. SHIFT and clamps then
+    make the row that it is added to.
+    """
+    SUM_SHIFT = 44
     """Convolution with a skip: right shift of the sum; it is rounded by ROUNDING, too."""
-    SUM_CLAMP_LOW = 46
-    SUM_CLAMP_HIGH = 47
+    SUM_CLAMP_LOW = 45
+    SUM_CLAMP_HIGH = 46
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,8 @@ CONV = {
     "/if0-/for2": Code(loads=(32, *(4,) * 2), vectors=2, scalars=5, straight=10),
     "/if0-": Code(scalars=2, straight=2),
     "/if1+/for0": Code(loads=(32,) * 4, stores=(64,), products=6, vectors=4, narrowings=4),
-    "/if1+": Code(loads=(4,) * 6, vectors=7, scalars=10, straight=17),
-    "": Code(loads=(4,) * 9, vectors=3, scalars=19, straight=28),
+    "/if1+": Code(loads=(4,) * 7, vectors=7, scalars=12, straight=17),
+    "": Code(loads=(4,) * 8, vectors=3, scalars=18, straight=27),
 }
 
 ADD = {

@@ -109,7 +109,7 @@ def _partial_sums(arena: Words, call: Call, width: int) -> Iterator[tuple[slice,
 
 
 def conv(params: Words, arena: Words, call: Call) -> None:
-    """Block-sparse convolution of one output row for one chunk of weights; SKIP adds what the output slot holds."""
+    """Block-sparse convolution of one output row for one chunk of weights; SKIP adds the row behind the input."""
     taps, width = int(params[P.TAPS]), int(params[P.WIDTH])
     view = ChunkView.of(call.blocks, taps)
     head = arena[call.weights : call.weights + view.offsets]
@@ -146,7 +146,8 @@ def conv(params: Words, arena: Words, call: Call) -> None:
         return
     result = requantise(params, total)
     if params[P.SKIP]:
-        result = _with_skip(params, result, data[4 * call.out :][: result.size].reshape(result.shape))
+        skip = 4 * (table[0] + int(params[P.SKIP]))
+        result = _with_skip(params, result, data[skip : skip + result.size].reshape(result.shape))
     _store(arena, call, result)
 
 

@@ -159,16 +159,17 @@ class LaunchWriter:
         self, made: LaunchTasks, place: Place, tile: Place, row: int, core: mem.CoreOp, values: dict[str, int]
     ) -> None:
         """Rows from the MemTiles into the core's ring."""
-        for window in core.reads:
-            check_window(window, self.chip, made.segment)
-        windows = tuple(Descriptor(place_name("memtile", (w.column, MEMTILE_ROW)), w) for w in core.reads)
-        total = core.read_runs * sum(window.words for window in core.reads)
+        total = core.read_words
         passes = values["output_chunks"] * values["input_chunks"]
         rows = passes * values["stream_rows"]
         window = _input_slots(values, total // rows)
         assert total == rows * window.words, f"{total} words do not make {rows} rows"
         made.early += self._ring_tasks(place, S2MM, CORE_INPUT, window, "input", rows)
-        made.late.append(Task(tile, MM2S, row, windows, core.read_runs))
+        for windows, runs in core.reads:
+            for part in windows:
+                check_window(part, self.chip, made.segment)
+            chain = tuple(Descriptor(place_name("memtile", (part.column, MEMTILE_ROW)), part) for part in windows)
+            made.late.append(Task(tile, MM2S, row, chain, runs))
 
     def _output(
         self, made: LaunchTasks, place: Place, tile: Place, row: int, core: mem.CoreOp, values: dict[str, int]

@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import Kernel
+from compiler.scheduling.additions_checker import additions_apart
 from compiler.scheduling.in_place_checker import in_place_faults
 from compiler.scheduling.launch_checker import (
     NOTHING,
     ZERO,
     Numbers,
     WordNumbers,
+    added_numbers,
     arena_faults,
     input_faults,
     output_numbers,
@@ -40,7 +41,7 @@ from compiler.scheduling.plan import (
 from compiler.scheduling.stripes import source_column
 from compiler.tiling.launch import CoreWork
 from compiler.tiling.limits import launch_faults
-from compiler.transfers.access import Chain, read_chain, write_chains
+from compiler.transfers.access import Chain, read_chains, write_chains
 from compiler.transfers.window import PADDING, Window, window_faults
 
 Counts = npt.NDArray[np.uint8]
@@ -48,7 +49,8 @@ Counts = npt.NDArray[np.uint8]
 
 def plan_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[str]:
     """Everything that is wrong with a plan; empty if it is right."""
-    faults = in_place_faults(network, plan.network) + placement_faults(plan.network, plan, chip)
+    apart = additions_apart(network, plan.network)
+    faults = in_place_faults(network, apart) + placement_faults(plan.network, plan, chip)
     if len(plan.segments) != len(plan.network.steps):
         return [*faults, f"{len(plan.segments)} segments for {len(plan.network.steps)} steps"]
     return faults + _Run(plan, chip).faults()
@@ -221,7 +223,10 @@ class _Run:
                 self.memtiles[work.column][where] = words
 
     def _concurrency(self, planned: PlannedLaunch, reads: list[list[Numbers]], writes: list[Numbers]) -> None:
-        """Cores run at the same time: none may write what another one touches, and only additions their own input."""
+        """
+        Cores run at the same time: none may write what another one touches, and over its own input only the map that
+        is added, which comes before.
+        """
         cores = planned.launch.cores
         owner = [np.full(memory.size, NOTHING, np.int64) for memory in self.memtiles]
         for index, (work, where) in enumerate(zip(cores, writes, strict=True)):
@@ -233,7 +238,9 @@ class _Run:
                 owners = owner[column][words]
                 if ((owners != NOTHING) & (owners != index)).any():
                     self.fault(f"core ({work.column}, {work.row}) reads what another core of the launch writes")
-                if planned.launch.layer.kernel is not Kernel.ADD and (owners == index).any():
+                mine = self.memtiles[column][words[owners == index]]
+                operands = tuple(buffer.number for buffer in planned.inputs)
+                if not np.isin(mine, added_numbers(planned.launch, work, operands, self.numbers)).all():
                     self.fault(f"core ({work.column}, {work.row}) writes over its own input")
 
     def _windows(self, work: CoreWork, chains: Sequence[Chain], reach: int) -> Iterator[tuple[int, Numbers]]:
@@ -264,9 +271,7 @@ class _Run:
             if far:
                 self.fault(f"core ({work.column}, {work.row}) has row {far[0]} of '{buffer.name}' out of reach")
                 return [np.zeros(0, np.int64) for _ in self.memtiles]
-        for column, words in self._windows(
-            work, [read_chain(planned.launch, work, planned.inputs, self.chip)], reach=1
-        ):
+        for column, words in self._windows(work, read_chains(planned.launch, work, planned.inputs, self.chip), reach=1):
             parts.append(np.where(words == PADDING, ZERO, self.memtiles[column][words]))
             touched[column].append(words[words != PADDING])
         for fault in input_faults(planned.launch, work, operands, np.concatenate(parts), self.numbers):

@@ -52,7 +52,11 @@ def _reads(step: Step) -> tuple[int, ...]:
 def _sums(steps: list[Step]) -> set[int]:
     """Maps that additions write."""
     arrays = [step for step in steps if isinstance(step, ArrayStep)]
-    return {step.output for step in arrays if any(layer.kernel is Kernel.ADD for layer, _ in step.parts)}
+    return {step.output for step in arrays if any(_adds(layer) for layer, _ in step.parts)}
+
+
+def _adds(layer: Layer) -> bool:
+    return layer.kernel is Kernel.ADD or layer.addition is not None
 
 
 def _redirected(step: Step, placed: dict[int, Destination], output: int) -> Step:

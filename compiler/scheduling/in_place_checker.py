@@ -79,7 +79,7 @@ def _differs(one: Layer, other: Layer) -> bool:
 
 def in_place_faults(given: Network, planned: Network) -> list[str]:
     """Why `planned` does not compute what `given` does; empty if it does."""
-    if (given.maps, given.outputs) != (planned.maps, planned.outputs):
+    if (given.maps, given.outputs, given.hidden) != (planned.maps, planned.outputs, planned.hidden):
         return ["the plan is of a network with other maps or outputs"]
     faults: list[str] = []
     computed = {step.name: step for step in given.steps}

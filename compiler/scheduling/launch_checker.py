@@ -86,9 +86,15 @@ def input_faults(
     convolution = layer.kernel is Kernel.CONV
     blocks = launch.input_chunk if convolution else work.block_count
     width = parameters[P.BLOCK_STRIDE] // 2
-    if stream.size != passes * rows * blocks * width * 2:
-        return [f"{stream.size} words arrive for {passes} passes over {rows} rows of {blocks} blocks, {width} pixels"]
-    shaped = stream.reshape(passes, rows, blocks, width, 2)
+    own = blocks * width * 2
+    skip = launch.output_chunk * layer.output.width * 2 if layer.addition is not None else 0
+    if stream.size != passes * rows * (own + skip):
+        return [
+            f"{stream.size} words arrive for {passes} passes over {rows} rows of {blocks} blocks, {width} pixels"
+            + (f" and {skip} words to add" if skip else "")
+        ]
+    together = stream.reshape(passes, rows, own + skip)
+    shaped = together[:, :, :own].reshape(passes, rows, blocks, width, 2)
     wanted, looked = list(_wanted_rows(launch, work)), list(_looked_at(parameters))
     if len(wanted) != len(looked):
         return [f"the core looks at {len(looked)} rows for {len(wanted)} taps"]
@@ -105,7 +111,20 @@ def input_faults(
             first = chunk % launch.input_chunks * launch.input_chunk if convolution else work.blocks[0]
             if not _row_holds(launch, shaped[chunk, position], first, maps[operand], row, numbers, parameters):
                 faults.append(f"stream row {position} of pass {chunk} is not input row {row} of map {maps[operand]}")
+    if skip:
+        faults += _skip_faults(launch, work, maps[1], together[:, :, parameters[P.SKIP] :], numbers)
     return faults
+
+
+def _skip_faults(launch: Launch, work: CoreWork, number: int, arrived: Numbers, numbers: WordNumbers) -> Iterator[str]:
+    """Skip rows, [pass][row][words], that are not those of map `number` for the output of their pass."""
+    columns = np.arange(launch.layer.output.width)
+    for chunk, rows in enumerate(arrived):
+        first = work.blocks[0] + chunk // launch.input_chunks * launch.output_chunk
+        blocks = np.arange(first, first + launch.output_chunk)
+        for row, words in zip(range(*work.output_rows), rows, strict=True):
+            if not np.array_equal(words, numbers.pixels(number, row, blocks, columns).reshape(-1)):
+                yield f"pass {chunk} does not bring row {row} of map {number} to add"
 
 
 def _row_holds(
@@ -148,6 +167,16 @@ def output_numbers(launch: Launch, work: CoreWork, number: int, numbers: WordNum
     return np.concatenate([part.reshape(-1) for part in parts])
 
 
+def added_numbers(launch: Launch, work: CoreWork, maps: tuple[int, ...], numbers: WordNumbers) -> Numbers:
+    """Words that a core has read when it writes the word of the same place: its own share of the maps that it adds."""
+    if launch.layer.kernel is Kernel.ADD:
+        added = maps
+    else:
+        added = maps[1:]
+    own = [output_numbers(launch, work, number, numbers) for number in added]
+    return np.concatenate([np.zeros(0, np.int64), *own])
+
+
 def _fullest_chunk(launch: Launch) -> int:
     """Words of the largest chunk of weights, counted block by block in Γ."""
     layer, fullest = launch.layer, 0
@@ -169,9 +198,10 @@ def arena_faults(launch: Launch) -> list[str]:
     sent = min(launch.output_chunk, widest) if convolution else widest
     arriving = launch.input_chunk if convolution else widest
     window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
+    skip = launch.output_chunk * layer.output.width * 2 if layer.addition is not None else 0
     overhang = (-layer.output.width % (8 if convolution else 4)) * 2
     needs = {
-        "words of an input slot": (arena.input_slot, arriving * launch.fetch.width * 2),
+        "words of an input slot": (arena.input_slot, arriving * launch.fetch.width * 2 + skip),
         "input slots": (arena.input_slots, window),
         "words of an output slot": (arena.output_slot, sent * layer.output.width * 2 + overhang),
         "output slots": (arena.output_slots, 1),

@@ -52,6 +52,8 @@ class Network:
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
     """Maps the caller wants in DDR at the end."""
+    hidden: frozenset[int] = frozenset()
+    """Maps that nobody knows by name: they need not exist."""
 
     def writers(self) -> dict[int, tuple[int, ...]]:
         """The steps that write each map, in order, by their indices."""

@@ -38,11 +38,15 @@ class _Space:
 
 
 def _written_over(network: Network) -> list[set[int]]:
-    """Maps that may share a place: an addition's result and its operands, and so on through chains of additions."""
+    """Maps that may share a place: an addition's result and what is added, and so on through chains of additions."""
     families = [{number} for number in range(len(network.maps))]
     for step in network.steps:
-        if isinstance(step, ArrayStep) and len(step.parts) == 1 and step.parts[0][0].kernel is Kernel.ADD:
-            together = set[int]().union(*(families[number] for number in (*step.parts[0][1], step.output)))
+        if isinstance(step, ArrayStep) and len(step.parts) == 1:
+            layer, inputs = step.parts[0]
+            added = inputs if layer.kernel is Kernel.ADD else inputs[1:]
+            if not added:
+                continue
+            together = set[int]().union(*(families[number] for number in (*added, step.output)))
             for number in together:
                 families[number] = together
     return families

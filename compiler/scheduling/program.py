@@ -7,9 +7,12 @@ from dataclasses import replace
 
 from compiler.allocation.allocate import allocate
 from compiler.allocation.problem import Buffer, Problem, Solution
+from compiler.costs.planned import launch_cycles
+from compiler.costs.program import program_cycles
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
+from compiler.scheduling.additions import add_at_once
 from compiler.scheduling.in_place import concatenate_in_place
 from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
 from compiler.scheduling.plan import (
@@ -33,7 +36,7 @@ from compiler.scheduling.residency import (
     map_name,
 )
 from compiler.scheduling.ring import ring_bytes, widest_ring
-from compiler.scheduling.stripes import Stripes
+from compiler.scheduling.stripes import Stripes, even_stripes
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range
@@ -50,6 +53,14 @@ def plan_layer(layer: Layer, convolutions: ConvPlanner, column_rows: Sequence[Ra
     if layer.kernel is Kernel.CONV:
         return convolutions.plan(layer, column_rows)
     return plan_pointwise(layer, convolutions.chip, column_rows)
+
+
+def _cycles(layer: Layer, convolutions: ConvPlanner) -> int:
+    """Cycles of all launches of a layer whose maps stay in the MemTiles."""
+    chip = convolutions.chip
+    program = program_cycles(chip, convolutions.kernels, layer.kernel)
+    stripes = even_stripes((0, layer.output.height), chip.columns)
+    return sum(launch_cycles(launch, chip, program) for launch in plan_layer(layer, convolutions, stripes))
 
 
 def _ddr_maps(network: Network, draft: Draft) -> dict[int, MapBuffer]:
@@ -193,7 +204,8 @@ def _plan(network: Network, chip: Chip) -> ProgramPlan:
     def plan(layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
         return plan_layer(layer, convolutions, column_rows)
 
-    names = {step.output: step.name for step in steps}
+    network = add_at_once(network, lambda layer: _cycles(layer, convolutions))
+    names = {step.output: step.name for step in network.steps if isinstance(step, ArrayStep)}
     residency, found = _solve(network, chip, plan, ring_bytes(chip) if weighted else 0)
     program = _Program(names, residency, *found)
     segments = tuple(program.segment(index, step) for index, step in enumerate(residency.network.steps))

@@ -151,20 +151,20 @@ class Residency:
         return Draft(tuple(times), frozenset(last_read), frozenset(in_ddr), frozenset(filled), shared, problem)
 
     def _shared(self, choice: Choice, filled: set[tuple[int, int]], last_read: dict[int, int]) -> dict[int, int]:
-        """Additions that may write over an operand: both operands resident, and this the operand's last reader."""
+        """
+        Additions that may write over an operand: both operands resident, and this the operand's last reader. A
+        convolution that adds may write over what it adds, never over its input.
+        """
         shared: dict[int, int] = {}
         for index, step in enumerate(self.network.steps):
             if not isinstance(step, ArrayStep) or choice.bands[index] > 1:
                 continue
             (layer, inputs), *others = step.parts
-            if (
-                others
-                or len(self.writers[step.output]) > 1
-                or layer.kernel is not Kernel.ADD
-                or any((index, number) in filled for number in inputs)
-            ):
+            added = inputs if layer.kernel is Kernel.ADD else inputs[1:]
+            whole = not others and len(self.writers[step.output]) == 1
+            if not whole or any((index, number) in filled for number in added):
                 continue
-            for number in inputs:
+            for number in added:
                 if last_read.get(number) == index and inputs.count(number) == 1:
                     shared[step.output] = shared.get(number, number)
                     break

@@ -8,6 +8,25 @@ from compiler.tiling.launch import WEIGHT_SLOTS, CoreWork, Launch
 P = Parameter
 
 
+SUMS = {
+    P.SHIFT_A: P.SHIFT_A,
+    P.SHIFT_B: P.SHIFT_B,
+    P.SHIFT: P.SUM_SHIFT,
+    P.CLAMP_LOW: P.SUM_CLAMP_LOW,
+    P.CLAMP_HIGH: P.SUM_CLAMP_HIGH,
+}
+"""Parameters of an addition, and what they are called where a convolution adds."""
+
+
+def _addition(launch: Launch) -> dict[Parameter, int]:
+    """Parameters of the addition after a convolution."""
+    addition = launch.layer.addition
+    if addition is None:
+        return {}
+    sums = {SUMS[name]: value for name, value in addition.constants if name in SUMS}
+    return {P.SKIP: launch.stream_row_words - launch.skip_words, **sums}
+
+
 def common_parameters(launch: Launch) -> dict[Parameter, int]:
     """Parameters that are the same on every core."""
     layer, arena, fetch = launch.layer, launch.arena, launch.fetch
@@ -37,6 +56,7 @@ def common_parameters(launch: Launch) -> dict[Parameter, int]:
         P.COLUMN_ORIGIN: -layer.pads[1],
         P.MAP_WIDTH: layer.input.width,
         **dict(layer.constants),
+        **_addition(launch),
     }
 
 

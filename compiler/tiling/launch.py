@@ -140,6 +140,16 @@ class Launch:
         """Pixels of a row as it is sent from one output pixel's first input pixel to the next one's."""
         return 1 if self.skipped else sent_stride(self.layer)
 
+    @property
+    def skip_words(self) -> int:
+        """Words of the skip row behind each input row; 0 where nothing is added."""
+        return 0 if self.layer.addition is None else self.output_chunk * self.layer.output.width * 2
+
+    @property
+    def stream_row_words(self) -> int:
+        """Convolutions: words of one row of the stream."""
+        return self.input_chunk * self.fetch.width * 2 + self.skip_words
+
     def output_chunks(self, blocks: Range) -> int:
         """Chunks that cover `blocks`."""
         return -(-(blocks[1] - blocks[0]) // self.output_chunk)

@@ -76,7 +76,8 @@ class Layer:
     """
     One operation of the array: output rows from windows of input rows.
 
-    `pads` are (top, left, bottom, right). An addition has two inputs of equal shape; a convolution has Γ.
+    `pads` are (top, left, bottom, right). An addition has two inputs of equal shape; a convolution has Γ, and a second
+    input, shaped like its output, if it has an addition.
     """
 
     name: str
@@ -93,11 +94,14 @@ class Layer:
     """Parameters that are the same for every core: shifts, rounding, clamp, ..."""
     destination: Destination = Destination()
     """Where in its map the output goes."""
+    addition: Layer | None = None
+    """Convolutions: the addition that follows at once. Its second operand is the layer's second input."""
 
     @property
     def geometry(self) -> Hashable:
         """What layers of equal shape have in common, whatever their weights and constants are."""
-        return self.kernel, self.input, self.output, self.kernel_size, self.strides, self.pads, self.dilations
+        window = self.kernel_size, self.strides, self.pads, self.dilations
+        return self.kernel, self.input, self.output, window, self.addition is not None
 
     @property
     def copies(self) -> bool:

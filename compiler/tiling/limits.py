@@ -7,6 +7,7 @@ from compiler.kernels.parameters import TABLE_WORDS, Kernel
 from compiler.kernels.row_steps import surplus_reach
 from compiler.tiling.launch import CoreWork, Launch, arena_words
 from compiler.tiling.layer import Layer, split_evenly
+from compiler.tiling.skip import skip_descriptors, skip_faults
 
 SHARED_DESCRIPTORS = 4
 """Of each half of a MemTile's descriptors: what loads parameters, and up to three that feed weights."""
@@ -55,7 +56,7 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
         faults.append(f"{chunks} x {launch.input_chunks} chunks, a descriptor iterates {chip.iteration_limit} times")
     if launch.layer.kernel is Kernel.ADD and work.rows > chip.iteration_limit:
         faults.append(f"{work.rows} rows to add, a descriptor iterates {chip.iteration_limit} times")
-    return faults
+    return faults + skip_faults(launch, work, chip)
 
 
 def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
@@ -71,7 +72,8 @@ def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
     operands = 2 if launch.layer.kernel is Kernel.ADD else 1
     blocks, chunks = work.block_count, launch.output_chunks(work.blocks) if launch.slices else 1
     uneven = chunks > 1 and blocks % launch.output_chunk > 0
-    return 1 + operands * chain + (2 if uneven else 1)
+    reads = operands * chain if launch.layer.addition is None else skip_descriptors(launch, work)
+    return 1 + reads + (2 if uneven else 1)
 
 
 def _descriptor_faults(launch: Launch, chip: Chip) -> list[str]:

@@ -169,7 +169,8 @@ def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int) 
     if cut.chunk_words > weight_slot:
         return None
     fetch = conv_fetch(layer)
-    input_slot = cut.input_chunk * fetch.width * 2
+    skip = 0 if layer.addition is None else cut.output_chunk * layer.output.width * 2
+    input_slot = cut.input_chunk * fetch.width * 2 + skip
     output_slot = cut.output_chunk * layer.output.width * 2 + OUTPUT_SLACK_WORDS
     input_chunks = layer.input.blocks // cut.input_chunk
     partial_row = computed_pixels(layer.output.width) * cut.output_chunk * 8 if input_chunks > 1 else 0

@@ -1,7 +1,7 @@
 """
 The windows of a launch: where in the MemTiles a core's input rows come from, and where its output rows go.
 
-    read    a chain of windows, run after run, makes the core's input stream
+    read    chains of windows, run after run, make the core's input stream
     write   windows that take the core's output stream, one run per chunk of output channels
 
 A map's stripe lies in the MemTile as [rows][blocks][width][8 bytes], that is [rows][blocks][width][2 words].
@@ -17,6 +17,7 @@ from compiler.kernels.parameters import Kernel
 from compiler.scheduling.plan import MapBuffer
 from compiler.scheduling.stripes import source_column
 from compiler.tiling.launch import CoreWork, Launch
+from compiler.tiling.skip import Order, skip_order
 from compiler.transfers.window import Window
 
 
@@ -53,15 +54,17 @@ def _row_word(buffer: MapBuffer, column: int, row: int) -> int:
     return buffer.address // 4 + (row - buffer.stripes[column][0]) * buffer.shape.row_words
 
 
-def read_chain(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> Chain:
-    """Input stream of a core. An empty chain if the core's windows lie wholly on the border."""
+def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> tuple[Chain, ...]:
+    """Input stream of a core. None if the core's windows lie wholly on the border."""
     if launch.layer.kernel is Kernel.ADD:
-        return _alternating(work, inputs)
+        return (_alternating(work, inputs),)
+    if launch.layer.addition is not None:
+        return _with_skips(launch, work, inputs, chip)
     (buffer,) = inputs or (None,)
     fetch = launch.fetch
     rows = range(work.input_rows[0], work.input_rows[1], fetch.row_step)
     if buffer is None or not rows:
-        return Chain((), 0)
+        return ()
     width = buffer.shape.width
     chunked = bool(launch.slices)
     blocks = launch.input_chunk if chunked else work.block_count
@@ -80,7 +83,50 @@ def read_chain(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], ch
             ).merged(chip.memtile_wrap_limit)
         )
     passes = launch.output_chunks(work.blocks) * launch.input_chunks if chunked else 1
-    return Chain(tuple(windows), passes)
+    return (Chain(tuple(windows), passes),)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """An input row and the skip row of the same number, one after the other."""
+
+    launch: Launch
+    work: CoreWork
+    inputs: tuple[MapBuffer, ...]
+    chip: Chip
+
+    def windows(self, row: int, number: int, own: tuple[int, int], skip: tuple[int, int]) -> tuple[Window, Window]:
+        """Both rows for pass `number`; `own` and `skip` say how they move on: wrap and step."""
+        launch, column = self.launch, self.work.column
+        input, added = self.inputs
+        fetch, blocks = launch.fetch, launch.input_chunk
+        first = number % launch.input_chunks * blocks
+        here = Window(
+            column,
+            _row_word(input, column, row) + first * input.shape.width * 2,
+            (blocks, fetch.columns, 2),
+            (input.shape.width * 2, 2 * fetch.column_step, 1),
+            ((0, 0), (fetch.left, fetch.right), (0, 0)) if fetch.left or fetch.right else (),
+            *own,
+        )
+        width = added.shape.width
+        block = self.work.blocks[0] + number // launch.input_chunks * launch.output_chunk
+        there = _row_word(added, column, row) + block * width * 2
+        return here.merged(self.chip.memtile_wrap_limit), Window(column, there, (launch.skip_words,), (1,), (), *skip)
+
+
+def _with_skips(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> tuple[Chain, ...]:
+    """Input rows and skip rows in turn, listed by rows or by passes."""
+    pairs = _Pairs(launch, work, inputs, chip)
+    chunks, parts = launch.output_chunks(work.blocks), launch.input_chunks
+    if skip_order(launch, work) is Order.BY_ROWS:
+        own = (parts, launch.input_chunk * inputs[0].shape.width * 2) if parts > 1 else (1, 0)
+        skip = (chunks, launch.skip_words) if chunks > 1 else (1, 0)
+        windows = [window for row in range(*work.output_rows) for window in pairs.windows(row, 0, own, skip)]
+        return (Chain(tuple(windows), chunks * parts),)
+    own, skip = ((work.rows, buffer.shape.row_words) if work.rows > 1 else (1, 0) for buffer in inputs)
+    first = work.output_rows[0]
+    return tuple(Chain(pairs.windows(first, number, own, skip), work.rows) for number in range(chunks * parts))
 
 
 def _alternating(work: CoreWork, inputs: tuple[MapBuffer, ...]) -> Chain:

@@ -17,13 +17,13 @@ func.func @main(%x: tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xi8, #bsr.fixed<3>> {
       mem.wait %t0, %t1
       %w = mem.weights {values = dense<7> : tensor<64xi32>, streams = array<i64: 0, 1, 32, 1>, chunk = 32 : i64} : !mem.buffer<ddr>
       %l = mem.launch "conv"(%a) to %b weights %w via %ring attributes {parameters = {kernel = 0 : i64, taps = 3 : i64}} {
-        mem.core {column = 0 : i64, row = 1 : i64, parameters = {rows = 2 : i64}, reads = [#mem.window<0, 112 [<2, 8>, <4, 2> pad <1, 0>, <2, 1>] x <3, 16>>, #mem.window<1, 112 [<8, 1>]>], read_runs = 6 : i64, writes = [#mem.window<0, 128 [<16, 1>]>], write_runs = array<i64: 1>, stream = 1 : i64}
+        mem.core {column = 0 : i64, row = 1 : i64, parameters = {rows = 2 : i64}, reads = [[#mem.window<0, 112 [<2, 8>, <4, 2> pad <1, 0>, <2, 1>] x <3, 16>>, #mem.window<1, 112 [<8, 1>]>], [#mem.window<0, 112 [<8, 1>]>]], read_runs = array<i64: 6, 1>, writes = [#mem.window<0, 128 [<16, 1>]>], write_runs = array<i64: 1>, stream = 1 : i64}
       } : (!mem.buffer<memtile>) to !mem.buffer<memtile> weights !mem.buffer<ddr> via !mem.buffer<memtile>
       mem.wait %l
     }
     mem.segment "add" -> %out attributes {tensor = ""} : !mem.buffer<ddr> {
       %l = mem.launch "add"(%a, %b) to %b attributes {parameters = {}} {
-        mem.core {column = 1 : i64, row = 0 : i64, parameters = {}, reads = [], read_runs = 0 : i64, writes = [], write_runs = array<i64>, stream = -1 : i64}
+        mem.core {column = 1 : i64, row = 0 : i64, parameters = {}, reads = [], read_runs = array<i64>, writes = [], write_runs = array<i64>, stream = -1 : i64}
       } : (!mem.buffer<memtile>, !mem.buffer<memtile>) to !mem.buffer<memtile>
       mem.wait %l
       %s = mem.copy %b to %out {from = #mem.window<0, 128 [<16, 1>]>, to = #mem.window<0, 32 [<16, 1>]>} : !mem.buffer<memtile> to !mem.buffer<ddr>
@@ -57,13 +57,13 @@ func.func @main(%x: tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xi8, #bsr.fixed<3>> {
 // A launch with weights names the ring they come through; windows print padding and iteration only where there is any.
 // CHECK-NEXT:      %w = mem.weights {values = dense<7> : tensor<64xi32>, streams = array<i64: 0, 1, 32, 1>, chunk = 32 : i64} : !mem.buffer<ddr>
 // CHECK-NEXT:      %l = mem.launch "conv"(%a) to %b weights %w via %ring attributes {parameters = {kernel = 0 : i64, taps = 3 : i64}} {
-// CHECK-NEXT:        mem.core {column = 0 : i64, row = 1 : i64, parameters = {rows = 2 : i64}, reads = [#mem.window<0, 112 [<2, 8>, <4, 2> pad <1, 0>, <2, 1>] x <3, 16>>, #mem.window<1, 112 [<8, 1>]>], read_runs = 6 : i64, writes = [#mem.window<0, 128 [<16, 1>]>], write_runs = array<i64: 1>, stream = 1 : i64}
+// CHECK-NEXT:        mem.core {column = 0 : i64, row = 1 : i64, parameters = {rows = 2 : i64}, reads = {{\[\[}}#mem.window<0, 112 [<2, 8>, <4, 2> pad <1, 0>, <2, 1>] x <3, 16>>, #mem.window<1, 112 [<8, 1>]>], [#mem.window<0, 112 [<8, 1>]>]], read_runs = array<i64: 6, 1>, writes = [#mem.window<0, 128 [<16, 1>]>], write_runs = array<i64: 1>, stream = 1 : i64}
 // CHECK-NEXT:      } : (!mem.buffer<memtile>) to !mem.buffer<memtile> weights !mem.buffer<ddr> via !mem.buffer<memtile>
 // CHECK-NEXT:      mem.wait %l
 
 // One without weights has neither.
 // CHECK:         %{{.*}} = mem.launch "add"(%a, %b) to %b attributes {parameters = {}} {
-// CHECK-NEXT:        mem.core {column = 1 : i64, row = 0 : i64, parameters = {}, reads = [], read_runs = 0 : i64, writes = [], write_runs = array<i64>, stream = -1 : i64}
+// CHECK-NEXT:        mem.core {column = 1 : i64, row = 0 : i64, parameters = {}, reads = [], read_runs = array<i64>, writes = [], write_runs = array<i64>, stream = -1 : i64}
 // CHECK-NEXT:      } : (!mem.buffer<memtile>, !mem.buffer<memtile>) to !mem.buffer<memtile>
 
 // After the conversion to the array level the host runs sequences instead.

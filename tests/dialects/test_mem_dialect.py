@@ -33,9 +33,11 @@ def a_map(address: int = 0, size: int = 64, stripes: Pairs | None = None, **prop
     return op
 
 
-def a_core(parameters: dict[str, int] | None = None, runs: tuple[int, ...] = (1,)) -> mem.CoreOp:
+def a_core(
+    parameters: dict[str, int] | None = None, runs: tuple[int, ...] = (1,), reads: tuple[int, ...] = (1,)
+) -> mem.CoreOp:
     window = Window(0, 0, (8,), (1,))
-    return mem.CoreOp(0, 0, parameters or {}, [window], 1, [window], runs, -1)
+    return mem.CoreOp(0, 0, parameters or {}, [[window]], reads, [window], runs, -1)
 
 
 def a_launch(parameters: dict[str, int] | None = None, cores: list[Operation] | None = None) -> mem.LaunchOp:
@@ -77,6 +79,7 @@ REFUSALS: list[tuple[Callable[[], Operation], str]] = [
     (lambda: a_copy(a_buffer(DDR), a_buffer(MEMTILE), words=9), "8 words leave and 9 arrive"),
     (lambda: a_copy(a_buffer(DDR), a_buffer(MEMTILE), column=1), "one shim serves one column: source 0, target 1"),
     (lambda: a_core({"speed": 3}), r"unknown parameters \['speed'\]; known: "),
+    (lambda: a_core(reads=()), "every chain of reads needs its number of runs"),
     (lambda: a_core(runs=(1, 2)), "every window of writes needs its number of runs"),
     (lambda: a_launch({"speed": 3}), r"unknown parameters \['speed'\]"),
     (lambda: a_launch(cores=[ConstantOp.from_int_and_width(0, i32)]), "a launch holds mem.core ops only, found arith"),

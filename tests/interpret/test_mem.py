@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from interpret.array_programs import SHAPE, residual_network
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp
 
 from compiler.errors import BlockloomError
 from compiler.interpret.bsr import interpret_bsr
@@ -83,7 +83,7 @@ def test_exchanged_windows_give_other_numbers() -> None:
     module = the_module()
     expected = interpret_bsr(residual_network(), INPUTS)
     core = launches(module)[-1].cores[0]
-    core.properties["reads"] = windows_attr(core.reads[::-1])
+    core.properties["reads"] = ArrayAttr([windows_attr(windows[::-1]) for windows, _ in core.reads])
     run = interpret_mem(module, INPUTS)
     assert not np.array_equal(run.tensors["sum"], expected.tensors["sum"])
 

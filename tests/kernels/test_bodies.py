@@ -91,12 +91,11 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @st.composite
-def skips(draw: st.DrawFn, inner: int) -> dict[Parameter, int]:
-    """Parameters of the addition of a skip row."""
+def skips(draw: st.DrawFn, far: int) -> dict[Parameter, int]:
+    """Parameters of the addition of a skip row that lies `far` behind the input row."""
     low, high = draw(clamps)
     return {
-        Parameter.SKIP: 1,
-        Parameter.INNER_BASE: inner,
+        Parameter.SKIP: far,
         Parameter.SHIFT_A: draw(st.integers(0, LARGEST_WEIGHT_SHIFT)),
         Parameter.SHIFT_B: draw(st.integers(0, LARGEST_WEIGHT_SHIFT)),
         Parameter.SUM_SHIFT: draw(st.integers(0, 8)),
@@ -136,7 +135,7 @@ def convolutions(draw: st.DrawFn) -> Case:
     rows = [tap * slot if tap in on_map else -1 for tap in range(taps)]
     arena = noise(seed)
     arena[weights : weights + chunk.size] = chunk
-    partial, out, inner = 3000, 2370, 2610
+    partial, out = 3000, 2370
     kept = region(partial, 0)
     sums = rng.integers(-(2**20), 2**20, (blocks, width, 8), np.int32)
     for one in steps_of_row(width):
@@ -146,7 +145,8 @@ def convolutions(draw: st.DrawFn) -> Case:
             arena[words : words + pixels.size] = pixels
             kept |= region(words, pixels.size)
     low, high = draw(clamps)
-    skip = draw(st.just({}) | skips(inner))
+    # the words behind all rows are a skip row as well as any
+    skip = draw(st.just({}) | skips(taps * slot)) if rows[0] == 0 else {}
     params = pack(
         {
             Parameter.TAPS: taps,
@@ -162,8 +162,6 @@ def convolutions(draw: st.DrawFn) -> Case:
     call = Call(weights, out, partial, blocks, int(first), int(last), 0)
     if last:
         defined, touched = output(call, width)
-        if skip:
-            touched |= region(inner, blocks * width * 2 + SLACK_WORDS)
     else:
         defined, touched = kept, region(partial, blocks * computed_pixels(width) * 8)
     return Case(np.concatenate([params, table(rows)]), arena, call, defined, touched)

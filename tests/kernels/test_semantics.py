@@ -182,9 +182,6 @@ def test_a_call_touches_what_its_footprint_says() -> None:
     assert middle.reads[-1] == middle.writes[0] == (700, 764)
 
 
-INNER = 680
-
-
 @given(
     width=st.integers(1, 9),
     rounding=ROUNDINGS,
@@ -219,9 +216,9 @@ def test_a_skip_gives_what_an_addition_after_the_convolution_gives(
     expected = stored(arena, 2, width)
 
     sums = {P.SUM_SHIFT: shifts[2], P.SUM_CLAMP_LOW: low, P.SUM_CLAMP_HIGH: high}
-    params, arena = memory([row], {**geometry, **own, **between, **sums, P.SKIP: 1, P.INNER_BASE: INNER})
+    together = np.concatenate([row, skip])
+    params, arena = memory([together], {**geometry, **own, **between, **sums, P.SKIP: 4 * width})
     arena[800 : 800 + chunk.size] = chunk
-    stored(arena, 2, width)[:] = skip
     KERNELS[Kernel.CONV](params, arena, Call(800, OUT, 0, 2, 1, 1, 0))
     np.testing.assert_array_equal(stored(arena, 2, width), expected)
 
@@ -234,20 +231,6 @@ def test_operands_too_far_apart_are_no_skip() -> None:
     arena[800 : 800 + chunk.size] = chunk
     with pytest.raises(AssertionError, match="by 0 and a skip row by 7, by at most 6 each"):
         KERNELS[Kernel.CONV](params, arena, Call(800, OUT, 0, 1, 1, 1, 0))
-
-
-def test_a_skip_row_must_have_arrived_when_the_last_input_chunk_begins() -> None:
-    chunk = encode_chunk(
-        np.array([0, 1], np.int32), np.zeros(8, np.int32), np.array([0], np.int32), np.ones((1, 8, 8), np.int8)
-    )
-    params, arena = memory(random_rows(1, 1, 3, 0), {P.TAPS: 1, P.WIDTH: 3, P.INPUT_SLOT: 6})
-    params[[P.SKIP, P.INNER_BASE]] = 1, INNER
-    arena[800 : 800 + chunk.size] = chunk
-    last = footprint(Kernel.CONV, params, arena, Call(800, OUT, 700, 1, 0, 1, 0))
-    assert last.reads[-1] == last.writes[-1] == (OUT, OUT + 6)
-    assert last.writes[0] == (INNER, INNER + 6)
-    begun = footprint(Kernel.CONV, params, arena, Call(800, OUT, 700, 1, 1, 0, 0))
-    assert (OUT, OUT + 6) not in (*begun.reads, *begun.writes)
 
 
 @given(st.integers(0, 99), st.integers(1, 5))

@@ -27,6 +27,20 @@ func.func @two(%x: tensor<1x8x4x4xi8, #bsr.fixed<4>>) -> tensor<1x8x4x4xi8, #bsr
 
 // -----
 
+// Of two convolutions, the one that takes every input row once, whichever comes later.
+func.func @rows(%x: tensor<1x8x8x8xi8, #bsr.fixed<4>>, %z: tensor<1x8x4x4xi8, #bsr.fixed<4>>) -> tensor<1x8x4x4xi8, #bsr.fixed<4>> {
+  %w = bsr.weights {gamma = dense<128> : tensor<1xui8>, values = #bsr.blob<"w", "00">, bias = dense<0> : tensor<8xi32>} : tensor<8x8x1x1xi8, #bsr.blocks<7, 1 of 1>>
+  %a = bsr.conv2d(%z, %w) : (tensor<1x8x4x4xi8, #bsr.fixed<4>>, tensor<8x8x1x1xi8, #bsr.blocks<7, 1 of 1>>) -> tensor<1x8x4x4xi8, #bsr.fixed<4>>
+  %b = bsr.conv2d(%x, %w) {strides = array<i64: 2, 2>} : (tensor<1x8x8x8xi8, #bsr.fixed<4>>, tensor<8x8x1x1xi8, #bsr.blocks<7, 1 of 1>>) -> tensor<1x8x4x4xi8, #bsr.fixed<4>>
+  %y = bsr.add(%a, %b) : (tensor<1x8x4x4xi8, #bsr.fixed<4>>, tensor<1x8x4x4xi8, #bsr.fixed<4>>) -> tensor<1x8x4x4xi8, #bsr.fixed<4>>
+  func.return %y : tensor<1x8x4x4xi8, #bsr.fixed<4>>
+}
+// CHECK-LABEL: @rows
+// CHECK:         %b = bsr.conv2d(%x, %w) {strides
+// CHECK-NEXT:    %y = bsr.conv2d(%z, %w, %b) {inner_position = 4 : i64}
+
+// -----
+
 // The convolution is a result as well; it is rounded another way; it is added to itself: all three stay as they are.
 func.func @refused(%x: tensor<1x8x4x4xi8, #bsr.fixed<4>>) -> (tensor<1x8x4x4xi8, #bsr.fixed<4>>, tensor<1x8x4x4xi8, #bsr.fixed<4>>, tensor<1x8x4x4xi8, #bsr.fixed<4>>, tensor<1x8x4x4xi8, #bsr.fixed<4>>) {
   %w = bsr.weights {gamma = dense<128> : tensor<1xui8>, values = #bsr.blob<"w", "00">, bias = dense<0> : tensor<8xi32>} : tensor<8x8x1x1xi8, #bsr.blocks<7, 1 of 1>>

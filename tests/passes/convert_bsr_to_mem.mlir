@@ -34,8 +34,8 @@ func.func @main(%x: tensor<1x8x4x4xi8, #bsr.fixed<4>>) -> tensor<1x8x2x4xi8, #bs
 
 // Core 0's first window begins one row above the map, core 1's with its first row; the rest they have in common.
 // CHECK-NEXT:     %[[L:.*]] = mem.launch "conv"(%[[TILE]]) to %[[RESULT]] weights %[[W]] via %[[RING]] attributes {parameters = {kernel = 0 : i64, {{.*}} window = 3 : i64, row_stride = 2 : i64, {{.*}} shift = 7 : i64, rounding = 0 : i64, clamp_low = 0 : i64, clamp_high = 127 : i64}} {
-// CHECK-NEXT:       mem.core {column = 0 : i64, row = 0 : i64, parameters = {output_chunks = 1 : i64, rows = 1 : i64, stream_rows = 2 : i64, row_origin = -1 : i64, blocks = 1 : i64, last_blocks = 1 : i64}, reads = [#mem.window<0, {{[0-9]+}} [<16, 1>]>], read_runs = 1 : i64, writes = [#mem.window<0, {{[0-9]+}} [<8, 1>]>], write_runs = array<i64: 1>, stream = 0 : i64}
-// CHECK-NEXT:       mem.core {column = 1 : i64, row = 0 : i64, parameters = {output_chunks = 1 : i64, rows = 1 : i64, stream_rows = 3 : i64, row_origin = 0 : i64, {{.*}}}, reads = [#mem.window<1, {{[0-9]+}} [<24, 1>]>], {{.*}}}
+// CHECK-NEXT:       mem.core {column = 0 : i64, row = 0 : i64, parameters = {output_chunks = 1 : i64, rows = 1 : i64, stream_rows = 2 : i64, row_origin = -1 : i64, blocks = 1 : i64, last_blocks = 1 : i64}, reads = {{\[\[}}#mem.window<0, {{[0-9]+}} [<16, 1>]>]], read_runs = array<i64: 1>, writes = [#mem.window<0, {{[0-9]+}} [<8, 1>]>], write_runs = array<i64: 1>, stream = 0 : i64}
+// CHECK-NEXT:       mem.core {column = 1 : i64, row = 0 : i64, parameters = {output_chunks = 1 : i64, rows = 1 : i64, stream_rows = 3 : i64, row_origin = 0 : i64, {{.*}}}, reads = {{\[\[}}#mem.window<1, {{[0-9]+}} [<24, 1>]>]], {{.*}}}
 
 // The result is spilled, since the caller wants it, and read from there.
 // CHECK:          mem.wait %[[L]]

@@ -12,7 +12,7 @@ the next one begins, so that the ends of an output block's list and its bias are
 rounds its sums. Surplus pixels fall on the next output block, which is written afterwards, or behind the slot.
 
 A skip row is added when the whole row is made: that is one more pass over int8, but in one pipelined loop, where each
-step of the row would wait for its own sums. The row is made beside the output slot, which holds what is added to it.
+step of the row would wait for its own sums.
 
 A row that one call begins and ends starts from the bias and ends as int8, without a choice in any loop. With partial
 sums, which come and go in int32, a step chooses as it goes.
@@ -57,8 +57,6 @@ class _Call:
     bias: SSAValue
     offsets: SSAValue
     blocks: SSAValue
-    out: SSAValue
-    """Where int8 results go."""
 
     def lists(self, block: SSAValue) -> list[SSAValue]:
         """
@@ -112,8 +110,9 @@ class _Step:
     def store(self, totals: Sums) -> None:
         """Write the results of the step."""
         call, body = self.call, self.call.body
-        row = body.add(call.out, body.multiply(self.block, body.multiply(call.width, body.index(PIXEL_WORDS))))
-        call.requantiser.store(totals, body.add(row, body.multiply(self.pixel, body.index(PIXEL_WORDS))))
+        row = body.multiply(self.block, body.multiply(call.width, body.index(PIXEL_WORDS)))
+        out = body.add(body.arguments.out, row)
+        call.requantiser.store(totals, body.add(out, body.multiply(self.pixel, body.index(PIXEL_WORDS))))
 
 
 def _each_step(call: _Call, compute: Callable[[_Step], Sequence[SSAValue]]) -> None:
@@ -177,13 +176,14 @@ def _partial(call: _Call, first: SSAValue, last: SSAValue) -> None:
     _each_step(call, compute)
 
 
-def _add_skip(call: _Call) -> None:
-    """Add the row that the output slot holds to the row that was made."""
+def _add_skip(call: _Call, far: SSAValue) -> None:
+    """Add the row that lies `far` behind the input row to the row that was made."""
     body = call.body
     out = body.arguments.out
     words = body.multiply(body.arguments.blocks, body.multiply(call.width, body.index(2)))
+    row = body.tap(body.index(0))
     own, skip = (body.parameter_word(shift) for shift in (Parameter.SHIFT_A, Parameter.SHIFT_B))
-    sum_rows(body, Requantiser.of(body, OF_SUM), [(call.out, own), (out, skip)], words, out)
+    sum_rows(body, Requantiser.of(body, OF_SUM), [(out, own), (body.add(row, far), skip)], words, out)
 
 
 def conv(arena_words: int) -> func.FuncOp:
@@ -193,7 +193,8 @@ def conv(arena_words: int) -> func.FuncOp:
     taps = body.parameter(Parameter.TAPS)
     pointers = body.add(arguments.weights, body.index(1))
     bias = body.add(body.add(pointers, body.multiply(arguments.blocks, taps)), body.index(1))
-    skip = body.compare(body.parameter_word(Parameter.SKIP), "ne", body.word(0))
+    far = body.parameter(Parameter.SKIP)
+    skip = body.compare(far, "ne", body.index(0))
     call = _Call(
         body,
         Requantiser.of(body),
@@ -204,11 +205,10 @@ def conv(arena_words: int) -> func.FuncOp:
         bias=bias,
         offsets=body.add(bias, body.multiply(arguments.blocks, body.index(8))),
         blocks=body.add(arguments.weights, body.load_index(arguments.weights)),
-        out=body.select(skip, body.parameter(Parameter.INNER_BASE), arguments.out),
     )
     first = body.compare(arguments.first, "ne", body.index(0))
     last = body.compare(arguments.last, "ne", body.index(0))
     whole = body.binary(arith.AndIOp, first, last)
     body.branch(whole, lambda: _whole(call), lambda: _partial(call, first, last))
-    body.branch(body.binary(arith.AndIOp, skip, last), lambda: _add_skip(call), lambda: None)
+    body.branch(body.binary(arith.AndIOp, skip, last), lambda: _add_skip(call, far), lambda: None)
     return body.finish()
