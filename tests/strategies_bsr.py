@@ -16,6 +16,8 @@ from bsr_networks import Network
 from hypothesis import strategies as st
 from random_networks import random_network
 
+SIDES = (1, 1, 1, 2, 2, 2, 3, 3, 4)
+"""Rows and columns of small meshes: an example costs as much as it has cores, and most mistakes need few of them."""
 LARGE_MESHES = ("mesh-8x8", "mesh-1x8", "mesh-8x1", "mesh-5x7", "mesh-3x8")
 
 
@@ -62,8 +64,9 @@ AIE2P = ("mac_per_cycle=512", "load_bytes_per_cycle=128", "store_bytes_per_cycle
 
 def random_place(random: Random) -> Place:
     """Meshes from 1x1 to 8x8 and presets, half of them with little memory, some short of something else."""
-    small = f"mesh-{random.randint(1, 4)}x{random.randint(1, 4)}"
-    target = random.choice((small, small, random.choice(("npu1", "npu1_3col", "npu2")), random.choice(LARGE_MESHES)))
+    small = f"mesh-{random.choice(SIDES)}x{random.choice(SIDES)}"
+    large = (random.choice(("npu1", "npu1_3col", "npu2")), random.choice(LARGE_MESHES))
+    target = random.choice((*[small] * 8, *large))
     overrides: list[str] = []
     if random.random() < 0.5:
         memory = random.choice((16, 24, 32, 64, 128)) * 1024 + random.choice((0, 0, 4 * random.randint(-300, 300)))

@@ -132,11 +132,9 @@ def splits(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range
             yield Split(slices, _assign(layer, chip, column_rows, slices))
 
 
-def _divisible(words: int, limit: int) -> int:
-    """The next size, in steps of one block, that a descriptor with an iteration counts in three dimensions."""
-    while factors(words, limit) is None:
-        words += BLOCK_WORDS
-    return words
+def _divisible(words: int, limit: int) -> int | None:
+    """The next size, in steps of one block, that a descriptor with an iteration counts in three dimensions, if any."""
+    return next((size for size in range(words, limit**3 + 1, BLOCK_WORDS) if factors(size, limit) is not None), None)
 
 
 def cuts(layer: Layer, chip: Chip, split: Split) -> Iterator[Cut]:
@@ -156,7 +154,9 @@ def cuts(layer: Layer, chip: Chip, split: Split) -> Iterator[Cut]:
                 counts = sums[np.minimum(starts + output_chunk, last)] - sums[starts]
                 fullest = max(fullest, int(counts.max(initial=0)))
             words = chunk_words(output_chunk, taps, fullest * taps * columns)
-            yield Cut(output_chunk, input_chunk, _divisible(words, chip.core_wrap_limit))
+            counted = _divisible(words, chip.core_wrap_limit)
+            if counted is not None:
+                yield Cut(output_chunk, input_chunk, counted)
 
 
 def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int) -> Launch | None:

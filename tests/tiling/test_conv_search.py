@@ -40,6 +40,20 @@ def test_no_other_mapping_is_faster_and_none_beats_its_floor(
         assert arena_faults(best.launch) == []
 
 
+def test_chunks_that_three_dimensions_cannot_count_are_left_out() -> None:
+    """The search for a chunk that they count went on for ever: 16 * 16 * 16 words are fewer than any chunk here has."""
+    chip = chip_named("mesh-1x1").with_overrides({"core_wrap_limit": 16})
+    layer = Layer(
+        "gemm",
+        Kernel.CONV,
+        MapShape(16, 112, 1),
+        MapShape(16, 1, 1),
+        kernel_size=(112, 1),
+        gamma=np.ones((2, 2), np.bool_),
+    )
+    assert ConvPlanner(chip).best(layer, even_stripes((0, 1), 1), (0, 2)) is None
+
+
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=7), st.integers(1, 4))
 def test_no_other_runs_are_lighter(weights: list[int], parts: int) -> None:
     def heaviest(start: int, left: int) -> int:
