@@ -21,7 +21,15 @@ from xdsl.dialects import arith, func, memref, scf, vector
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerAttr, IntegerType, VectorType
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
-from compiler.errors import BlockloomError
+from compiler.kernels.bodies.faults import (
+    outside_memory,
+    undefined_shift,
+    unknown_configuration,
+    unknown_function,
+    unknown_operation,
+    unsigned_comparison,
+    wrong_operands,
+)
 from compiler.kernels.bodies.vector_unit import (
     MULTIPLY_ACCUMULATE,
     SET,
@@ -38,10 +46,6 @@ Value = int | Lanes
 UNSPECIFIED = np.int32(-0x35014542)
 
 ELEMENTS: dict[int, type[np.signedinteger[Any]]] = {8: np.int8, 16: np.int16, 32: np.int32, 64: np.int64}
-
-
-class KernelBodyError(BlockloomError):
-    """A kernel body holds an operation that cannot be run, or leaves its memory."""
 
 
 @dataclass
@@ -68,9 +72,7 @@ def run_kernel_body(function: func.FuncOp, arguments: Sequence[Value]) -> None:
     """Call `function`; memories among `arguments` are changed in place."""
     block = function.body.block
     if len(block.args) != len(arguments):
-        raise KernelBodyError(
-            f"'{function.sym_name.data}' takes {len(block.args)} operands, but was given {len(arguments)}"
-        )
+        raise wrong_operands(function.sym_name.data, len(block.args), len(arguments))
     _run_block(_Frame(dict(zip(block.args, arguments, strict=True))), block)
 
 
@@ -81,10 +83,7 @@ def _run_block(frame: _Frame, block: Block) -> list[Value]:
             return frame.many(op.operands)
         handler = _HANDLERS.get(type(op))
         if handler is None:
-            raise KernelBodyError(
-                f"a kernel body holds '{op.name}', which is not run here; "
-                "kernels are written with func, scf, arith, memref, vector, aievec.srs and the two matrix intrinsics"
-            )
+            raise unknown_operation(op.name)
         frame.values.update(zip(op.results, handler(frame, op), strict=True))
     return []
 
@@ -105,9 +104,10 @@ def _wrapped(value: int, kind: Attribute) -> int:
 
 
 def _shift_amount(right: Value, bits: int) -> Value:
-    """Shifting by the width or more is undefined in MLIR, so a kernel must never do it."""
-    if np.any(np.asarray(right) >= bits) or np.any(np.asarray(right) < 0):
-        raise KernelBodyError(f"a kernel shifts {bits}-bit values by {right}; amounts lie in [0, {bits})")
+    """An amount, or one for each lane; all of them below the width, and as unsigned numbers negative ones are not."""
+    largest = max(np.asarray(right).reshape(-1).tolist(), key=lambda amount: amount % (1 << bits))
+    if not 0 <= largest < bits:
+        raise undefined_shift(bits, largest)
     return right
 
 
@@ -154,7 +154,7 @@ def _compare(frame: _Frame, op: Operation) -> list[Value]:
     assert isinstance(op, arith.CmpiOp)
     relation = _RELATIONS.get(op.predicate.value.data)
     if relation is None:
-        raise KernelBodyError("a kernel compares unsigned; only eq, ne, slt, sle, sgt and sge are run here")
+        raise unsigned_comparison()
     return [int(relation(frame.number(op.lhs), frame.number(op.rhs)))]
 
 
@@ -179,7 +179,7 @@ def _place(frame: _Frame, memory: SSAValue, indices: Sequence[SSAValue], words: 
     """The memory and the words of one access, which must lie inside it."""
     array, start = frame.lanes(memory), frame.number(indices[0])
     if start < 0 or start + words > array.size:
-        raise KernelBodyError(f"a kernel accesses words [{start}, {start + words}) of a memory of {array.size} words")
+        raise outside_memory(start, words, array.size)
     return array, slice(start, start + words)
 
 
@@ -236,7 +236,7 @@ def _call(frame: _Frame, op: Operation) -> list[Value]:
         pixels, block, sums = (frame.lanes(argument) for argument in op.arguments[:3])
         product = _product(pixels, block, frame.number(op.arguments[3]))
         return [(sums.view(np.int32) + product.reshape(-1)).view(np.int64)]
-    raise KernelBodyError(f"a kernel calls '{symbol}'; only '{SET}' and '{MULTIPLY_ACCUMULATE}' are run here")
+    raise unknown_function(symbol)
 
 
 def _product(left: Lanes, right: Lanes, configuration: int) -> npt.NDArray[np.int32]:
@@ -246,10 +246,7 @@ def _product(left: Lanes, right: Lanes, configuration: int) -> npt.NDArray[np.in
         return pixels @ right.view(np.int8).reshape(8, 8).astype(np.int32)
     if configuration == SIGNED_BY_UNSIGNED_LANES:
         return left.view(np.int16).astype(np.int32) * right.view(np.uint16).astype(np.int32)
-    raise KernelBodyError(
-        f"a kernel multiplies with configuration {configuration}; only {SIGNED_4X8X8} (int8 4x8x8, both operands "
-        f"signed) and {SIGNED_BY_UNSIGNED_LANES} (32 lanes of int16 by uint16) are run here"
-    )
+    raise unknown_configuration(configuration)
 
 
 def _for(frame: _Frame, op: Operation) -> list[Value]:

@@ -12,7 +12,7 @@ first turn; what it carries is, after it, in the same values.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -102,7 +102,9 @@ class Writer:
         return product if base == 0 else self.emit(f"add nsw i64 {product}, {base}")
 
     @contextmanager
-    def loop(self, lower: str | int, upper: str | int, step: int = 1, carried: Sequence[Typed] = ()) -> Generator[Loop]:
+    def loop(
+        self, lower: str | int, upper: str | int, step: str | int = 1, carried: Sequence[Typed] = ()
+    ) -> Generator[Loop]:
         """`for index in range(lower, upper, step)`."""
         number = self.fresh("")
         head, inside, after = f"head{number}", f"turn{number}", f"after{number}"
@@ -135,6 +137,27 @@ class Writer:
     def written(self) -> Written:
         """The function on its own."""
         return Written((self.text(),), frozenset(self.declarations))
+
+    def choose(
+        self,
+        condition: str,
+        then: Callable[[], Sequence[str]],
+        otherwise: Callable[[], Sequence[str]],
+        kinds: Sequence[str] = (),
+    ) -> tuple[str, ...]:
+        """Do one of two things; both give values of these types."""
+        number = self.fresh("")
+        self.do(f"br i1 {condition}, label %then{number}, label %else{number}")
+        ways: list[tuple[Sequence[str], str]] = []
+        for label, write in ((f"then{number}", then), (f"else{number}", otherwise)):
+            self.label(label)
+            ways.append((write(), self._block))
+            self.do(f"br label %join{number}")
+        self.label(f"join{number}")
+        return tuple(
+            self.emit(f"phi {kind} {', '.join(f'[ {values[index]}, %{block} ]' for values, block in ways)}")
+            for index, kind in enumerate(kinds)
+        )
 
     def text(self, linkage: str = "") -> str:
         """The whole function; the block being written has ended in a `ret`."""

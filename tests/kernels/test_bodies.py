@@ -1,6 +1,9 @@
 """
 Every kernel body, run operation by operation, writes the bytes that its numpy meaning writes.
 
+Compiled for this processor, where llvmlite is installed, it writes every word of memory as it does operation by
+operation, and stops at the same faults with the same words.
+
 The arena starts as noise, so a read of a byte that the kernel has no business with changes the result. Each case
 compares the whole output region, and everything beyond it except the slack that a last group of pixels may touch.
 """
@@ -10,6 +13,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from math import floor
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +26,12 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 
 from compiler.hardware.chip import PRESETS
-from compiler.interpret.kernel_body import KernelBodyError, run_kernel_body
+from compiler.interpret.kernel_body import run_kernel_body
+from compiler.jit.kernels import CompiledKernels
+from compiler.jit.machine import has_jit
 from compiler.kernels.bodies import KERNEL_BODIES, kernel_function, kernel_functions
 from compiler.kernels.bodies.assembler import W8, W32, Assembler
+from compiler.kernels.bodies.faults import KernelBodyError
 from compiler.kernels.bodies.vector_unit import MULTIPLY_ACCUMULATE, SET, Requantiser
 from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, TABLE_WORDS, Kernel, Parameter, Rounding, pack
 from compiler.kernels.row_steps import SURPLUS_WORDS, computed_pixels, steps_of_row, surplus_reach
@@ -39,6 +46,7 @@ SLACK_WORDS = SURPLUS_WORDS
 Words = npt.NDArray[np.int32]
 INT8 = {Parameter.CLAMP_LOW: -128, Parameter.CLAMP_HIGH: 127}
 BODIES = {kernel: kernel_function(kernel, ARENA_WORDS) for kernel in Kernel}
+COMPILED = CompiledKernels(BODIES.values()) if has_jit() else None
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,11 @@ def check(kernel: Kernel, case: Case) -> None:
     KERNELS[kernel](case.params, expected, case.call)
     params = case.params.copy()
     run_kernel_body(BODIES[kernel], [params, found, *astuple(case.call)])
+    if COMPILED is not None:
+        again, arena = params.copy(), case.arena.copy()
+        COMPILED.run(kernel.symbol, [again, arena], astuple(case.call))
+        np.testing.assert_array_equal(arena, found)
+        np.testing.assert_array_equal(again, params)
     np.testing.assert_array_equal(found[case.defined], expected[case.defined])
     np.testing.assert_array_equal(found[~case.touched], case.arena[~case.touched])
     np.testing.assert_array_equal(params, case.params)
@@ -337,23 +350,40 @@ def test_the_bodies_fit_program_memory() -> None:
     assert size < PRESETS["npu1"].program_memory_bytes * 2 / 3
 
 
-def test_leaving_the_arena_is_refused() -> None:
-    params = np.concatenate([pack({Parameter.BLOCK_STRIDE: 2}), table([ARENA_WORDS - 4])])
-    with pytest.raises(KernelBodyError, match=r"words \[4092, 4100\) of a memory of 4096 words"):
-        run_kernel_body(BODIES[Kernel.REQUANTISE], [params, noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))])
+RUNNERS = ["interpreted", "compiled"]
 
 
-def test_the_operands_are_counted() -> None:
+def run(how: str, body: FuncOp, arguments: list[Any]) -> None:
+    """Operation by operation, or compiled."""
+    if how == "interpreted":
+        run_kernel_body(body, arguments)
+    elif not has_jit():
+        pytest.skip("llvmlite is an extra")
+    else:
+        CompiledKernels([body]).run(body.sym_name.data, arguments[:2], arguments[2:])
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+@pytest.mark.parametrize("first", [ARENA_WORDS - 4, -3])
+def test_leaving_the_arena_is_refused(first: int, how: str) -> None:
+    params = np.concatenate([pack({Parameter.BLOCK_STRIDE: 2}), table([first])])
+    with pytest.raises(KernelBodyError, match=rf"words \[{first}, {first + 8}\) of a memory of 4096 words"):
+        run(how, BODIES[Kernel.REQUANTISE], [params, noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))])
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+def test_the_operands_are_counted(how: str) -> None:
     with pytest.raises(KernelBodyError, match="'conv' takes 9 operands, but was given 1"):
-        run_kernel_body(BODIES[Kernel.CONV], [0])
+        run(how, BODIES[Kernel.CONV], [noise(0)])
 
 
-def test_an_unknown_operation_is_named() -> None:
+@pytest.mark.parametrize("how", RUNNERS)
+def test_an_unknown_operation_is_named(how: str) -> None:
     body = Assembler("odd", ARENA_WORDS)
     body.binary(arith.XOrIOp, body.word(1), body.word(2))
     arguments = [np.zeros(128, np.int32), noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))]
     with pytest.raises(KernelBodyError, match=r"holds 'arith\.xori', which is not run here"):
-        run_kernel_body(body.finish(), arguments)
+        run(how, body.finish(), arguments)
 
 
 def test_no_kernel_touches_a_control_register() -> None:
@@ -362,12 +392,13 @@ def test_no_kernel_touches_a_control_register() -> None:
     assert symbols == {SET, MULTIPLY_ACCUMULATE}
 
 
-def test_an_unknown_function_is_named() -> None:
+@pytest.mark.parametrize("how", RUNNERS)
+def test_an_unknown_function_is_named(how: str) -> None:
     body = Assembler("odd", ARENA_WORDS)
     body.call("llvm.aie2.set.ctrl.reg", [body.word(6)], W8)
     arguments = [np.zeros(128, np.int32), noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))]
     with pytest.raises(KernelBodyError, match=r"calls 'llvm\.aie2\.set\.ctrl\.reg'; only"):
-        run_kernel_body(body.finish(), arguments)
+        run(how, body.finish(), arguments)
 
 
 def rounded_by_the_vector_unit(totals: Words, params: Words) -> npt.NDArray[np.int8]:
@@ -412,8 +443,10 @@ def test_any_sum_is_rounded_once(
     np.testing.assert_array_equal(rounded_by_the_vector_unit(sums, params), requantise(params, sums.astype(np.int64)))
 
 
-def test_a_shift_by_the_width_is_refused() -> None:
+@pytest.mark.parametrize("how", RUNNERS)
+@pytest.mark.parametrize("amount", [32, -1])
+def test_a_shift_by_the_width_is_refused(amount: int, how: str) -> None:
     """MLIR leaves its result undefined; a core and a laptop would give different ones."""
-    params = np.concatenate([pack({Parameter.BLOCK_STRIDE: 2, Parameter.SHIFT_A: 32}), table([0])])
-    with pytest.raises(KernelBodyError, match="shifts 32-bit values"):
-        run_kernel_body(BODIES[Kernel.REQUANTISE], [params, noise(0), *astuple(Call(0, 99, 0, 1, 1, 1, 0))])
+    params = np.concatenate([pack({Parameter.BLOCK_STRIDE: 2, Parameter.SHIFT_A: amount}), table([0])])
+    with pytest.raises(KernelBodyError, match=rf"shifts 32-bit values by {amount}; amounts lie in \[0, 32\)"):
+        run(how, BODIES[Kernel.REQUANTISE], [params, noise(0), *astuple(Call(0, 99, 0, 1, 1, 1, 0))])

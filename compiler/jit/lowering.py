@@ -1,0 +1,106 @@
+"""
+What lowering a kernel body to LLVM needs everywhere: types, known values, and checks that end the function.
+
+An index has 32 bits, as on the core, and integers wrap. Where a core would do something undefined the function ends
+with 1, and the memory at `fault` says in four int64 what it was (`Fault`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import cast
+
+from xdsl.dialects.builtin import IntegerType, MemRefType, VectorType
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from compiler.jit.writer import Writer
+
+FAULT_WORDS = 4
+"""int64 of a description: its kind and three numbers."""
+
+
+class Fault(IntEnum):
+    """The first number of a description, and what the others are."""
+
+    NONE = 0
+    OUTSIDE = 1
+    """First word, words, words of the memory."""
+    SHIFT = 2
+    """Bits of the value, the amount."""
+
+
+def llvm_type(kind: Attribute) -> str:
+    """A scalar, a vector or a memory."""
+    if isinstance(kind, VectorType):
+        lanes = cast("VectorType[Attribute]", kind)
+        return f"<{lanes.get_shape()[0]} x {llvm_type(lanes.element_type)}>"
+    if isinstance(kind, MemRefType):
+        return "ptr"
+    return f"i{element_bits(kind)}"
+
+
+def element_bits(kind: Attribute) -> int:
+    """Bits of a scalar or of a vector's element."""
+    if isinstance(kind, VectorType):
+        kind = cast("VectorType[Attribute]", kind).element_type
+    return cast("IntegerType", kind).width.data if isinstance(kind, IntegerType) else 32
+
+
+def lanes_of(kind: Attribute) -> int:
+    """Of a vector; a scalar has one."""
+    return cast("VectorType[Attribute]", kind).get_shape()[0] if isinstance(kind, VectorType) else 1
+
+
+def is_vector(kind: Attribute) -> bool:
+    """Whether it has lanes."""
+    return isinstance(kind, VectorType)
+
+
+def suffix(kind: Attribute) -> str:
+    """What the names of intrinsics for a type end in."""
+    lanes = f"v{lanes_of(kind)}" if is_vector(kind) else ""
+    return f"{lanes}i{element_bits(kind)}"
+
+
+@dataclass
+class Lowering:
+    """A function being written, and the LLVM value of every value that is known."""
+
+    writer: Writer
+    values: dict[SSAValue, str]
+    sizes: dict[SSAValue, str]
+    """Words of every memory, as i64."""
+
+    def __getitem__(self, value: SSAValue) -> str:
+        return self.values[value]
+
+    def typed(self, value: SSAValue) -> tuple[str, str]:
+        """A type and a value of it."""
+        return llvm_type(value.type), self.values[value]
+
+    def emit(self, op: Operation, text: str) -> None:
+        """An instruction that gives the result of an operation."""
+        self.values[op.results[0]] = self.writer.emit(text)
+
+    def fail_if(self, condition: str, fault: Fault, *numbers: tuple[str, str]) -> None:
+        """End the function if `condition` holds; `numbers` are integers of these types."""
+        writer = self.writer
+        number = writer.fresh("")
+        writer.do(f"br i1 {condition}, label %fault{number}, label %fine{number}")
+        writer.label(f"fault{number}")
+        for place, (kind, value) in enumerate((("i64", str(int(fault))), *numbers)):
+            wide = value if kind == "i64" else writer.emit(f"sext {kind} {value} to i64")
+            writer.store("i64", wide, writer.offset("%fault", place, "i64"))
+        writer.do("ret i32 1")
+        writer.label(f"fine{number}")
+
+    def place(self, memory: SSAValue, index: SSAValue, words: int) -> str:
+        """The address of an access, which lies inside its memory."""
+        writer, size = self.writer, self.sizes[memory]
+        start = writer.emit(f"sext i32 {self[index]} to i64")
+        end = writer.emit(f"add i64 {start}, {words}")
+        below, beyond = writer.emit(f"icmp slt i64 {start}, 0"), writer.emit(f"icmp sgt i64 {end}, {size}")
+        outside = writer.emit(f"or i1 {below}, {beyond}")
+        self.fail_if(outside, Fault.OUTSIDE, ("i64", start), ("i64", str(words)), ("i64", size))
+        return writer.offset(self[memory], start, "i32")
