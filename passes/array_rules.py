@@ -9,6 +9,7 @@ is broken, the conversion to bsr refuses a node for the rules it breaks, and `bl
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,7 +18,9 @@ from xdsl.ir import SSAValue
 
 from dialects.onnx import ConstantOp, OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of, is_absent
+from dialects.onnx_transposed import transposed_window
 from dialects.onnx_window import shape_of_value, window_of
+from passes.pixel_phases import MOST_PHASES
 from passes.regular_moves import selection_of
 
 Rule: TypeAlias = Callable[[OnnxOp], str | None]
@@ -83,6 +86,8 @@ def has_constant_bias(node: OnnxOp) -> str | None:
         return "its bias is computed when the network runs"
     by_row = not is_operator(node, "Gemm") or bool(node.integer("transB", 0))
     channels = weights.shape[0 if by_row else -1]
+    if is_operator(node, "ConvTranspose"):
+        channels = weights.shape[1] * node.integer("group", 1)
     fits = bias.size == channels and bias.shape[-1:] == (channels,)
     return None if fits else f"its bias has shape {list(bias.shape)} for {channels} channels"
 
@@ -91,6 +96,13 @@ def window_fits(node: OnnxOp) -> str | None:
     """The window lies within the map and its pads."""
     window = window_of(node)
     return "its result is larger than its pads and strides give" if window is not None and any(window.extra) else None
+
+
+def has_few_phases(node: OnnxOp) -> str | None:
+    """The strides make at most 16 phases."""
+    window = transposed_window(node)
+    phases = 0 if window is None else prod(window.steps)
+    return f"its strides make {phases} phases, each a convolution" if phases > MOST_PHASES else None
 
 
 def has_a_matrix(node: OnnxOp) -> str | None:
@@ -212,6 +224,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Clip": (has_constant_bounds,),
     "Concat": (concatenates_channels, has_no_constant_operand, gives_a_map_or_vector),
     "Conv": (reads_a_map, *_PRODUCT, window_fits),
+    "ConvTranspose": (reads_a_map, *_PRODUCT, has_few_phases),
     "DepthToSpace": (moves_regularly,),
     "Dropout": _SHAPE,
     "Flatten": _SHAPE,

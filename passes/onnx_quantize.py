@@ -122,7 +122,7 @@ class OnnxQuantizePass(ModulePass):
         for index, layer in enumerate(points.layers):
             result = number[points.root_of[points.result_of(layer)]]
             sources = [number[points.root_of[value]] for value in layer.inputs if value in points.root_of]
-            if is_operator(layer, "Conv", "Gemm"):
+            if is_operator(layer, "Conv", "ConvTranspose", "Gemm"):
                 values = constant_of(layer.inputs[1])
                 assert values is not None, f"{layer.describe()} was selected for its constant weight"
                 # Outliers among weights are what a network has learnt, so they stay

@@ -2,7 +2,7 @@
 Regular patterns among the places of a map's elements: what strided convolutions and an interleaving can bring about.
 
     depth to space by 2   four phases, each with its own channels, each pixel where it was
-    space to depth by 2   one phase; a channel of the result is every second pixel, from (0, 0), (0, 1), (1, 0) or (1, 1)
+    space to depth by 2   one phase; a channel is every second pixel, from (0, 0), (0, 1), (1, 0) or (1, 1)
     a crop                one phase, from the first pixel that stays
     nearest, twice        four phases that are the map itself
 

@@ -10,7 +10,8 @@ Clip in between amount to. It refuses, by `Unrepresentable`, whatever it cannot 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -25,6 +26,7 @@ from dialects.bsr import (
     ConcatOp,
     Conv2dOp,
     GemmOp,
+    InterleaveOp,
     PadOp,
     RequantiseOp,
     ReshapeOp,
@@ -40,6 +42,7 @@ from dialects.bsr_weights import Scales
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of
 from dialects.onnx_moves import MOVES
+from dialects.onnx_transposed import phase_weights, transposed_window, weights_by_output
 from dialects.onnx_window import window_of
 from passes.fixed_point_operands import (
     SHAPE_OPERATORS,
@@ -125,6 +128,30 @@ def _conv(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
         ),
         node,
     )
+
+
+def _conv_transpose(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    """A convolution for each phase, and their pixels in turn."""
+    window = transposed_window(node)
+    assert window is not None, f"{node.describe()} reads a map, as its rules demand"
+    source = operands.map(node.inputs[0])
+    weights, scales = operands.weights(node.inputs[1], 1)
+    groups = node.integer("group", 1)
+    if scales.size > 1 and groups > 1:
+        raise Unrepresentable(f"its {groups} groups have a scale for each of their channels")
+    full = ungrouped(weights_by_output(weights, groups), groups)
+    parts: list[SSAValue] = []
+    for number, (rows, columns) in enumerate(window.phases()):
+        phase = replace(target, name=f"{target.name}.phase{number}")
+        constant = _constant(operands, node, phase, source, phase_weights(full, rows, columns), scales)
+        pads = (rows.pads[0], columns.pads[0], rows.pads[1], columns.pads[1])
+        conv = partial(
+            Conv2dOp, source, constant, target.encoding, pads=pads, clamp=target.clamp, rounding=operands.rounding
+        )
+        parts.append(operands.build(conv, node))
+    if len(parts) == 1:
+        return parts[0]
+    return operands.build(lambda: InterleaveOp(parts, window.steps, target.encoding), node)
 
 
 def ungrouped(weights: npt.NDArray[np.int8], groups: int) -> npt.NDArray[np.int8]:
@@ -235,6 +262,7 @@ def _pad(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 
 LOWERINGS: dict[str, Lowering] = {
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
     "MatMul": _gemm,
     "Add": _add,

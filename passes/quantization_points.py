@@ -3,7 +3,8 @@ Where a float network gets a QuantizeLinear / DequantizeLinear pair, and which o
 
 Three kinds of operators run on int8:
 
-* those that *compute*: Conv, Gemm, Add, AveragePool, GlobalAveragePool, Concat. Their result has a position of its own.
+* those that *compute*: Conv, ConvTranspose, Gemm, Add, AveragePool, GlobalAveragePool, Concat. Their result has a
+  position of its own.
 * those that *select or move*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze,
   and nodes that together move a map's elements regularly (`passes.regular_moves`), which have one pair at their end.
   Their result has the position of their operand, so they are exact.
@@ -30,7 +31,7 @@ from passes.regular_moves import selection_of
 
 MOVERS = ("MaxPool", "GlobalMaxPool", "Pad", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
 ACTIVATIONS = ("Relu", "Clip")
-COMPUTING = ("Conv", "Gemm", "Add", "AveragePool", "GlobalAveragePool", "Concat")
+COMPUTING = ("Conv", "ConvTranspose", "Gemm", "Add", "AveragePool", "GlobalAveragePool", "Concat")
 
 
 @dataclass

@@ -22,6 +22,7 @@ from compiler.quantization.scaling import is_bias_scale
 from dialects.onnx import OnnxOp
 from dialects.onnx_fixed_point import constant_of, is_absent
 from dialects.onnx_moves import move
+from dialects.onnx_transposed import transposed_window, weights_by_output
 from dialects.onnx_window import Window, shape_of_value, window_of
 
 Operator: TypeAlias = Callable[[OnnxOp, "Sequence[Exact | None]"], "Exact | None"]
@@ -49,6 +50,47 @@ def _conv(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
         total += filters[..., kernel_row, kernel_column] @ taken
     products = _channel_scales(source, weights, (1, -1, 1, 1))
     return _with_bias(Exact(total.reshape(1, outputs, rows, columns).astype(np.int64), products), bias, (1, -1, 1, 1))
+
+
+def _conv_transpose(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
+    """Each input goes, times each weight, to its place in a result that is as large as all of them reach."""
+    source, weights = plain(inputs[0]), plain(inputs[1])
+    bias = inputs[2] if len(inputs) > 2 else None
+    window = transposed_window(op)
+    if source is None or weights is None or window is None or source.scale.size != 1 or len(source.integers) != 1:
+        return None
+    groups = op.integer("group", 1)
+    if weights.scale.size > 1 and (groups > 1 or weights.scale.shape != (1, weights.integers.shape[1], 1, 1)):
+        return None
+    if len(op.inputs) > 2 and bias is None and not is_absent(op.inputs[2]):
+        return None
+    filters = weights_by_output(weights.integers, groups).astype(np.float64)
+    filters = filters.reshape(groups, -1, *filters.shape[1:])
+    cells = source.integers.astype(np.float64).reshape(groups, filters.shape[2], -1)
+    reach = [
+        max(s * (size - 1) + d * (k - 1) + 1, first + count)
+        for s, size, d, k, first, count in zip(
+            window.strides,
+            window.source,
+            window.dilations,
+            window.kernel,
+            window.first_pads,
+            window.result,
+            strict=True,
+        )
+    ]
+    total = np.zeros((groups, filters.shape[1], *reach))
+    for row, column in np.ndindex(window.kernel):
+        first, across = row * window.dilations[0], column * window.dilations[1]
+        rows = slice(first, first + window.strides[0] * (window.source[0] - 1) + 1, window.strides[0])
+        columns = slice(across, across + window.strides[1] * (window.source[1] - 1) + 1, window.strides[1])
+        product = filters[..., row, column] @ cells
+        total[:, :, rows, columns] += product.reshape(*product.shape[:2], *window.source)
+    top, left = window.first_pads
+    cut = total[:, :, top : top + window.result[0], left : left + window.result[1]]
+    integers = cut.reshape(1, -1, *window.result).astype(np.int64)
+    scales = source.scale.item() * weights.scale
+    return _with_bias(Exact(integers, scales if scales.size > 1 else scales.reshape(())), bias, (1, -1, 1, 1))
 
 
 def _channel_scales(source: Exact, weights: Exact, shape: tuple[int, ...]) -> Scales:
@@ -235,6 +277,7 @@ def moved(value: SSAValue, source: Exact | None) -> Exact | None:
 
 EXACT_OPERATORS: dict[str, Operator] = {
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
     "MatMul": _gemm,
     "Add": _add,

@@ -35,6 +35,7 @@ from dialects.bsr_attributes import element_type_of
 from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator
 from dialects.onnx_fixed_point import NotFixedPoint, is_absent, is_constant, linear_of
 from dialects.onnx_moves import MOVES
+from dialects.onnx_transposed import weights_by_output
 
 Value: TypeAlias = "npt.NDArray[Any] | Exact"
 
@@ -88,7 +89,7 @@ def _exact(op: OnnxOp, values: Mapping[SSAValue, Value], rounding: Rounding) -> 
         return None
     operands = [values.get(operand) for operand in op.inputs]
     exact = [operand if isinstance(operand, Exact) else None for operand in operands]
-    if is_operator(op, "Conv", "Gemm", "MatMul"):
+    if is_operator(op, "Conv", "ConvTranspose", "Gemm", "MatMul"):
         _prove_accumulator(op, exact)
     return operator(op, exact)
 
@@ -122,7 +123,9 @@ def _prove_accumulator(op: OnnxOp, operands: list[Exact | None]) -> None:
     if source is None or weights is None or not is_constant(op.inputs[1]):
         return
     by_output = weights.integers
-    if not is_operator(op, "Conv") and not op.integer("transB", 0):
+    if is_operator(op, "ConvTranspose"):
+        by_output = weights_by_output(by_output, op.integer("group", 1))
+    elif not is_operator(op, "Conv") and not op.integer("transB", 0):
         by_output = by_output.T
     biases = np.zeros(1, np.int64)
     if bias is not None and not is_absent(op.inputs[2]):
