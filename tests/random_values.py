@@ -89,4 +89,4 @@ def sides_of(random: Random) -> Pair:
         case "wide":
             return random.randint(1, 4), random.randint(17, 512 if random.random() < 0.9 else 620)
         case _:
-            return random.randint(17, 420), random.randint(1, 4)
+            return random.randint(17, 420 if random.random() < 0.9 else 620), random.randint(1, 4)

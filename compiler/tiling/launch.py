@@ -165,6 +165,11 @@ def sent_stride(layer: Layer) -> int:
     return layer.strides[1] if layer.output.width > 1 else 1
 
 
+def most_rows(fetch: Fetch, chip: Chip) -> int:
+    """Rows of one window: with padding a descriptor counts every dimension, without it the rows end with its length."""
+    return chip.memtile_wrap_limit if fetch.left or fetch.right else chip.memtile_words
+
+
 def full_width(shape: MapShape) -> Fetch:
     """Every column, no padding."""
     return Fetch(0, shape.width, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import TABLE_WORDS, Kernel
 from compiler.kernels.row_steps import surplus_reach
-from compiler.tiling.launch import CoreWork, Launch, arena_words
+from compiler.tiling.launch import CoreWork, Launch, arena_words, most_rows
 from compiler.tiling.layer import Layer, split_evenly
 from compiler.tiling.skip import skip_descriptors, skip_faults
 
@@ -68,7 +68,8 @@ def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
     """
     near = split_evenly(launch.layer.input.height, chip.columns)[max(0, work.column - 1) : work.column + 2]
     low, high = work.input_rows
-    chain = max(1, sum(first < high and low < last for first, last in near))
+    most, pieces = most_rows(launch.fetch, chip), [max(0, min(high, last) - max(low, first)) for first, last in near]
+    chain = max(1, -(-(high - low) // most), sum(-(-rows // most) for rows in pieces))
     operands = 2 if launch.layer.kernel is Kernel.ADD else 1
     blocks, chunks = work.block_count, launch.output_chunks(work.blocks) if launch.slices else 1
     uneven = chunks > 1 and blocks % launch.output_chunk > 0

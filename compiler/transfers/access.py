@@ -16,7 +16,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.plan import MapBuffer
 from compiler.scheduling.stripes import source_column
-from compiler.tiling.launch import CoreWork, Launch
+from compiler.tiling.launch import CoreWork, Launch, most_rows
 from compiler.tiling.skip import Order, skip_order
 from compiler.transfers.window import Window
 
@@ -34,14 +34,14 @@ class Chain:
         return self.runs * sum(window.words for window in self.windows)
 
 
-def _pieces(buffer: MapBuffer, column: int, rows: range) -> Iterator[tuple[int, int, int]]:
-    """Runs of `rows` that lie in one MemTile: (source column, first row, number of rows)."""
+def _pieces(buffer: MapBuffer, column: int, rows: range, most: int) -> Iterator[tuple[int, int, int]]:
+    """Runs of at most `most` of `rows` that lie in one MemTile: (source column, first row, number of rows)."""
     assert buffer.stripes is not None, "cores read MemTiles"
     pieces: list[tuple[int, int, int]] = []
     for row in rows:
         source = source_column(buffer.stripes, column, row)
         assert source is not None, f"row {row} of '{buffer.name}' is out of reach of column {column}"
-        if pieces and pieces[-1][0] == source:
+        if pieces and pieces[-1][0] == source and pieces[-1][2] < most:
             pieces[-1] = (source, pieces[-1][1], pieces[-1][2] + 1)
         else:
             pieces.append((source, row, 1))
@@ -70,7 +70,7 @@ def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
     blocks = launch.input_chunk if chunked else work.block_count
     first_block = 0 if chunked else work.blocks[0]
     windows: list[Window] = []
-    for source, first, count in _pieces(buffer, work.column, rows):
+    for source, first, count in _pieces(buffer, work.column, rows, most_rows(fetch, chip)):
         windows.append(
             Window(
                 source,

@@ -107,7 +107,8 @@ def window_faults(window: Window, chip: Chip) -> list[str]:
     if len(window.sizes) > 4:
         faults.append(f"{len(window.sizes)} dimensions, a MemTile descriptor has 4")
     for dimension, (size, stride) in enumerate(zip(window.sizes, window.strides, strict=True)):
-        outermost = dimension == 0 and len(window.sizes) > 1
+        # the outermost dimension ends with the length, unless there is padding, which counts every dimension
+        outermost = dimension == 0 and len(window.sizes) > 1 and not window.padding
         if size < 1:
             faults.append(f"size {size} in dimension {dimension}, a descriptor moves at least one")
         if size > chip.memtile_wrap_limit and not outermost and len(window.sizes) > 1:

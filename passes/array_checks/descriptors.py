@@ -96,14 +96,16 @@ def sizes_fit(chip: Chip, task: Task, descriptor: Descriptor) -> str | None:
     """
     Sizes are at least 1 and fit their wrap: in a core 255 (256 is stored as 0), in a MemTile 512, in a shim 1023.
 
-    The outermost size of a MemTile or a shim ends with the length and may be larger.
+    The outermost size of a MemTile or a shim ends with the length and may be larger, and so does a core's third one,
+    for which its descriptors have no field (AM025).
     """
     limits = {TileKind.CORE: chip.core_wrap_limit, TileKind.MEMTILE: chip.memtile_wrap_limit}
     limit = limits.get(task.kind, _limit(task, "wrap_0"))
     last = len(descriptor.sizes) - 1
     for dimension, size in enumerate(descriptor.sizes):
         words = _in_words(size, descriptor) if dimension == last else size
-        free = dimension == 0 and task.kind is not TileKind.CORE and not descriptor.padding
+        endless = task.kind is not TileKind.CORE or last == DIMENSIONS[TileKind.CORE] - 1
+        free = dimension == 0 and endless and not descriptor.padding
         if words < 1 or (words > limit and not free):
             return f"size {words} in dimension {dimension}, 1 to {limit} is the range"
     return None

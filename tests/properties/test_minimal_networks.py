@@ -34,6 +34,16 @@ CASES = {
         ),
         Place("mesh-8x1", ("memtile_bytes=16384", "core_memory_bytes=16384")),
     ),
+    # illegal descriptors, which aie-check refused: with padding the rows of a window are counted too
+    "more padded rows than a descriptor counts": (
+        Network(1, (Input(3, 520, 2),), (Conv(0, 5, (3, 3), pads=(1, 1, 1, 1)),)),
+        Place("mesh-1x1"),
+    ),
+    # refused by aie-check although the third size of a core's descriptor is counted by nothing
+    "strided rows in more than 255 pieces": (
+        Network(1, (Input(24, 3, 180),), (Conv(0, 5, (1, 3), (1, 2)),)),
+        Place("mesh-1x1"),
+    ),
     # a race: a first row of padding alone was written while the layer before still read what had been there
     "a first row of padding, queued early": (
         Network(1, (Input(1, 3, 1),), (Requantise(0), Pad(1, (1, 0, 0, 1))), (2,)),
