@@ -55,6 +55,8 @@ class Comparison:
     """The difference of integers that is proved possible, where two roundings are not the same by definition."""
     stopped: str | None = None
     """Why the level did not run to its end: a race, a deadlock, a read of what nothing wrote."""
+    how: str = ""
+    """What ran in which way, where there are several with the same results."""
 
     @property
     def holds(self) -> bool:
@@ -71,6 +73,7 @@ class Comparison:
         line = (
             f"{self.level:<12} = reference: {self.outputs} outputs, {self.tensors} tensors, {self.values} values "
             f"compared, {self.differences} differences, seed {self.seed}, {self.seconds:.1f} s"
+            f"{f' ({self.how})' if self.how else ''}"
         )
         if self.first is None:
             return line
@@ -111,7 +114,8 @@ def compare(
             differences += difference.differing
             largest = max(largest, largest_difference(wanted, got, allowed))
             first = first or difference
-    return Comparison(level, len(names), len(named), values, differences, seed, seconds, first, largest, allowed)
+    counts = len(names), len(named), values, differences
+    return Comparison(level, *counts, seed, seconds, first, largest, allowed, how=found.how)
 
 
 def stopped(level: str, reason: str, *, seed: int, seconds: float) -> Comparison:

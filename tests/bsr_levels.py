@@ -20,7 +20,10 @@ from xdsl.utils.arg_spec import ArgSpec
 from compiler.blobs import attach_weights, blobs_of, save_weights
 from compiler.checking import execute
 from compiler.comparison import compare
+from compiler.interpret.aie import interpret_aie
 from compiler.interpret.bsr import interpret_bsr
+from compiler.interpret.execution import Execution
+from compiler.jit.machine import has_jit
 from compiler.pipelines import Pipeline, Stage, default_stages, step
 from compiler.registry import full_context
 
@@ -59,13 +62,23 @@ def read_back(module: ModuleOp) -> ModuleOp:
 
 
 def assert_levels_are_equal(network: Network, place: Place, seeds: tuple[int, ...], *, thorough: bool = False) -> None:
-    """Each level on each seed; with `thorough`, a plan that its checker has seen, and what the printed modules mean."""
+    """
+    Each level on each seed; with `thorough`, a plan that its checker has seen, what the printed modules mean, and every
+    kernel call by the function of the device, compiled.
+    """
     inputs = arrays_of(network)
     expected = interpret_bsr(module_of(network), inputs)
     for level, module in lowered(network, place, verify=thorough):
         meant = read_back(module) if thorough else module
         for seed in seeds if level == "aie" else seeds[:1]:
             found = execute(level, meant, inputs, seed)
-            comparison = compare(level, found, expected, seed=seed, seconds=0.0)
-            if not comparison.holds:
-                raise LevelsDifferError(str(comparison))
+            _assert_equal(level, found, expected, seed)
+        if level == "aie" and thorough and has_jit():
+            compiled = interpret_aie(meant, inputs, seed=seeds[0], compile_after=0)
+            _assert_equal("aie, kernels compiled", compiled, expected, seeds[0])
+
+
+def _assert_equal(level: str, found: Execution, expected: Execution, seed: int) -> None:
+    comparison = compare(level, found, expected, seed=seed, seconds=0.0)
+    if not comparison.holds:
+        raise LevelsDifferError(str(comparison))

@@ -77,9 +77,13 @@ def _run(options: argparse.Namespace) -> int:
     if options.output is not None:
         write_arrays(options.output, outcome.outputs.items())
     if options.json:
-        _print_json({**compilation.as_json(), "level": level, "outputs": described_outputs(outcome.outputs)})
+        _print_json(
+            {**compilation.as_json(), "level": level, "how": outcome.how, "outputs": described_outputs(outcome.outputs)}
+        )
         return 0
     print_outputs(outcome.outputs)
+    if outcome.how:
+        print(outcome.how)
     return 0
 
 

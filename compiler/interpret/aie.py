@@ -3,7 +3,8 @@ Run a program of the array level, trying to make a wrong one fail.
 
 Memory starts poisoned, DMA engines may be as late as locks allow, the order of everything that is ready is drawn from
 the seed, and two accesses that nothing orders are an error even if this run got them right. Kernel calls have their
-numpy meaning; the program around them, the descriptors and the controller's sequence are executed as written.
+numpy meaning, or are the device's functions, compiled (`aie_kernels`); the program around them, the descriptors and the
+controller's sequence are executed as written.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from xdsl.ir import SSAValue
 
 from compiler.errors import BlockloomError
 from compiler.interpret.aie_core import CoreHost, run_core
+from compiler.interpret.aie_kernels import KernelCalls
 from compiler.interpret.aie_machine import Agent, Channel, ChannelKey, Lock, LockTable, Scheduler, run_channel
 from compiler.interpret.aie_memory import Actor, Memory
 from compiler.interpret.aie_sequence import Controller
@@ -48,7 +50,7 @@ MEMTILE_ROW = 1
 class _Machine:
     """Everything that lives as long as the program: memories, locks, channels, cores."""
 
-    def __init__(self, module: ModuleOp, device: DeviceOp, seed: int):
+    def __init__(self, module: ModuleOp, device: DeviceOp, seed: int, compile_after: int | None):
         self.chip = chip_of(module)
         self.rng = np.random.default_rng(seed)
         self.scheduler = Scheduler(seed)
@@ -62,6 +64,7 @@ class _Machine:
         self.actors: list[Actor] = []
         self.tensors: Arrays = {}
         ops = list(device.body.block.ops)
+        self.kernels = KernelCalls((op for op in ops if isinstance(op, func.FuncOp)), compile_after)
         for op in ops:
             if isinstance(op, TileOp):
                 self.tiles[op.result] = op.position
@@ -133,7 +136,7 @@ class _Machine:
         place = self.tiles[op.tile]
         actor = self._actor(f"core ({place[0]}, {place[1]})")
         mine = {value: (first, size) for value, (tile, first, size) in self.buffers.items() if tile == place}
-        host = CoreHost(actor, self._memory(place), mine, self.locks)
+        host = CoreHost(actor, self._memory(place), mine, self.locks, self.kernels)
         agent = Agent(actor, is_dma=False)
         agent.steps = run_core(agent, host, translate(op.body.block))
         self.scheduler.add(agent)
@@ -226,15 +229,18 @@ def _argument_words(device: DeviceOp) -> tuple[int, int]:
     return 1, 1
 
 
-def interpret_aie(module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]], *, seed: int = 0) -> Execution:
+def interpret_aie(
+    module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]], *, seed: int = 0, compile_after: int | None = None
+) -> Execution:
     """
-    Run `@main` of a module at the array level. Odd seeds run DMA engines as late as possible.
+    Run `@main` of a module at the array level. Odd seeds run DMA engines as late as possible. A kernel is compiled
+    after `compile_after` calls, by default when that pays (`aie_kernels`); results do not depend on it.
 
     Raises BlockloomError (RaceError, DeadlockError) for a program that is wrong on some schedule this run can see.
     """
     entry = entry_of(module)
     device = _device_of(module)
-    machine = _Machine(module, device, seed)
+    machine = _Machine(module, device, seed, compile_after)
     activation_words, weight_words = _argument_words(device)
     maps = [op for op in entry.function.body.block.ops if isinstance(op, mem.MapOp) and not op.stripes]
     highest = max((op.address + op.size for op in maps), default=4) // 4
@@ -263,7 +269,7 @@ def interpret_aie(module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]], *, s
                 machine.run(op)
             case func.ReturnOp():
                 outputs = dict(zip(entry.outputs, [values[value] for value in op.operands], strict=True))
-                return Execution(outputs, machine.tensors)
+                return Execution(outputs, machine.tensors, str(machine.kernels))
             case _:
                 raise BlockloomError(f"the aie interpreter does not know {op.name} in @main")
     raise BlockloomError("@main does not return")

@@ -1,4 +1,4 @@
-"""A core as an agent: its program, with kernels done by their numpy meaning on the core's memory."""
+"""A core as an agent: its program, and kernel calls on the core's memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy.typing as npt
 from xdsl.ir import SSAValue
 
 from compiler.errors import BlockloomError
+from compiler.interpret.aie_kernels import KernelCalls
 from compiler.interpret.aie_machine import Agent, LockTable
 from compiler.interpret.aie_memory import Actor, Memory
 from compiler.interpret.core_program import Program
 from compiler.kernels.footprint import footprint
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS, PARAMETER_WORDS, TABLE_WORDS, Kernel, Parameter
-from compiler.kernels.semantics import KERNELS, Call
+from compiler.kernels.semantics import Call
 from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
 
 KERNEL_NAMES = {kernel.symbol: kernel for kernel in Kernel}
@@ -47,7 +48,7 @@ class CoreHost:
     memory: Memory
     buffers: dict[SSAValue, tuple[int, int]]
     locks: LockTable
-    calls: int = 0
+    kernels: KernelCalls
 
     def _word(self, buffer: SSAValue, index: int) -> int:
         first, size = self.buffers[buffer]
@@ -93,10 +94,9 @@ class CoreHost:
         for low, high in touched.writes:
             self.memory.note_write(self.actor, slice(start + low, start + high))
         try:
-            KERNELS[kernel](params, arena, call)
+            self.kernels.run(kernel, params, arena, call)
         except (IndexError, ValueError) as error:
             raise BlockloomError(f"{self.actor.name} calls @{name} with {call}, which no row holds: {error}") from error
-        self.calls += 1
 
 
 def run_core(agent: Agent, host: CoreHost, program: Program) -> Generator[str, None, None]:

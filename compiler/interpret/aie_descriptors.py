@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -34,9 +35,9 @@ class LoadedDescriptor:
     iteration: int = 0
     _indices: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict[int, npt.NDArray[np.int64]])
 
-    @property
+    @cached_property
     def length(self) -> int:
-        """Words moved by one run."""
+        """Words moved by one run; asked for at every move."""
         return self.window.words
 
     def words(self, run: int, first: int, count: int) -> tuple[Where, npt.NDArray[np.bool_] | None]:

@@ -27,6 +27,8 @@ class Execution:
 
     outputs: Arrays
     tensors: Arrays
+    how: str = ""
+    """What ran in which way, where there are several with the same results."""
 
 
 @dataclass(frozen=True)

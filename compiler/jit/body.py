@@ -42,7 +42,11 @@ def write_body(function: func.FuncOp) -> Written:
     writer = lowering.writer
     _write_block(lowering, block)
     writer.do("ret i32 0")
-    return writer.written()
+    parts = (*lowering.helpers.values(), writer.written())
+    return Written(
+        tuple(text for part in parts for text in part.functions),
+        frozenset(line for part in parts for line in part.declarations),
+    )
 
 
 def _write_block(lowering: Lowering, block: Block) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -11,7 +11,8 @@ from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerAttr
 from xdsl.ir import SSAValue
 
 from compiler.jit.body_scalars import Handlers
-from compiler.jit.lowering import Lowering, element_bits, lanes_of, llvm_type
+from compiler.jit.lowering import Lowering, element_bits, lanes_of, llvm_type, suffix
+from compiler.jit.writer import Writer
 from compiler.kernels.bodies.faults import unknown_configuration, unknown_function
 from compiler.kernels.bodies.vector_unit import (
     MULTIPLY_ACCUMULATE,
@@ -51,15 +52,15 @@ def _store(lowering: Lowering, op: vector.StoreOp) -> None:
     lowering.writer.store(*lowering.typed(op.vector), where)
 
 
-def _repeated(lowering: Lowering, element: str, value: str, lanes: int) -> str:
+def _repeated(writer: Writer, element: str, value: str, lanes: int) -> str:
     kind = f"<{lanes} x {element}>"
-    first = lowering.writer.emit(f"insertelement {kind} poison, {element} {value}, i64 0")
-    return lowering.writer.emit(f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer")
+    first = writer.emit(f"insertelement {kind} poison, {element} {value}, i64 0")
+    return writer.emit(f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer")
 
 
 def _broadcast(lowering: Lowering, op: vector.BroadcastOp) -> None:
     kind, value = lowering.typed(op.source)
-    lowering.values[op.vector] = _repeated(lowering, kind, value, lanes_of(op.vector.type))
+    lowering.values[op.vector] = _repeated(lowering.writer, kind, value, lanes_of(op.vector.type))
 
 
 def _bitcast(lowering: Lowering, op: vector.BitcastOp) -> None:
@@ -78,28 +79,37 @@ def _shuffle(lowering: Lowering, op: vector.ShuffleOp) -> None:
 
 def _srs(lowering: Lowering, op: ShiftRoundSaturateOp) -> None:
     """Half a unit is added and the sum shifted right; a negative shift goes left, as far as 64 bits hold it."""
-    writer, lanes, bits = lowering.writer, lanes_of(op.source.type), element_bits(op.result.type)
-    kind, suffix = f"<{lanes} x i64>", f"v{lanes}i64"
+    lanes, bits = lanes_of(op.source.type), element_bits(op.result.type)
+    source, result = llvm_type(op.source.type), llvm_type(op.result.type)
+
+    def write(writer: Writer, operands: Sequence[str]) -> str:
+        return _shifted_rounded_saturated(writer, source, operands, lanes, bits)
+
+    operands = [lowering.typed(op.source), lowering.typed(op.shift)]
+    lowering.values[op.result] = lowering.help(f"srs.{suffix(op.source.type)}.i{bits}", result, operands, write)
+
+
+def _shifted_rounded_saturated(writer: Writer, source: str, operands: Sequence[str], lanes: int, bits: int) -> str:
+    kind, vectors = f"<{lanes} x i64>", f"v{lanes}i64"
 
     def bounded(value: str, low: str, high: str, kind: str, suffix: str) -> str:
         above = writer.call(kind, f"llvm.smax.{suffix}", (kind, value), (kind, low))
         return writer.call(kind, f"llvm.smin.{suffix}", (kind, above), (kind, high))
 
-    shift = writer.emit(f"sext i32 {lowering[op.shift]} to i64")
+    shift = writer.emit(f"sext i32 {operands[1]} to i64")
     right = bounded(shift, "0", str(WIDEST_SHIFT), "i64", "i64")
     left = bounded(writer.emit(f"sub i64 0, {shift}"), "0", str(WIDEST_SHIFT), "i64", "i64")
     limit = writer.emit(f"shl i64 1, {writer.emit(f'sub i64 {WIDEST_SHIFT}, {left}')}")
-    half = writer.emit(f"lshr i64 {writer.emit(f'shl i64 1, {right}')}, 1")
-    # without a shift there is no half: 1 >> 1 is 0
     least = writer.emit(f"sub i64 0, {limit}")
-    splat = {value: _repeated(lowering, "i64", value, lanes) for value in (right, left, limit, least, half)}
-    source_kind, source = lowering.typed(op.source)
-    wide = writer.emit(f"sext {source_kind} {source} to {kind}")
-    moved = writer.emit(f"shl {kind} {bounded(wide, splat[least], splat[limit], kind, suffix)}, {splat[left]}")
+    # without a shift there is no half: 1 >> 1 is 0
+    half = writer.emit(f"lshr i64 {writer.emit(f'shl i64 1, {right}')}, 1")
+    splat = {value: _repeated(writer, "i64", value, lanes) for value in (right, left, limit, least, half)}
+    wide = writer.emit(f"sext {source} {operands[0]} to {kind}")
+    moved = writer.emit(f"shl {kind} {bounded(wide, splat[least], splat[limit], kind, vectors)}, {splat[left]}")
     rounded = writer.emit(f"ashr {kind} {writer.emit(f'add {kind} {moved}, {splat[half]}')}, {splat[right]}")
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    saturated = bounded(rounded, f"splat (i64 {low})", f"splat (i64 {high})", kind, suffix)
-    lowering.emit(op, f"trunc {kind} {saturated} to {llvm_type(op.result.type)}")
+    saturated = bounded(rounded, f"splat (i64 {low})", f"splat (i64 {high})", kind, vectors)
+    return writer.emit(f"trunc {kind} {saturated} to <{lanes} x i{bits}>")
 
 
 def _constant_operand(value: SSAValue) -> int | None:
@@ -127,33 +137,32 @@ def _set(lowering: Lowering, op: func.CallOp) -> None:
 
 
 def _multiply_accumulate(lowering: Lowering, op: func.CallOp) -> None:
-    left, right, sums, configuration = op.arguments
-    writer = lowering.writer
-    total = writer.emit(f"bitcast <16 x i64> {lowering[sums]} to {SUMS}")
-    match _constant_operand(configuration):
-        case value if value == SIGNED_4X8X8:
-            total = _matrix_product(lowering, left, right, total)
-        case value if value == SIGNED_BY_UNSIGNED_LANES:
-            factors = [
-                writer.emit(f"{extend} <32 x i16> {_as(lowering, operand, '<32 x i16>')} to {SUMS}")
-                for extend, operand in (("sext", left), ("zext", right))
-            ]
-            total = writer.emit(f"add {SUMS} {total}, {writer.emit(f'mul {SUMS} {factors[0]}, {factors[1]}')}")
-        case value:
-            raise unknown_configuration("that is no constant" if value is None else value)
+    configuration = _constant_operand(op.arguments[3])
+    product = _PRODUCTS.get(configuration)
+    if product is None:
+        raise unknown_configuration("that is no constant" if configuration is None else configuration)
+    kinds = ("<64 x i8>", "<64 x i8>", SUMS)
+    operands = [
+        (kind, lowering.writer.emit(f"bitcast {llvm_type(value.type)} {lowering[value]} to {kind}"))
+        for kind, value in zip(kinds, op.arguments[:3], strict=True)
+    ]
+    total = lowering.help(f"mac{configuration}", SUMS, operands, product)
     lowering.emit(op, f"bitcast {SUMS} {total} to <16 x i64>")
 
 
-def _as(lowering: Lowering, value: SSAValue, kind: str) -> str:
-    return lowering.writer.emit(f"bitcast {llvm_type(value.type)} {lowering[value]} to {kind}")
+def _lanes_product(writer: Writer, operands: Sequence[str]) -> str:
+    """32 lanes of int16 by uint16."""
+    factors = [
+        writer.emit(f"{extend} <32 x i16> {writer.emit(f'bitcast <64 x i8> {operand} to <32 x i16>')} to {SUMS}")
+        for extend, operand in zip(("sext", "zext"), operands[:2], strict=True)
+    ]
+    return writer.emit(f"add {SUMS} {operands[2]}, {writer.emit(f'mul {SUMS} {factors[0]}, {factors[1]}')}")
 
 
-def _matrix_product(lowering: Lowering, left: SSAValue, right: SSAValue, total: str) -> str:
+def _matrix_product(writer: Writer, operands: Sequence[str]) -> str:
     """4 pixels × 8 inputs by 8 inputs × 8 outputs, one input after the other; 16 bits hold a product of bytes."""
-    writer = lowering.writer
-    pixels, block = (
-        writer.emit(f"sext <64 x i8> {_as(lowering, operand, '<64 x i8>')} to <64 x i16>") for operand in (left, right)
-    )
+    pixels, block = (writer.emit(f"sext <64 x i8> {operand} to <64 x i16>") for operand in operands[:2])
+    total = operands[2]
     for channel in range(8):
         of_pixels = [8 * pixel + channel for pixel in range(4) for _ in range(8)]
         of_block = [8 * channel + output for _ in range(4) for output in range(8)]
@@ -164,6 +173,12 @@ def _matrix_product(lowering: Lowering, left: SSAValue, right: SSAValue, total: 
         products = writer.emit(f"mul <32 x i16> {factors[0]}, {factors[1]}")
         total = writer.emit(f"add {SUMS} {total}, {writer.emit(f'sext <32 x i16> {products} to {SUMS}')}")
     return total
+
+
+_PRODUCTS: dict[int | None, Callable[[Writer, Sequence[str]], str]] = {
+    SIGNED_4X8X8: _matrix_product,
+    SIGNED_BY_UNSIGNED_LANES: _lanes_product,
+}
 
 
 VECTORS = cast(

@@ -7,14 +7,15 @@ with 1, and the memory at `fault` says in four int64 what it was (`Fault`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import cast
 
 from xdsl.dialects.builtin import IntegerType, MemRefType, VectorType
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from compiler.jit.writer import Writer
+from compiler.jit.writer import Typed, Writer, Written
 
 FAULT_WORDS = 4
 """int64 of a description: its kind and three numbers."""
@@ -71,6 +72,8 @@ class Lowering:
     values: dict[SSAValue, str]
     sizes: dict[SSAValue, str]
     """Words of every memory, as i64."""
+    helpers: dict[str, Written] = field(default_factory=dict[str, Written])
+    """Functions that the kernel calls, so that what is long and frequent is compiled once."""
 
     def __getitem__(self, value: SSAValue) -> str:
         return self.values[value]
@@ -83,16 +86,28 @@ class Lowering:
         """An instruction that gives the result of an operation."""
         self.values[op.results[0]] = self.writer.emit(text)
 
-    def fail_if(self, condition: str, fault: Fault, *numbers: tuple[str, str]) -> None:
-        """End the function if `condition` holds; `numbers` are integers of these types."""
+    def help(
+        self, name: str, result: str, operands: Sequence[Typed], write: Callable[[Writer, Sequence[str]], str]
+    ) -> str:
+        """The result of a function of its own, which is written when it is first wanted."""
+        symbol = f"{self.writer.name}.{name}"
+        if symbol not in self.helpers:
+            arguments = [(kind, f"operand{number}") for number, (kind, _) in enumerate(operands)]
+            helper = Writer(symbol, arguments, result)
+            helper.do(f"ret {result} {write(helper, [f'%{argument}' for _, argument in arguments])}")
+            self.helpers[symbol] = Written((helper.text("internal", "noinline"),), frozenset(helper.declarations))
+        return self.writer.emit(f"call {result} @{symbol}({', '.join(map(' '.join, operands))})")
+
+    def fail_if(self, condition: str, fault: Fault, *numbers: Typed) -> None:
+        """End the function if `condition` holds; `numbers` are up to three integers."""
         writer = self.writer
         number = writer.fresh("")
         writer.do(f"br i1 {condition}, label %fault{number}, label %fine{number}")
         writer.label(f"fault{number}")
-        for place, (kind, value) in enumerate((("i64", str(int(fault))), *numbers)):
-            wide = value if kind == "i64" else writer.emit(f"sext {kind} {value} to i64")
-            writer.store("i64", wide, writer.offset("%fault", place, "i64"))
-        writer.do("ret i32 1")
+        wide = [value if kind == "i64" else writer.emit(f"sext {kind} {value} to i64") for kind, value in numbers]
+        told = [str(int(fault)), *wide, *["0"] * (FAULT_WORDS - 1 - len(wide))]
+        code = self.help("fail", "i32", [("ptr", "%fault"), *(("i64", value) for value in told)], _tell)
+        writer.do(f"ret i32 {code}")
         writer.label(f"fine{number}")
 
     def place(self, memory: SSAValue, index: SSAValue, words: int) -> str:
@@ -104,3 +119,10 @@ class Lowering:
         outside = writer.emit(f"or i1 {below}, {beyond}")
         self.fail_if(outside, Fault.OUTSIDE, ("i64", start), ("i64", str(words)), ("i64", size))
         return writer.offset(self[memory], start, "i32")
+
+
+def _tell(writer: Writer, operands: Sequence[str]) -> str:
+    """Write the numbers of a fault; the result is that of a kernel with one."""
+    for place, value in enumerate(operands[1:]):
+        writer.store("i64", value, writer.offset(operands[0], place, "i64"))
+    return "1"

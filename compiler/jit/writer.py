@@ -159,10 +159,10 @@ class Writer:
             for index, kind in enumerate(kinds)
         )
 
-    def text(self, linkage: str = "") -> str:
+    def text(self, linkage: str = "", attributes: str = "") -> str:
         """The whole function; the block being written has ended in a `ret`."""
         arguments = ", ".join(f"{kind} %{name}" for kind, name in self.arguments)
-        head = f"define {linkage + ' ' if linkage else ''}{self.result} @{self.name}({arguments}) {{"
+        head = f"define {linkage + ' ' if linkage else ''}{self.result} @{self.name}({arguments}) {attributes} {{"
         return "\n".join([head, "entry:", *self._lines, "}"])
 
 

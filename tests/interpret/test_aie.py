@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from interpret.array_programs import residual_program, sequence_of, tasks_of
+from xdsl.dialects import vector
 from xdsl.dialects.arith import ConstantOp
-from xdsl.dialects.builtin import ModuleOp, i32
+from xdsl.dialects.builtin import IndexType, ModuleOp, i32
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
 
 from compiler.errors import BlockloomError
@@ -14,7 +18,9 @@ from compiler.interpret.aie import interpret_aie
 from compiler.interpret.aie_machine import Agent, DeadlockError, Lock, LockTable, Scheduler
 from compiler.interpret.aie_memory import Actor
 from compiler.interpret.core_program import LONGEST_LOOP, trips
+from compiler.jit.machine import has_jit
 from compiler.kernels.bodies.core_program import FOREVER
+from compiler.kernels.bodies.faults import KernelBodyError
 from dialects.aie import UseLockOp
 from dialects.aie_attributes import i32_attr
 from dialects.aiex import DMAStartTaskOp
@@ -27,6 +33,36 @@ def test_every_schedule_gives_the_numbers_of_the_network(target: str) -> None:
         run = interpret_aie(program.module, program.inputs, seed=seed)
         for name, value in {**run.tensors, **run.outputs}.items():
             np.testing.assert_array_equal(value, program.expected[name], err_msg=f"{name}, seed {seed}")
+
+
+@pytest.mark.skipif(not has_jit(), reason="llvmlite is an extra")
+@pytest.mark.parametrize("target", ["mesh-1x1", "mesh-2x2"])
+def test_the_functions_of_the_device_give_the_numbers_of_the_network(target: str) -> None:
+    """Compiled from the first call on, after some calls, or never: what ran is said, and the numbers are the same."""
+    program = residual_program(target)
+    said: list[str] = []
+    for after in (0, 3, None):
+        run = interpret_aie(program.module, program.inputs, compile_after=after)
+        for name, value in {**run.tensors, **run.outputs}.items():
+            np.testing.assert_array_equal(value, program.expected[name], err_msg=f"{name}, compiled after {after}")
+        said.append(run.how)
+    every, some, none = ([int(number) for number in re.findall(r"\d+", how)] for how in said)
+    assert every[0] == every[1] > some[1] > none[1] == 0
+
+
+@pytest.mark.skipif(not has_jit(), reason="llvmlite is an extra")
+def test_a_body_that_leaves_its_memory_stops_the_run() -> None:
+    """The device's own function is what is run: here it stores beyond the arena, which the numpy meaning does not."""
+    program = residual_program("mesh-1x1")
+    body = next(op for op in program.module.walk() if isinstance(op, FuncOp) and op.sym_name.data == "conv")
+    far = ConstantOp.from_int_and_width(1 << 20, IndexType())
+    body.body.block.insert_op_before(far, body.body.block.first_op)
+    for op in body.walk():
+        if isinstance(op, vector.StoreOp):
+            op.operands[2] = far.result
+    interpret_aie(program.module, program.inputs, compile_after=1 << 30)
+    with pytest.raises(KernelBodyError, match=r"words \[1048576, 10485\d\d\) of a memory of"):
+        interpret_aie(program.module, program.inputs, compile_after=0)
 
 
 def _agent(number: int, name: str, is_dma: bool, log: list[str], turns: int = 3) -> Agent:
