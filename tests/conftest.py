@@ -1,7 +1,8 @@
 """
 Two things all tests share: hypothesis profiles, and `.mlir` files that are tests.
 
-`HYPOTHESIS_PROFILE=quick|default|deep` chooses how many examples a property draws. All but `deep` repeat exactly.
+`HYPOTHESIS_PROFILE=quick|default|deep` chooses how many examples a property draws. All but `deep` repeat exactly, which
+takes a new seed each time and says which, so that `--hypothesis-seed` repeats it. What went wrong before runs first.
 
 A file `tests/**/*.mlir` holds lines as lit knows them:
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import secrets
 import shlex
 import sys
 from collections.abc import Iterator
@@ -37,6 +39,28 @@ settings.register_profile("quick", max_examples=15, deadline=None, derandomize=T
 settings.register_profile("default", max_examples=60, deadline=None, derandomize=True)
 settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+PAST_FAILURES = "test_minimal_networks.py"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed of a deep run here, so that it can be told."""
+    if settings.get_current_profile_name() == "deep" and config.getoption("hypothesis_seed") is None:
+        config.option.hypothesis_seed = secrets.randbelow(2**32)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What repeats this run, also where nothing failed."""
+    seed = config.getoption("hypothesis_seed")
+    if seed is not None:
+        terminalreporter.write_line(f"properties drew from --hypothesis-seed={seed}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The corpus of past failures is quick, and the likeliest to fail again."""
+    items.sort(key=lambda item: item.path.name != PAST_FAILURES)
+
 
 RUN_LINE = re.compile(r"^\s*//\s*RUN:\s*(?P<command>.*?)\s*(?P<continued>\\?)$", re.MULTILINE)
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import onnx
 import pytest
 from bsr_modules import module_of
 from bsr_networks import Add, Conv, Input, MaxPool, Network, Requantise
 from fuzz.campaign import DIFFERENCE, EQUAL, EXCEPTION, REFUSED, DifferenceError, outcome_of, run_campaign
 from fuzz.float_graphs import attempt_model
 from fuzz.reduce_case import reduced
+from fuzz.reduce_model import reduced as reduced_model
 from fuzz.shrink_networks import smaller_networks, smaller_places
 from fuzz.triples import attempt_case
 from strategies_bsr import Case, Place, random_case
+from strategies_graphs import GraphBuilder
 
 from compiler.errors import CapacityError, InputError
 
@@ -100,6 +103,22 @@ def test_places_shrink_to_one_core() -> None:
     while smaller := list(smaller_places(place)):
         place = smaller[0]
     assert place == Place("mesh-1x1")
+
+
+def test_models_are_reduced_to_the_nodes_that_fail() -> None:
+    """What is planted fails wherever a Relu follows a Conv."""
+
+    def planted(model: onnx.ModelProto) -> None:
+        onnx.checker.check_model(model, full_check=True)
+        makers = {node.output[0]: node.op_type for node in model.graph.node}
+        if any(node.op_type == "Relu" and makers.get(node.input[0]) == "Conv" for node in model.graph.node):
+            raise DifferenceError("planted")
+
+    builder = GraphBuilder()
+    x = builder.conv(builder.sigmoid(builder.input((1, 8, 6, 6), 4)), 8, relu=True)
+    model = builder.model(builder.pool(x, "MaxPool", kernel=(2, 2), position=4), builder.add(x, x, 3))
+    small = reduced_model(model, planted)
+    assert [node.op_type for node in small.graph.node] == ["Conv", "Relu"]
 
 
 @pytest.mark.filterwarnings("ignore")
