@@ -24,6 +24,8 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET = 21
 LARGEST_SIDE = 14
 LARGEST_TENSOR = 4000
+MOST_CHANNELS = 64
+LARGEST_KERNEL = 7
 SIMPLE = {
     kinds.ReLU: "Relu",
     kinds.LeakyReLU: "LeakyRelu",
@@ -43,12 +45,22 @@ REDUCTIONS = {kinds.ReduceMean: "ReduceMean", kinds.ReduceSum: "ReduceSum", kind
 
 
 class _Small(SymbolicGen):
-    """Adds what the array wants of a network: batch 1 and small sides."""
+    """Adds what the array wants of a network, batch 1, and small sides: a solver likes the largest numbers."""
 
     def tensor_type_constraints(self, atensor: AbsTensor) -> list[Any]:
-        batch = [atensor.shape[0] == 1] if len(atensor.shape) == 4 else []
-        sides = [side <= LARGEST_SIDE for side in (atensor.shape[2:] if batch else atensor.shape)]
-        return [*super().tensor_type_constraints(atensor), *batch, *sides]
+        shape, limits = atensor.shape, super().tensor_type_constraints(atensor)
+        if len(shape) == 4:
+            limits += [shape[0] == 1, shape[1] <= MOST_CHANNELS]
+            shape = shape[2:]
+        return [*limits, *(side <= LARGEST_SIDE for side in shape)]
+
+
+class _Conv(kinds.NCHWConv2d):
+    """A convolution whose weights are not many more than its maps' pixels."""
+
+    def requires(self, input_shapes: list[AbsTensor]) -> list[Any]:
+        sizes = (self.kernel_h_size, self.kernel_w_size)
+        return [*super().requires(input_shapes), *(size <= LARGEST_KERNEL for size in sizes)]
 
 
 @dataclass
@@ -143,7 +155,7 @@ class _Writer:
 
 
 WRITERS: dict[type, Callable[..., None]] = {
-    kinds.NCHWConv2d: _Writer.conv,
+    _Conv: _Writer.conv,
     kinds.MaxPool2d: _Writer.pool,
     kinds.AvgPool2d: _Writer.pool,
     kinds.Slice: _Writer.slice,
@@ -157,7 +169,7 @@ WRITERS: dict[type, Callable[..., None]] = {
     **{kind: _Writer.reduce for kind in REDUCTIONS},
     **{kind: _Writer.concat for kind in (kinds.Concat1, kinds.Concat2, kinds.Concat3)},
 }
-OPERATORS = [*SIMPLE, *WRITERS, kinds.NCHWConv2d, kinds.NCHWConv2d, kinds.NCHWConv2d]
+OPERATORS = [*SIMPLE, *WRITERS, _Conv, _Conv, _Conv]
 
 
 def nnsmith_model(seed: int, most_nodes: int = 8) -> onnx.ModelProto:
