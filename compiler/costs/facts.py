@@ -57,6 +57,7 @@ class LaunchFacts:
     rows: Numbers
     stream_rows: Numbers
     origin: Numbers
+    input_slots: Numbers
     output_chunks: Numbers
     blocks: Numbers
     last_blocks: Numbers
@@ -83,5 +84,15 @@ class LaunchFacts:
 
     @property
     def passes(self) -> Numbers:
-        """Passes of each core's input stream."""
+        """Passes of each core over its input."""
         return self.output_chunks * self.input_chunks
+
+    @property
+    def stays(self) -> bool:
+        """Whether cores keep their input: its rows arrive in the passes of the first output chunk only."""
+        return bool(self.parameters["stays"])
+
+    @property
+    def input_passes(self) -> Numbers:
+        """Passes of each core in which input arrives."""
+        return self.input_chunks * (np.minimum(self.output_chunks, 1) if self.stays else self.output_chunks)

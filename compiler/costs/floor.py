@@ -98,8 +98,8 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
     chunks, inputs = launch.output_chunks(share.blocks), launch.input_chunks
     last_blocks = share.blocks[1] - share.blocks[0] - (chunks - 1) * launch.output_chunk
     table = layer.kernel_size[0] * program.tap + program.output + program.call + program.after + program.rows_end
-    each = share.rows * (program.row + table) + 2 * share.stream_rows * program.lock + 2 * program.rest
-    each += program.weights_end + 1
+    each = share.rows * (program.row + table) + 2 * program.rest + program.weights_end + 1
+    locks = 2 * share.stream_rows * program.lock
     kernels, entry = 0, 0
     for blocks, count in ((launch.output_chunk, chunks - 1), (last_blocks, 1)):
         for call, times in calls.parts(blocks, inputs) if count else ():
@@ -108,12 +108,12 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
     lines = share.taps * layer.kernel_size[1] * entry
     kernels += lines * share.present
     final = calls.of(last_blocks, int(inputs == 1), 1)
-    last_pass = each + final.fixed * share.rows + final.row * share.taps
+    last_pass = each + locks + final.fixed * share.rows + final.row * share.taps
     end = share.blocks[1]
     last_pass += lines * int(np.count_nonzero(layer.gamma[end - last_blocks : end, -launch.input_chunk :]))
     passes = chunks * inputs
     serial = passes * each + (passes - 1) * (program.each_pass + 1) + (chunks - 1) * (program.chunk + program.drained)
-    serial += 2 * share.rows * chunks - 1 + kernels
+    serial += launch.input_passes(share.blocks) * locks + 2 * share.rows * chunks - 1 + kernels
     last_row = program.weights_end + 1
     if share.to_the_end:
         last_row += table + final.fixed
@@ -125,17 +125,19 @@ def launch_floor(launch: Launch, parts: Iterable[Share], calls: Calls, chip: Chi
     arena, setup, seen = launch.arena, chip.descriptor_cycles, chip.lock_cycles
     to_core = 2 * chip.hop_cycles
     sent = int(moved(chip, PARAMETER_WORDS))
-    head = sent + to_core + seen + program.begin + program.lock * (arena.input_slots + arena.output_slots)
+    head = sent + to_core + seen + program.begin + program.lock * arena.output_slots
     head += program.chunk + program.drained + program.each_pass + 1
     row = setup + int(moved(chip, launch.stream_row_words))
     floor = 0
     for share in parts:
         core = _core(launch, share, calls, program)
+        slots = launch.input_chunks * share.stream_rows if launch.stays else arena.input_slots
+        minted = program.lock * slots
         leaving = int(moved(chip, core.last_words))
-        end = program.end + program.lock * arena.input_slots + 1 + seen + leaving + to_core
-        computed = head + core.serial
-        received = sent + core.passes * share.stream_rows * row + to_core + seen + core.last_row
-        written = head + core.serial - core.last_pass + share.rows * (setup + leaving) + to_core
+        end = program.end + minted + 1 + seen + leaving + to_core
+        computed = head + minted + core.serial
+        received = sent + launch.input_passes(share.blocks) * share.stream_rows * row + to_core + seen + core.last_row
+        written = head + minted + core.serial - core.last_pass + share.rows * (setup + leaving) + to_core
         weighed = int(moved(chip, core.passes * launch.chunk_words))
         floor = max(floor, computed + end, received + end, written, weighed)
     return floor

@@ -106,8 +106,8 @@ class _Cores:
         self.setup, self.seen = chip.descriptor_cycles, chip.lock_cycles
         self._parameters(starts)
         self.time = self.began + program.begin
-        slots = [facts.parameters[name] for name in ("input_slots", "output_slots")]
-        self.input_free, self.output_free = (self._mint(count) for count in slots)
+        outputs = np.full_like(facts.input_slots, facts.parameters["output_slots"])
+        self.input_free, self.output_free = (self._mint(counts) for counts in (facts.input_slots, outputs))
         self.taken, self.given = np.zeros(len(facts.column), np.int64), np.zeros(len(facts.column), np.int64)
         self.sent = np.zeros(len(facts.column), np.int64)
         self.output_end = array.output_end
@@ -125,9 +125,9 @@ class _Cores:
         self.input_end = np.maximum(sent, starts.late)
         self.began = sent + self.to_core + self.seen
 
-    def _mint(self, slots: int) -> Numbers:
-        """A ring of empty slots: when each can be filled, [slot][timeline][core]."""
-        steps = self.program.lock * np.arange(1, max(slots, 1) + 1)
+    def _mint(self, slots: Numbers) -> Numbers:
+        """Each core's ring of empty slots: when each can be filled, [slot][timeline][core]."""
+        steps = self.program.lock * np.arange(1, max(int(slots.max()), 1) + 1)
         free = self.time[None] + steps[:, None, None] + self.seen
         self.time = self.time + self.program.lock * slots
         return free
@@ -267,14 +267,16 @@ def launch_times(
         if feed is not None and facts.streams:
             cores.spend(active, 1)
             cores.wait("weights", active, feed.arrive())
-        _pass(cores, kernels.tops, kernels.cycles(number, last_chunk), active, last_chunk, part == inputs - 1)
+        kept = facts.stream_rows * facts.stays
+        here, staying = kept * (chunk > 0), kept * ~last_chunk
+        _pass(cores, kernels, number, active, last_chunk, here, staying)
         cores.spend(active, program.weights_end)
         if feed is not None and facts.streams:
             cores.spend(active, 1)
             feed.give(active, cores.time + cores.seen)
     everyone, slots = cores.everyone, facts.parameters
     cores.spend(facts.rows == 0, 1)
-    cores.spend(everyone, program.end + program.lock * slots["input_slots"] + 1)
+    cores.spend(everyone, program.end + program.lock * facts.input_slots + 1)
     cores.send(everyone, everyone)
     cores.spend(everyone, program.lock * slots["output_slots"])
     cores.wait("output", everyone, cores.output_end + cores.seen)
@@ -286,12 +288,16 @@ def launch_times(
     return LaunchTimes(cores.output_end + cores.to_core, *cores.spent())
 
 
-def _pass(cores: _Cores, tops: Numbers, calls: Numbers, active: Flags, last_chunk: Flags, writes: bool) -> None:
-    """One pass of the input stream over one chunk of weights."""
+def _pass(
+    cores: _Cores, kernels: _Kernels, number: int, active: Flags, last_chunk: Flags, here: Numbers, staying: Numbers
+) -> None:
+    """Pass `number` over the input, with one chunk of weights; `here` rows need not come, `staying` ones go."""
     facts, program = cores.facts, cores.program
+    tops, calls = kernels.tops, kernels.cycles(number, last_chunk)
+    writes = number % facts.input_chunks == facts.input_chunks - 1
     window, stride = facts.parameters["window"], facts.parameters["row_stride"]
     table = facts.parameters["taps"] * program.tap + program.output
-    have, freed = np.zeros_like(facts.rows), np.zeros_like(facts.rows)
+    have, freed = here, staying
     for y in range(calls.shape[1]):
         working = active & (y < facts.rows)
         cores.spend(working, program.row)

@@ -43,6 +43,7 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
     column, row = np.divmod(np.arange(count), chip.core_rows)
     names = ("rows", "stream_rows", "origin", "input_words", "output_words", "last_words", "output_chunks")
     numbers = {name: np.zeros(count, np.int64) for name in names}
+    numbers["input_slots"] = np.full(count, launch.arena.input_slots, np.int64)
     numbers["blocks"], numbers["last_blocks"] = np.ones(count, np.int64), np.ones(count, np.int64)
     layer, convolution = launch.layer, launch.layer.kernel is Kernel.CONV
     streams = tuple(_stream(launch, blocks) for blocks in launch.slices)
@@ -57,6 +58,7 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
             "rows": own[P.ROWS],
             "stream_rows": own[P.STREAM_ROWS],
             "origin": own[P.ROW_ORIGIN],
+            "input_slots": own.get(P.INPUT_SLOTS, launch.arena.input_slots),
             "output_chunks": own[P.OUTPUT_CHUNKS],
             "blocks": own[P.BLOCKS],
             "last_blocks": own[P.LAST_BLOCKS],

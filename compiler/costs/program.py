@@ -61,10 +61,10 @@ class ProgramCycles:
 
 
 PIECES: dict[str, Steps] = {
-    "begin": Steps(24),
+    "begin": Steps(25),
     "lock": Steps(1, 1),
     "chunk": Steps(5, 1),
-    "drained": Steps(2),
+    "drained": Steps(6),
     "each_pass": Steps(15, 2, 1),
     "row": Steps(6, 1),
     "tap": Steps(12, 1),

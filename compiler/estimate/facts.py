@@ -34,12 +34,13 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
     count = chip.columns * chip.core_rows
     numbers = {
         name: np.zeros(count, np.int64)
-        for name in ("rows", "stream_rows", "origin", "input_words", "output_words", "last_words")
+        for name in ("rows", "stream_rows", "origin", "input_words", "output_words", "last_words", "input_slots")
     }
     chunks = np.zeros(count, np.int64)
     blocks, last_blocks = np.ones(count, np.int64), np.ones(count, np.int64)
     column, row = np.divmod(np.arange(count), chip.core_rows)
     common = op.common_parameters
+    numbers["input_slots"] += common["input_slots"]
     streams: tuple[Stream, ...] = ()
     stream = np.zeros(count, np.int64)
     chunk_words = 0
@@ -62,7 +63,9 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
         last_blocks[index] = own["last_blocks"]
         for name, value in (("rows", "rows"), ("stream_rows", "stream_rows"), ("origin", "row_origin")):
             numbers[name][index] = own[value]
-        streamed = own["output_chunks"] * common["input_chunks"] * own["stream_rows"]
+        numbers["input_slots"][index] = own.get("input_slots", common["input_slots"])
+        passes = common["input_chunks"] * (1 if common["stays"] else own["output_chunks"])
+        streamed = passes * own["stream_rows"]
         if streamed:
             numbers["input_words"][index] = core.read_words // streamed
         numbers["output_words"][index] = core.writes[0][0].words // own["rows"]

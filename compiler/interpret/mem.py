@@ -139,8 +139,12 @@ class _Machine:
         parts = [self.gather(windows, runs, reader) for windows, runs in core.reads]
         stream = np.concatenate(parts) if parts else np.zeros(0, np.int32)
         rows = parameters["stream_rows"]
-        passes = parameters["output_chunks"] * parameters["input_chunks"]
+        chunks, again = parameters["output_chunks"], 1
+        if parameters["stays"]:
+            chunks, again = again, chunks
+        passes = chunks * parameters["input_chunks"]
         shaped = stream.view(np.int8).reshape(passes, rows, -1) if rows else np.zeros((passes, 0, 8), np.int8)
+        shaped = np.concatenate([shaped] * again)
         results = compute(launch.kernel, parameters, shaped, self.chunks(launch, core))
         words = np.concatenate([np.ascontiguousarray(part).reshape(-1).view(np.int32) for part in results])
         position = 0

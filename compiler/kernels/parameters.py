@@ -98,6 +98,11 @@ class Parameter(IntEnum):
     """Output channel blocks per chunk."""
     LAST_BLOCKS = 22
     """Output channel blocks of the last chunk."""
+    STAYS = 23
+    """
+    1 if the input stays in the core: its rows come with the first output chunk, into a ring with a slot for each one
+    of every input chunk, and are given back with the last.
+    """
     BLOCK_STRIDE = 24
     """Words from one channel block of an input row to the next."""
     SHIFT = 25

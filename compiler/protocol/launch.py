@@ -160,7 +160,7 @@ class LaunchWriter:
     ) -> None:
         """Rows from the MemTiles into the core's ring."""
         total = core.read_words
-        passes = values["output_chunks"] * values["input_chunks"]
+        passes = values["input_chunks"] * (1 if values["stays"] else values["output_chunks"])
         rows = passes * values["stream_rows"]
         window = _input_slots(values, total // rows)
         assert total == rows * window.words, f"{total} words do not make {rows} rows"

@@ -82,7 +82,7 @@ def input_faults(
     layer = launch.layer
     parameters = {**common_parameters(launch), **own_parameters(launch, work)}
     rows = parameters[P.STREAM_ROWS]
-    passes = parameters[P.OUTPUT_CHUNKS] * parameters[P.INPUT_CHUNKS]
+    passes = parameters[P.INPUT_CHUNKS] * (1 if parameters[P.STAYS] else parameters[P.OUTPUT_CHUNKS])
     convolution = layer.kernel is Kernel.CONV
     blocks = launch.input_chunk if convolution else work.block_count
     width = parameters[P.BLOCK_STRIDE] // 2
@@ -199,6 +199,8 @@ def arena_faults(launch: Launch) -> list[str]:
     arriving = launch.input_chunk if convolution else widest
     window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
     skip = launch.output_chunk * layer.output.width * 2 if layer.addition is not None else 0
+    if launch.stays:
+        window = launch.input_chunks * max(launch.stream_rows(work) for work in launch.cores)
     overhang = (-layer.output.width % (8 if convolution else 4)) * 2
     needs = {
         "words of an input slot": (arena.input_slot, arriving * launch.fetch.width * 2 + skip),

@@ -85,6 +85,12 @@ class ConvPlanner:
                 if launch is not None:
                     parts = parts or shares(launch)
                     yield Candidate(launch, self._floor(launch, parts), fits)
+                # skip rows come with input rows, others for every output chunk
+                several = cut.output_chunk < split.widest and layer.addition is None
+                stays = mapped(layer, self.chip, split, cut, split.rows, stays=True) if several else None
+                if stays is not None:
+                    parts = parts or shares(stays)
+                    yield Candidate(stays, self._floor(stays, parts), True)
 
     def best(
         self, layer: Layer, column_rows: Sequence[Range], blocks: Range, below: int | None = None

@@ -37,6 +37,7 @@ def common_parameters(launch: Launch) -> dict[Parameter, int]:
         P.WINDOW: 2 if added else layer.window_rows,
         P.ROW_STRIDE: 2 if added else 1 if launch.skipped else layer.strides[0],
         P.ROW_STEP: layer.dilations[0],
+        P.STAYS: int(launch.stays),
         P.TAPS: 2 if added else layer.kernel_size[0],
         P.INPUT_BASE: arena.input_base,
         P.INPUT_SLOT: arena.input_slot,
@@ -76,6 +77,8 @@ def own_parameters(launch: Launch, work: CoreWork) -> dict[Parameter, int]:
         P.BLOCKS: chunk,
         P.LAST_BLOCKS: work.block_count - (chunks - 1) * chunk,
     }
+    if launch.stays:
+        own[P.INPUT_SLOTS] = max(1, launch.input_chunks * launch.stream_rows(work))
     constants = dict(layer.constants)
     if layer.kernel is Kernel.AVG_POOL:
         # the layer says which rows count on the map; a core counts from its first stream row

@@ -123,6 +123,8 @@ class Launch:
     slices: tuple[Range, ...] = ()
     chunk_words: int = 0
     """Words of every chunk of weights, the largest one's."""
+    stays: bool = False
+    """Whether cores keep their whole input while the output chunks pass, instead of receiving it for each."""
 
     @property
     def input_chunks(self) -> int:
@@ -153,6 +155,10 @@ class Launch:
     def output_chunks(self, blocks: Range) -> int:
         """Chunks that cover `blocks`."""
         return -(-(blocks[1] - blocks[0]) // self.output_chunk)
+
+    def input_passes(self, blocks: Range) -> int:
+        """How often input rows arrive at a core that computes `blocks`, each time those of one input chunk."""
+        return self.input_chunks * (self.output_chunks(blocks) if self.slices and not self.stays else 1)
 
     def stream_rows(self, work: CoreWork) -> int:
         """Input rows of one pass of the core's stream."""

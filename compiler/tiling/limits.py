@@ -41,11 +41,13 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
     chunks = launch.output_chunks(work.blocks)
     passes = chunks * launch.input_chunks
     operands = 2 if launch.layer.kernel is Kernel.ADD else 1
-    received = passes * launch.stream_rows(work) * operands
+    received = launch.input_passes(work.blocks) * launch.stream_rows(work) * operands
     stride = 1 if launch.fetch.row_step > 1 else launch.layer.strides[0]
     held = rows_held(launch.layer, stride, launch.stream_rows(work))
     if work.rows and launch.stream_rows(work) and arena.input_slots < held:
         faults.append(f"{held} input rows held at once, the ring has {arena.input_slots} slots")
+    if launch.stays and received > arena.input_slots:
+        faults.append(f"{received} input rows that stay, the ring has {arena.input_slots} slots")
     if received > run_capacity(chip, arena.input_slots):
         faults.append(f"{received} input rows, {run_capacity(chip, arena.input_slots)} fit the task queue")
     if chunks * work.rows > run_capacity(chip, arena.output_slots):

@@ -159,11 +159,12 @@ def cuts(layer: Layer, chip: Chip, split: Split) -> Iterator[Cut]:
                 yield Cut(output_chunk, input_chunk, counted)
 
 
-def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int) -> Launch | None:
+def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int, stays: bool = False) -> Launch | None:
     """
     The launch of a split and a cut with space for `partial_rows` rows of partial sums; None if a core has no room.
 
-    Input slots are as many as help: a window with the two next strides, or fewer.
+    Input slots are as many as help: a window with the two next strides, or fewer. Input that `stays` takes as many as
+    it has rows.
     """
     weight_slot = weight_slot_words(chip)
     if cut.chunk_words > weight_slot:
@@ -178,19 +179,23 @@ def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int) 
     stream = max(-(-(work.input_rows[1] - work.input_rows[0]) // fetch.row_step) for work in split.works)
     held = rows_held(layer, stride, stream)
     free = arena_words(chip) - WEIGHT_SLOTS * weight_slot - output_slot * OUTPUT_SLOTS - partial_row * partial_rows
-    input_slots = min(free // input_slot, layer.window_rows + 2 * stride, max(stream, held), most_slots(chip))
+    if stays:
+        held = input_slots = input_chunks * stream
+    else:
+        input_slots = min(layer.window_rows + 2 * stride, max(stream, held))
+    input_slots = min(free // input_slot, input_slots, most_slots(chip))
     if input_slots < held:
         return None
     arena = Arena(weight_slot, input_slot, input_slots, output_slot, OUTPUT_SLOTS, partial_row, partial_rows)
-    return Launch(layer, split.works, fetch, arena, cut.output_chunk, cut.input_chunk, split.slices, cut.chunk_words)
+    return Launch(
+        layer, split.works, fetch, arena, cut.output_chunk, cut.input_chunk, split.slices, cut.chunk_words, stays
+    )
 
 
 def with_more_slots(launch: Launch) -> Iterator[Launch]:
     """The same launch with a ring lengthened: of input by what two output rows need, of outputs by one."""
     arena = launch.arena
     stride = 1 if launch.skipped else launch.layer.strides[0]
-    for more in (
-        replace(arena, input_slots=arena.input_slots + 2 * stride),
-        replace(arena, output_slots=arena.output_slots + 1),
-    ):
-        yield replace(launch, arena=more)
+    yield replace(launch, arena=replace(arena, output_slots=arena.output_slots + 1))
+    if not launch.stays:
+        yield replace(launch, arena=replace(arena, input_slots=arena.input_slots + 2 * stride))

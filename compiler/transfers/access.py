@@ -82,8 +82,7 @@ def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
                 blocks * width * 2 if launch.input_chunks > 1 else 0,
             ).merged(chip.memtile_wrap_limit)
         )
-    passes = launch.output_chunks(work.blocks) * launch.input_chunks if chunked else 1
-    return (Chain(tuple(windows), passes),)
+    return (Chain(tuple(windows), launch.input_passes(work.blocks)),)
 
 
 @dataclass(frozen=True)

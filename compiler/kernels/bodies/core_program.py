@@ -5,6 +5,7 @@ The program that every core runs for ever: wait for parameters, stream rows thro
     mint the slots: input and output spaces become available to the DMA
     for each output chunk, for each input chunk: take a chunk of weights
         for each output row: take the input rows it needs, fill the row table, call the kernel, give rows back
+        (input that stays is taken with the first output chunk only, and given back with the last)
     take all input slots back, release the last output, take the output slots back
     give the parameter block back
 
@@ -40,6 +41,7 @@ _USED = (
     P.INPUT_CHUNKS,
     P.ROWS,
     P.STREAM_ROWS,
+    P.STAYS,
     P.WINDOW,
     P.ROW_STRIDE,
     P.ROW_ORIGIN,
@@ -75,6 +77,10 @@ class _Chunk:
     first_slot: SSAValue
     weights: SSAValue
     stream_start: SSAValue
+    have: SSAValue
+    """Input rows that are here before a pass: none, or all."""
+    freed: SSAValue
+    """Input rows that a pass need not give back: none, or all."""
 
 
 def _prologue(p: ProgramBuilder) -> None:
@@ -145,8 +151,8 @@ def _row(
 
 def _pass(p: ProgramBuilder, kernels: Iterable[Kernel], chunk: _Chunk) -> SSAValue:
     """One pass of the input stream over one chunk of weights; the output slot that follows its last row's."""
-    zero = p.index(0)
-    start = (zero, zero, p.remainder(p.add(chunk.stream_start, p.read[P.ROW_ORIGIN]), P.INPUT_SLOTS), chunk.first_slot)
+    first = p.remainder(p.add(chunk.stream_start, p.read[P.ROW_ORIGIN]), P.INPUT_SLOTS)
+    start = (chunk.have, chunk.freed, first, chunk.first_slot)
     has_weights = p.compare(p.read[P.WEIGHT_SLOTS], "ne", p.index(0))
     p.when(has_weights, lambda: p.lock(p.r.weights_full, ACQUIRE))
     have, freed, _, following = p.loop(p.read[P.ROWS], lambda y, state: _row(p, kernels, chunk, y, state), start)
@@ -171,6 +177,9 @@ def _output_chunk(p: ProgramBuilder, kernels: Iterable[Kernel], number: SSAValue
     p.repeat_lock(drained, p.r.output_empty, RELEASE)
     first_slot = p.select(restart, p.index(0), slot)
     blocks = p.select(last, p.read[P.LAST_BLOCKS], p.read[P.BLOCKS])
+    staying = p.multiply(p.read[P.STAYS], p.read[P.STREAM_ROWS])
+    have = p.select(p.compare(number, "eq", p.index(0)), p.index(0), staying)
+    freed = p.select(last, p.index(0), staying)
 
     def input_chunk(part: SSAValue, _: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
         passed = p.add(p.multiply(number, p.read[P.INPUT_CHUNKS]), part)
@@ -183,6 +192,8 @@ def _output_chunk(p: ProgramBuilder, kernels: Iterable[Kernel], number: SSAValue
             first_slot,
             p.add(p.read[P.WEIGHT_BASE], p.multiply(weights, p.read[P.WEIGHT_SLOT])),
             p.multiply(passed, p.read[P.STREAM_ROWS]),
+            have,
+            freed,
         )
         return (_pass(p, kernels, chunk),)
 
