@@ -137,15 +137,15 @@ def _row_holds(
     parameters: dict[Parameter, int],
 ) -> bool:
     """Whether a row of the stream, [block][pixel][2], has the right word wherever the kernel looks."""
-    layer = launch.layer
+    layer = launch.whole
     blocks = np.arange(first_block, first_block + len(arrived))
     if layer.kernel is not Kernel.CONV:
         columns = np.arange(layer.input.width)
         return np.array_equal(arrived, numbers.pixels(number, row, blocks, columns))
-    pixels = np.arange(layer.output.width)
+    pixels = np.arange(launch.layer.output.width)
     for tap in range(layer.kernel_size[1]):
         looked = pixels * parameters[P.COLUMN_STRIDE] + tap * layer.dilations[1]
-        columns = pixels * layer.strides[1] - layer.pads[1] + tap * layer.dilations[1]
+        columns = (launch.tile.output + pixels) * layer.strides[1] - layer.pads[1] + tap * layer.dilations[1]
         if looked[-1] >= arrived.shape[1]:
             return False
         if not np.array_equal(arrived[:, looked], numbers.pixels(number, row, blocks, columns)):

@@ -27,6 +27,7 @@ from compiler.tiling.launch import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, Launch, are
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.mapping import conv_fetch, cuts, divisors, mapped, splits, with_more_slots
+from compiler.tiling.tiles import tile_of, tilings
 
 KERNELS = frozenset(Kernel)
 """Of a device that serves all: what a core program asks before it calls one."""
@@ -133,9 +134,39 @@ class ConvPlanner:
         key = (layer.geometry, layer.gamma.shape, layer.gamma.tobytes(), tuple(column_rows))
         if key not in self.known:
             self.known[key] = self._plan(layer, column_rows)
-        return [replace(launch, layer=layer) for launch in self.known[key]]
+        return [_launch_of(layer, launch) for launch in self.known[key]]
 
     def _plan(self, layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
+        """
+        Launches over whole rows, or over tiles of the map while narrower ones take less time: that can only be where
+        so much memory goes into rows that weights come in many chunks, or rows and output blocks in many launches.
+        """
+        found = self._in_pieces(layer, column_rows)
+        for columns in tilings(layer) if found is None or _are_cramped(found) else ():
+            total = None if found is None else sum(each.cycles for each in found)
+            tiled = self._in_tiles(layer, columns, column_rows, total)
+            if tiled is None and found is not None:
+                break
+            found = tiled
+        if found is None:
+            raise _refusal(layer, self.chip)
+        return [each.launch for each in found]
+
+    def _in_tiles(
+        self, layer: Layer, columns: Sequence[Range], column_rows: Sequence[Range], below: int | None
+    ) -> list[Evaluated] | None:
+        """A launch for each tile; None if one does not fit, or all together are not `below`."""
+        found: list[Evaluated] = []
+        for each in columns:
+            narrow, tile = tile_of(layer, each)
+            made = self.best(narrow, column_rows, (0, layer.output.blocks), below)
+            if made is None:
+                return None
+            found.append(replace(made, launch=replace(made.launch, tile=tile, tiled=layer)))
+            below = None if below is None else below - made.cycles
+        return found
+
+    def _in_pieces(self, layer: Layer, column_rows: Sequence[Range]) -> list[Evaluated] | None:
         """
         As few launches as possible, and then with fewer rows each while all of them together take less time: that can
         only be where a way that so many rows rule out would be faster than what was found.
@@ -149,9 +180,7 @@ class ConvPlanner:
                 if total <= sum(each.least for each in found):
                     break
                 found = self._launches(layer, column_rows, pieces, parts, total) or found
-        if found is None:
-            raise _refusal(layer, self.chip)
-        return [each.launch for each in found]
+        return found
 
     def _launches(
         self, layer: Layer, column_rows: Sequence[Range], pieces: int, parts: int, below: int | None
@@ -169,6 +198,22 @@ class ConvPlanner:
                     found.append(best)
                     below = None if below is None else below - best.cycles
         return found
+
+
+def _launch_of(layer: Layer, launch: Launch) -> Launch:
+    """The same launch of another layer of the same geometry and Γ."""
+    if launch.tiled is None:
+        return replace(launch, layer=layer)
+    first = launch.tile.output
+    narrow, _ = tile_of(layer, (first, first + launch.layer.output.width))
+    return replace(launch, layer=narrow, tiled=layer)
+
+
+def _are_cramped(found: Sequence[Evaluated]) -> bool:
+    """Whether weights or outputs are cut, as they are where memory is short."""
+    launches = [each.launch for each in found]
+    cut = any(launch.output_chunks(blocks) > 1 for launch in launches for blocks in launch.slices)
+    return len(launches) > 1 or launches[0].input_chunks > 1 or cut
 
 
 def least_cycles(layer: Layer, chip: Chip) -> int:

@@ -14,6 +14,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS
 from compiler.kernels.row_steps import SURPLUS_WORDS
 from compiler.tiling.layer import Layer, MapShape, Range
+from compiler.tiling.tiles import WHOLE, Tile
 
 WEIGHT_SLOTS = 2
 """Slots of weights in every core: one arrives while the other is in use."""
@@ -110,7 +111,11 @@ class CoreWork:
 
 @dataclass(frozen=True, eq=False)
 class Launch:
-    """One launch of `layer`. `slices` are the output blocks of each weight stream (convolutions only)."""
+    """
+    One launch of `layer`, which is the `whole` one or a tile of it.
+
+    `slices` are the output blocks of each weight stream (convolutions only).
+    """
 
     layer: Layer
     cores: tuple[CoreWork, ...]
@@ -125,6 +130,14 @@ class Launch:
     """Words of every chunk of weights, the largest one's."""
     stays: bool = False
     """Whether cores keep their whole input while the output chunks pass, instead of receiving it for each."""
+    tile: Tile = WHOLE
+    tiled: Layer | None = None
+    """The layer of which `layer` is a tile; None if it is whole."""
+
+    @property
+    def whole(self) -> Layer:
+        """The layer of the network."""
+        return self.tiled or self.layer
 
     @property
     def input_chunks(self) -> int:

@@ -74,7 +74,7 @@ def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
         windows.append(
             Window(
                 source,
-                _row_word(buffer, source, first) + first_block * width * 2,
+                _row_word(buffer, source, first) + first_block * width * 2 + launch.tile.input * 2,
                 (count, blocks, fetch.columns, 2),
                 (buffer.shape.row_words * fetch.row_step, width * 2, 2 * fetch.column_step, 1),
                 ((0, 0), (0, 0), (fetch.left, fetch.right), (0, 0)) if fetch.left or fetch.right else (),

@@ -86,9 +86,15 @@ def test_a_halo_of_one_row_is_next_door() -> None:
     assert not reachable(stripes, needed_rows(tall, stripes))
 
 
-def test_rows_wider_than_a_descriptor_are_refused_with_the_limit() -> None:
-    wide = MapShape(8, 2, 600)
-    layer = Layer("wide", Kernel.CONV, wide, wide)
+def test_rows_wider_than_a_descriptor_are_taken_in_tiles() -> None:
+    chip, wide = chip_named("npu1"), MapShape(8, 2, 600)
+    launches = plan_layer(Layer("wide", Kernel.CONV, wide, wide), ConvPlanner(chip), even_stripes((0, 2), 4))
+    assert len(launches) > 1
+    assert [fault for launch in launches for fault in launch_faults(launch, chip)] == []
+
+
+def test_windows_wider_than_a_descriptor_are_refused_with_the_limit() -> None:
+    layer = Layer("wide", Kernel.CONV, MapShape(8, 2, 600), MapShape(8, 2, 1), (1, 600))
     with pytest.raises(CapacityError, match=r"layer 'wide' does not fit a core: .* at most 512 .* would fit"):
         plan_layer(layer, ConvPlanner(chip_named("npu1")), even_stripes((0, 2), 4))
 

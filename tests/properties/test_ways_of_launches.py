@@ -1,0 +1,54 @@
+"""Every level computes the numbers of a launch in each of the ways that the planner has, and it does take that way."""
+
+from __future__ import annotations
+
+import pytest
+from bsr_levels import assert_levels_are_equal, lowered
+from bsr_networks import Conv, Input, Mask, Network
+from strategies_bsr import Place
+
+from dialects import mem
+
+SMALL = ("core_memory_bytes=16384", "core_weight_bytes=4096")
+
+
+def launches(network: Network, place: Place) -> list[mem.LaunchOp]:
+    """The launches of its plan."""
+    module = dict(lowered(network, place))["mem"]
+    return [op for op in module.walk() if isinstance(op, mem.LaunchOp)]
+
+
+@pytest.mark.parametrize(("target", "stride"), [("mesh-1x1", 3), ("mesh-2x3", 2)])
+def test_tiles(target: str, stride: int) -> None:
+    """Of unequal width, of strided rows, with padding at the sides of the map only."""
+    place = Place(target, ("core_memory_bytes=24576", "core_weight_bytes=6144"))
+    conv = Conv(0, 64, (3, 3), (1, stride), (1, 2, 1, 1))
+    network = Network(1, (Input(64, 5, 61 * stride),), (conv,))
+    widths = {op.common_parameters["width"] for op in launches(network, place)}
+    assert len(widths) > 1
+    assert_levels_are_equal(network, place, (0, 1), thorough=True)
+
+
+@pytest.mark.parametrize("mask", ["full", "half"])
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("target", ["mesh-1x1", "mesh-3x2"])
+def test_input_that_stays(target: str, kernel: int, mask: Mask) -> None:
+    """Over several output chunks, and input chunks too where partial sums are kept; stripes are uneven."""
+    pad = kernel // 2
+    conv = Conv(0, 200, (kernel, kernel), (1, 1), (pad, pad, pad, pad), mask=mask)
+    network, place = Network(1, (Input(64, 7, 5),), (conv,)), Place(target, SMALL)
+    assert any(op.common_parameters["stays"] for op in launches(network, place))
+    assert_levels_are_equal(network, place, (0, 1), thorough=True)
+
+
+@pytest.mark.parametrize("stride", [2, 3, 5])
+def test_strided_rows_are_taken_apart(stride: int) -> None:
+    conv = Conv(0, 16, (3, 4), (stride, stride), (1, 2, 1, 1), (1, 2))
+    network = Network(1, (Input(24, 11, 37),), (conv,))
+    assert {op.common_parameters["column_stride"] for op in launches(network, Place("npu1"))} == {stride}
+    assert_levels_are_equal(network, Place("npu1"), (0, 1), thorough=True)
+
+
+def test_rows_wider_than_a_descriptor() -> None:
+    network = Network(1, (Input(8, 3, 600),), (Conv(0, 8, (3, 3), pads=(1, 1, 1, 1)),))
+    assert_levels_are_equal(network, Place("npu1"), (0, 1), thorough=True)
