@@ -6,27 +6,18 @@ from collections.abc import Mapping
 
 from xdsl.dialects.builtin import ModuleOp
 
-from compiler.hardware.descriptor_words import WORDS
-from compiler.hardware.transactions import HEADER, MASK_WRITE, PATCH, SYNC, WRITE, ControllerCount, block_write
-from passes.array_program import Sequence, Task
+from compiler.hardware.bursts import Bursts
+from compiler.hardware.transactions import HEADER, MASK_WRITE, ControllerCount
+from passes.array_program import Sequence
 from passes.array_reader import devices_of, read_program
+from passes.array_registers import awaited, described, pushed
 
 SETUP = ""
 """What belongs to no segment: headers, and the packets of tokens, which are set once."""
 
 
-def _configured(task: Task) -> ControllerCount:
-    """Descriptors of a task, with the patches of those that address DDR."""
-    total = ControllerCount()
-    for descriptor in task.chain:
-        total += block_write(WORDS[task.kind])
-        if descriptor.buffer is None:
-            total += PATCH
-    return total
-
-
 def _sequence_counts(sequence: Sequence, counts: dict[str, ControllerCount]) -> None:
-    written = ControllerCount()
+    written, bursts = ControllerCount(), Bursts()
 
     def add(segment: str, count: ControllerCount) -> None:
         counts[segment] = counts.get(segment, ControllerCount()) + count
@@ -37,12 +28,12 @@ def _sequence_counts(sequence: Sequence, counts: dict[str, ControllerCount]) -> 
     for step in sequence.steps:
         match step.what:
             case "configure":
-                written += _configured(step.task)
+                written += bursts.count(described(step.task))
             case "start":
-                add(step.segment, written + WRITE)
+                add(step.segment, written + bursts.count(pushed(step.task)))
                 written = ControllerCount()
             case "await":
-                add(step.segment, SYNC)
+                add(step.segment, bursts.count(awaited(step.task)))
             case _:
                 pass
 

@@ -18,7 +18,7 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from compiler.hardware.chip import Chip
 from compiler.hardware.descriptor_words import Pair, TileKind
-from compiler.hardware.routes import MEMTILE_ROW, SHIM_ROW
+from compiler.hardware.routes import kind_of
 from dialects.aie import (
     BufferOp,
     CoreOp,
@@ -36,11 +36,6 @@ from dialects.aie import (
 
 Place = tuple[int, int]
 """Column and array row."""
-
-
-def kind_of(place: Place) -> TileKind:
-    """The kind of tile at a place, which its row decides."""
-    return {SHIM_ROW: TileKind.SHIM, MEMTILE_ROW: TileKind.MEMTILE}.get(place[1], TileKind.CORE)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ which this tile's engine sees them. What cannot be said in words is refused with
 from __future__ import annotations
 
 from compiler.errors import BlockloomError, CapacityError, InputError
+from compiler.hardware.bursts import Awaited, Described, Pushed
 from compiler.hardware.descriptor_words import (
     MEMTILE_WINDOW_LOCKS,
     MEMTILE_WINDOW_WORDS,
@@ -139,6 +140,22 @@ def descriptor_words(task: Task) -> list[tuple[int, tuple[int, ...]]]:
         except BlockloomError as error:
             raise CapacityError(f"{task.where}, descriptor {number}: {error}") from error
     return written
+
+
+def described(task: Task) -> Described:
+    """The descriptors of a task, as the controller writes them."""
+    numbers = tuple(descriptor_number(descriptor, task) for descriptor in task.chain)
+    return Described(task.place, task.kind, numbers, sum(descriptor.buffer is None for descriptor in task.chain))
+
+
+def pushed(task: Task) -> Pushed:
+    """The start of a task."""
+    return Pushed(task.place, task.kind, task.direction is DMAChannelDir.MM2S, task.channel)
+
+
+def awaited(task: Task) -> Awaited:
+    """The wait for a task's token."""
+    return Awaited(task.place, task.kind, task.direction is DMAChannelDir.MM2S, task.channel)
 
 
 def start_word(task: Task) -> int:

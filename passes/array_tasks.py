@@ -4,7 +4,7 @@ Tasks of the protocol as operations of the runtime sequence: configure, start, a
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import StringAttr
@@ -12,8 +12,9 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW
-from compiler.protocol.descriptors import DescriptorBook, Started
-from compiler.protocol.tasks import Descriptor, Place, Task, begin
+from compiler.protocol.descriptors import Started
+from compiler.protocol.issue import Issuer, UnderWay
+from compiler.protocol.tasks import Descriptor, Place, Task
 from compiler.transfers.window import Window, factors
 from dialects.aie import DMABDOp, EndOp, LockAction, NextBDOp, UseLockOp
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
@@ -80,37 +81,36 @@ def descriptor_op(descriptor: Descriptor, handles: Handles, number: int, limit: 
     return op
 
 
-class TaskWriter:
+class TaskWriter(Issuer):
     """Appends tasks to a runtime sequence."""
 
     def __init__(self, chip: Chip, handles: Handles, block: Block):
-        self.chip = chip
+        super().__init__(chip)
         self.handles = handles
         self.block = block
-        self.segment = StringAttr("")
-        self.book = DescriptorBook()
         self.values: dict[tuple[Hashable, int], SSAValue] = {}
         """Tasks whose descriptors a tile holds."""
 
-    def enter(self, segment: str) -> None:
-        """Operations that follow belong to this segment."""
-        self.segment = StringAttr(segment)
-
     def _emit(self, op: Operation) -> None:
-        op.attributes[SEGMENT] = self.segment
+        op.attributes[SEGMENT] = StringAttr(self.segment)
         self.block.add_op(op)
 
-    def start(self, task: Task) -> Started:
-        """Push a task to its channel's queue, writing its descriptors if the tile does not hold them."""
-        started = begin(self.book, task, self.chip, self.segment.data)
-        key = (task, started.copy)
-        for old in started.dropped:
+    def drop(self, dropped: Iterable[tuple[Hashable, int]]) -> None:
+        """Free tasks."""
+        for old in dropped:
             self._emit(DMAFreeTaskOp(self.values.pop(old)))
-        if started.written:
-            first = task.channel % 2 * self.chip.memtile_descriptors // 2 if task.place[1] == MEMTILE_ROW else 0
-            self.values[key] = self._configure(task, tuple(first + number for number in started.numbers))
-        self._emit(DMAStartTaskOp(self.values[key]))
-        return started
+
+    def write(self, task: Task, started: Started, numbers: tuple[int, ...]) -> None:
+        """Configure a task."""
+        self.values[task, started.copy] = self._configure(task, numbers)
+
+    def push(self, task: Task, started: Started) -> None:
+        """Start a task."""
+        self._emit(DMAStartTaskOp(self.values[task, started.copy]))
+
+    def take_token(self, under_way: UnderWay) -> None:
+        """Await a task."""
+        self._emit(DMAAwaitTaskOp(self.values.pop((under_way.task, under_way.started.copy))))
 
     def _configure(self, task: Task, numbers: tuple[int, ...]) -> SSAValue:
         blocks = [Block() for _ in task.chain]
@@ -136,8 +136,3 @@ class TaskWriter:
         )
         self.block.add_op(op)
         return op.result
-
-    def wait(self, task: Started) -> None:
-        """Wait for the task's token; its descriptors are free then."""
-        self._emit(DMAAwaitTaskOp(self.values.pop((task.request.what, task.copy))))
-        self.book.ended(task, dropped=True)

@@ -36,7 +36,7 @@ class Starts:
     """When the controller starts the transfers of a launch."""
 
     early: Numbers
-    """Parameters, [timeline][column]."""
+    """The cores' descriptors for parameters, [timeline][core]."""
     weights: Numbers
     """The cores' descriptors for weights, [timeline][core]."""
     late: Numbers
@@ -117,8 +117,8 @@ class _Cores:
 
     def _parameters(self, starts: Starts) -> None:
         """From the MemTile to the core, behind the input of the launch before."""
-        chip, array, column = self.chip, self.array, self.facts.column
-        pushed = starts.early[:, column] + self.setup
+        chip, array = self.chip, self.array
+        pushed = starts.early + self.setup
         ready = np.maximum(np.maximum(starts.loaded, pushed), array.input_end + self.setup)
         accepted = array.given_back + self.seen - self.to_core
         sent = np.maximum(ready, accepted) + int(moved(chip, PARAMETER_WORDS))

@@ -96,6 +96,6 @@ def launch_cycles(launch: Launch, chip: Chip, program: ProgramCycles) -> int:
         feed = Feed(chip, page, ring_bytes(chip) // (4 * page), words, early[:, 0])
     since = np.zeros((1, 1), np.int64)
     array = Array.quiet(chip, 1)
-    starts = Starts(early, late - LONG_AGO, late, array.load(chip, early))
+    starts = Starts(late - LONG_AGO, late - LONG_AGO, late, array.load(chip, early))
     times = launch_times(facts, chip, program, starts, array, feed, since)
     return max(int(times.done.max()), int(moved(chip, int(words.max()))))

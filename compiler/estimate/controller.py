@@ -1,49 +1,52 @@
 """
 How many instructions the controller needs, in the order in which it issues them.
 
-The protocol itself says which tasks are pushed when; here they are counted instead of written down. A descriptor is
-one block write and, if it addresses DDR, one address patch; a push is one write, and so is an await.
+The protocol itself says which tasks are pushed when; here they are counted instead of written down.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable, Iterable
 
+from compiler.hardware.bursts import Bursts, Step
 from compiler.hardware.chip import Chip
-from compiler.hardware.routes import SHIM_ROW
-from compiler.protocol.descriptors import DescriptorBook, Started
-from compiler.protocol.tasks import Task, begin
+from compiler.protocol.descriptors import Started
+from compiler.protocol.issue import Issuer, UnderWay, awaited, described, pushed
+from compiler.protocol.tasks import Task
 
 
-class InstructionCount:
+class InstructionCount(Issuer):
     """Takes the tasks of one invocation and counts."""
 
     def __init__(self, chip: Chip):
-        self.chip = chip
-        self.book = DescriptorBook()
+        super().__init__(chip)
+        self.bursts = Bursts()
         self.count = 0
-        self.segment = ""
         self.by_segment: Counter[str] = Counter()
         self.pushes: list[tuple[Task, int]] = []
         """Every task with the number of instructions up to its push."""
+        self.waits: list[tuple[Task, int]] = []
+        """Every task whose token was waited for, with the instructions that the wait took."""
 
-    def enter(self, segment: str) -> None:
-        """What follows belongs to this segment."""
-        self.segment = segment
-
-    def _issue(self, instructions: int) -> None:
+    def _issue(self, step: Step) -> int:
+        instructions = self.bursts.count(step).instructions
         self.count += instructions
         self.by_segment[self.segment] += instructions
+        return instructions
 
-    def start(self, task: Task) -> Started:
-        """Write a task's descriptors if need be, push it."""
-        started = begin(self.book, task, self.chip, self.segment)
-        each = 2 if task.place[1] == SHIM_ROW else 1
-        self._issue(1 + (each * len(task.chain) if started.written else 0))
+    def drop(self, dropped: Iterable[tuple[Hashable, int]]) -> None:
+        """That takes no instruction."""
+
+    def write(self, task: Task, started: Started, numbers: tuple[int, ...]) -> None:
+        """Count writes and patches."""
+        self._issue(described(task, numbers))
+
+    def push(self, task: Task, started: Started) -> None:
+        """Count a push."""
+        self._issue(pushed(task))
         self.pushes.append((task, self.count))
-        return started
 
-    def wait(self, task: Started) -> None:
-        """Wait for a token; the task's descriptors are free then."""
-        self._issue(1)
-        self.book.ended(task, dropped=True)
+    def take_token(self, under_way: UnderWay) -> None:
+        """Count a wait."""
+        self.waits.append((under_way.task, self._issue(awaited(under_way.task))))

@@ -19,7 +19,7 @@ from compiler.estimate.controller import InstructionCount
 from compiler.estimate.facts import launch_facts
 from compiler.estimate.result import COPY, ControllerEstimate, CoreCycles, Estimate, SegmentEstimate
 from compiler.hardware.chip import Chip
-from compiler.hardware.routes import CORE_WEIGHTS, FIRST_CORE_ROW, MEMTILE_ROW
+from compiler.hardware.routes import CORE_INPUT, CORE_WEIGHTS, FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW
 from compiler.hardware.timing import instruction_costs, with_timing
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
 from compiler.protocol.image import Image
@@ -76,8 +76,8 @@ class _Clock:
         self.sequence = Sequence(self.counted, Image(), 0, op)
         self.early: dict[int, tuple[Numbers, Numbers, Numbers]] = {}
         """
-        When the parameters of a launch were pushed, [timeline][column], and the cores' descriptors for weights, and
-        when the parameters were in their MemTiles, [timeline][core].
+        When the cores' descriptors for a launch's parameters and weights were pushed, and when the parameters were in
+        their MemTiles, [timeline][core].
         """
         self.array = Array.quiet(self.chip, len(self.now), self.now[:, None])
         self.feed = self._feed(op)
@@ -107,8 +107,8 @@ class _Clock:
         if self.end is None:
             self.end = start + self.chip.descriptor_cycles
 
-    def _token(self, time: Numbers) -> None:
-        self.now = np.maximum(self.now + self.instruction, time)
+    def _token(self, instructions: int, time: Numbers) -> None:
+        self.now = np.maximum(self.now + self.instruction * instructions, time)
         assert self.end is not None, "a token comes from something that was started"
         self.end = np.maximum(self.end, time)
 
@@ -136,9 +136,9 @@ class _Clock:
     def _copy(self, op: mem.CopyOp, segment: mem.SegmentOp) -> None:
         """Start a copy; a column's queue may have to lose its first one before."""
         if self.sequence.copies.must_wait(op):
-            first = self.sequence.copies.under_way[op.column][0].op.token
+            first, waited = self.sequence.copies.under_way[op.column][0].op.token, len(self.counted.waits)
             self.sequence.finish_copy(first)
-            self._ended(first)
+            self._ended(first, waited)
         before = self.counted.count
         self.sequence.run(op, segment)
         self._pass(self.counted.count - before)
@@ -166,22 +166,25 @@ class _Clock:
 
     def _wait_for(self, op: mem.WaitOp, segment: mem.SegmentOp) -> None:
         """Go on when everything has ended that the op names."""
-        before, tokens = self.counted.count, 0
+        before, first = self.counted.count, len(self.counted.waits)
+        waited = first
         self.sequence.run(op, segment)
         for token in op.tokens:
-            tokens += self._ended(token)
+            waited = self._ended(token, waited)
         # the feed of the weights may push its next tasks
+        tokens = sum(instructions for _, instructions in self.counted.waits[first:])
         self._pass(self.counted.count - before - tokens)
 
-    def _ended(self, token: SSAValue) -> int:
-        """A copy or a launch has ended, unless that is known; the number of its tokens."""
+    def _ended(self, token: SSAValue, waited: int) -> int:
+        """A copy or a launch has ended, unless that is known. Its waits are those from `waited` on; which come next."""
+        waits = self.counted.waits
         if token in self.copies:
-            self._token(self.copies.pop(token))
-            return 1
+            self._token(waits[waited][1], self.copies.pop(token))
+            return waited + 1
         done = self.done.pop(token, np.zeros((1, 0), np.int64))
-        for core in range(done.shape[1]):
-            self._token(done[:, core])
-        return done.shape[1]
+        for task, instructions in waits[waited : waited + done.shape[1]]:
+            self._token(instructions, done[:, task.place[0] * self.chip.core_rows + task.channel])
+        return waited + done.shape[1]
 
     def _launch(self, op: mem.LaunchOp, segment: mem.SegmentOp) -> None:
         """Start a launch and work out when its cores are done."""
@@ -198,7 +201,6 @@ class _Clock:
             times = times[len(tasks.early) :]
         early, weights, there = self.early.pop(number)
         starts = Starts(early, weights, self._by_core(times[: len(tasks.late)]), there)
-        self._begin(early[:, 0])
         facts = launch_facts(op, self.chip)
         program = program_cycles(self.chip, self.kernels, facts.kernel)
         result = launch_times(facts, self.chip, program, starts, self.array, self.feed, self.since[:, None])
@@ -211,24 +213,22 @@ class _Clock:
 
     def _parameters(self, number: int, pushes: list[tuple[Task, Numbers]]) -> None:
         """Load the parameters of launch `number`."""
-        early = self._by_column(pushes)
+        loads = np.repeat(self.now[:, None], self.chip.columns, axis=1)
+        for task, time in pushes:
+            if task.place[1] == SHIM_ROW:
+                loads[:, task.place[0]] = time
+        self._begin(loads[:, 0])
         for column in range(self.chip.columns):
             self._beside_the_feed(column, self.chip.core_rows * PARAMETER_WORDS, self.chip.columns)
-        self.early[number] = (early, self._weights(pushes), self.array.load(self.chip, early))
+        early, weights = (self._of_cores(pushes, channel) for channel in (CORE_INPUT, CORE_WEIGHTS))
+        self.early[number] = (early, weights, self.array.load(self.chip, loads))
 
-    def _by_column(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
-        """When the last of these tasks was pushed in each column, [timeline][column]."""
-        times = np.repeat(self.now[:, None], self.chip.columns, axis=1)
-        for task, time in pushes:
-            times[:, task.place[0]] = time
-        return times
-
-    def _weights(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
-        """When the first descriptor for weights of each core was pushed, [timeline][core]."""
+    def _of_cores(self, pushes: list[tuple[Task, Numbers]], channel: int) -> Numbers:
+        """When the first task for what comes to each core on a channel was pushed, [timeline][core]."""
         times = np.repeat(self.now[:, None], self.chip.columns * self.chip.core_rows, axis=1)
         for task, time in reversed(pushes):
             column, row = task.place
-            if row >= FIRST_CORE_ROW and task.direction is DMAChannelDir.S2MM and task.channel == CORE_WEIGHTS:
+            if row >= FIRST_CORE_ROW and task.direction is DMAChannelDir.S2MM and task.channel == channel:
                 times[:, column * self.chip.core_rows + row - FIRST_CORE_ROW] = time
         return times
 

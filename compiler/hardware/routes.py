@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.hardware.chip import Chip
+from compiler.hardware.descriptor_words import TileKind
 
 CORE_INPUT = 0
 CORE_WEIGHTS = 1
@@ -29,6 +30,11 @@ SHIM_SPILL = 0
 SHIM_ROW = 0
 MEMTILE_ROW = 1
 FIRST_CORE_ROW = 2
+
+
+def kind_of(place: tuple[int, int]) -> TileKind:
+    """The kind of tile at a place (column and array row), which its row decides."""
+    return {SHIM_ROW: TileKind.SHIM, MEMTILE_ROW: TileKind.MEMTILE}.get(place[1], TileKind.CORE)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW, SHIM_FILL, SHIM_ROW, SHIM_SPILL, channels
-from compiler.protocol.descriptors import Started
 from compiler.protocol.image import ACTIVATIONS
-from compiler.protocol.tasks import Descriptor, Task, Tasks, place_name
+from compiler.protocol.issue import Issuer, UnderWay
+from compiler.protocol.tasks import Descriptor, Task, place_name
 from compiler.transfers.window import Window, window_faults
 from dialects import mem
 from dialects.aie import DMAChannelDir
@@ -32,14 +32,14 @@ class Copy:
     """Both tasks of a copy; the awaited one has a token."""
 
     op: mem.CopyOp
-    awaited: Started
-    other: Started
+    awaited: UnderWay
+    other: UnderWay
 
 
 class CopyWriter:
     """Starts copies and waits for them."""
 
-    def __init__(self, chip: Chip, tasks: Tasks):
+    def __init__(self, chip: Chip, tasks: Issuer):
         self.chip = chip
         self.tasks = tasks
         self.channels = channels(chip)
@@ -66,7 +66,7 @@ class CopyWriter:
         else:
             awaited = Task(shim, S2MM, SHIM_SPILL, there, token=True)
             other = Task(tile, MM2S, self.channels.spill, here)
-        copy = Copy(op, self.tasks.start(awaited), self.tasks.start(other))
+        copy = Copy(op, *self.tasks.start(awaited, other))
         waiting.append(copy)
         return copy
 
@@ -76,4 +76,4 @@ class CopyWriter:
         if copy in waiting:
             waiting.remove(copy)
             self.tasks.wait(copy.awaited)
-            self.tasks.book.ended(copy.other)
+            self.tasks.ended(copy.other)

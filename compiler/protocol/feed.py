@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW, SHIM_LOAD, SHIM_ROW, channels, listeners
-from compiler.protocol.descriptors import Started
 from compiler.protocol.image import WEIGHTS, Image, linear
-from compiler.protocol.tasks import Descriptor, Task, Tasks, place_name
+from compiler.protocol.issue import Issuer, UnderWay
+from compiler.protocol.tasks import Descriptor, Task, place_name
 from dialects import mem
 from dialects.aie import DMAChannelDir
 from dialects.bsr import array_of
@@ -56,13 +56,13 @@ class _Column:
     ends: npt.NDArray[np.int64]
     """Word of the stream at which each launch has all it needs."""
     waiting: list[tuple[int, Task, Task]] = field(default_factory=list[tuple[int, Task, Task]])
-    running: list[tuple[int, Started, Started]] = field(default_factory=list[tuple[int, Started, Started]])
+    running: list[tuple[int, UnderWay, UnderWay]] = field(default_factory=list[tuple[int, UnderWay, UnderWay]])
 
 
 class WeightFeed:
     """Writes the ring's tasks: as many as the queues hold at the start, the others as launches end."""
 
-    def __init__(self, chip: Chip, tasks: Tasks, image: Image, launches: Sequence[mem.LaunchOp]):
+    def __init__(self, chip: Chip, tasks: Issuer, image: Image, launches: Sequence[mem.LaunchOp]):
         self.chip = chip
         self.tasks = tasks
         self.columns: list[_Column] = []
@@ -112,13 +112,14 @@ class WeightFeed:
         for column in self.columns:
             while column.waiting and len(column.running) < self.chip.queue_depth:
                 end, arriving, leaving = column.waiting.pop(0)
-                column.running.append((end, self.tasks.start(arriving), self.tasks.start(leaving)))
+                first, second = self.tasks.start(arriving, leaving)
+                column.running.append((end, first, second))
 
     def launch_ended(self, number: int) -> None:
         """All words up to those of launch `number` have gone to the cores: tasks that end there have ended."""
         for column in self.columns:
             while column.running and column.running[0][0] <= column.ends[number]:
                 _, arriving, leaving = column.running.pop(0)
-                self.tasks.book.ended(arriving)
-                self.tasks.book.ended(leaving)
+                self.tasks.ended(arriving)
+                self.tasks.ended(leaving)
         self._push()

@@ -84,6 +84,8 @@ class LaunchWriter:
         for row in range(self.chip.domains):
             self.first_slot[row] = (self.first_slot[row] + stream_of(op, self.chip, row)[1]) % WEIGHT_SLOTS
         self.blocks = (self.blocks + 1) % PARAMETER_SETS
+        # tile by tile, from the shim upwards: parameters are on their way first
+        made.early.sort(key=lambda task: task.place)
         # a core that begins with rows of padding alone writes them at once, where the launch before may still read
         made.may_be_early = all(_waits_for_input(op, core) for core in op.cores)
         return made

@@ -13,11 +13,11 @@ from xdsl.ir import Operation, SSAValue
 
 from compiler.errors import InputError
 from compiler.protocol.copies import Copy, CopyWriter
-from compiler.protocol.descriptors import Started
 from compiler.protocol.feed import WeightFeed
 from compiler.protocol.image import Image
+from compiler.protocol.issue import Issuer, UnderWay, have_room
 from compiler.protocol.launch import LaunchTasks, LaunchWriter
-from compiler.protocol.tasks import Task, Tasks, have_room
+from compiler.protocol.tasks import Task
 from dialects import mem
 
 
@@ -26,14 +26,19 @@ class _Launch:
     """A launch: its tasks, and those of them that have been started."""
 
     tasks: LaunchTasks
-    running: list[Started] = field(default_factory=list[Started])
+    running: list[UnderWay] = field(default_factory=list[UnderWay])
     early_done: bool = False
+
+
+def _by_channel(under_way: UnderWay) -> tuple[int, int]:
+    """Channel and column of a task of a MemTile."""
+    return under_way.task.channel, under_way.task.place[0]
 
 
 class Sequence:
     """Hands the tasks of an invocation to `tasks`, op by op."""
 
-    def __init__(self, tasks: Tasks, image: Image, parameters_word: int, invocation: mem.InvokeOp):
+    def __init__(self, tasks: Issuer, image: Image, parameters_word: int, invocation: mem.InvokeOp):
         self.tasks = tasks
         self.copies = CopyWriter(tasks.chip, tasks)
         self.copying: dict[SSAValue, Copy] = {}
@@ -85,13 +90,14 @@ class Sequence:
 
     def _start(self, launch: _Launch, tasks: list[Task]) -> None:
         self.tasks.enter(launch.tasks.segment)
-        launch.running += [self.tasks.start(task) for task in tasks]
+        launch.running += self.tasks.start(*tasks)
 
     def finish_launch(self, number: int) -> None:
-        """Wait for the tokens of a launch: then all its tasks have ended."""
-        for started in self.launches[number].running:
-            if started.request.token:
-                self.tasks.wait(started)
-            else:
-                self.tasks.book.ended(started)
+        """Wait for the tokens of a launch, channel by channel: then all its tasks have ended."""
+        running = self.launches[number].running
+        for one in sorted((one for one in running if one.task.token), key=_by_channel):
+            self.tasks.wait(one)
+        for one in running:
+            if not one.task.token:
+                self.tasks.ended(one)
         self.feed.launch_ended(number)

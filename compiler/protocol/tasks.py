@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
@@ -83,25 +82,6 @@ class Task:
         return Request((self.place, half), size, channel, self, len(self.chain), self.ends_on_a_turn, self.token)
 
 
-class Tasks(Protocol):
-    """Who takes the tasks: the code generator writes them down, an estimate counts them."""
-
-    chip: Chip
-    book: DescriptorBook
-
-    def enter(self, segment: str) -> None:
-        """What follows belongs to this segment."""
-        ...
-
-    def start(self, task: Task) -> Started:
-        """Push a task to its channel's queue, writing its descriptors if the tile does not hold them."""
-        ...
-
-    def wait(self, task: Started) -> None:
-        """Wait for the task's token; its descriptors are free then."""
-        ...
-
-
 def begin(book: DescriptorBook, task: Task, chip: Chip, segment: str) -> Started:
     """Note a task as under way. Raises CapacityError if its tile has too few descriptors left."""
     try:
@@ -113,8 +93,3 @@ def begin(book: DescriptorBook, task: Task, chip: Chip, segment: str) -> Started
             f"{error}. A chip with more {kind}_descriptors has room, and so may one with more memory, since maps "
             f"that stay whole are moved by fewer descriptors"
         ) from error
-
-
-def have_room(tasks: Tasks, wanted: list[Task]) -> bool:
-    """Whether all of these can be started beside what is under way."""
-    return tasks.book.has_room([task.request(tasks.chip) for task in wanted], tasks.chip.queue_depth)

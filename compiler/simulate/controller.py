@@ -3,8 +3,8 @@ The controller: it works through the steps of all runtime sequences, one after t
 
 A simulation of the array alone gives it instructions that take no time: it configures and starts tasks at once until
 it has to wait for a token. A simulation of the whole charges every instruction, and every launch of a sequence. How
-many there are is counted by segment, as the hardware takes them: a descriptor is one block write and, if it addresses
-DDR, one address patch; a start is one queue push; an await is one sync.
+many there are is counted by segment, as the hardware takes them: writes of descriptors and their address patches,
+pushes and syncs, of which several may be one instruction (`compiler.hardware.bursts`).
 """
 
 from __future__ import annotations
@@ -79,10 +79,8 @@ class Controller:
         match step:
             case Launch():
                 return self.cost.launch
-            case Configure():
-                return step.writes * self.cost.instruction
-            case Start() | Await():
-                return self.cost.instruction
+            case Configure() | Start() | Await():
+                return step.instructions * self.cost.instruction
 
     def _execute(self, step: Step) -> bool:
         """Do it; whether the next one may follow at once."""
@@ -95,7 +93,7 @@ class Controller:
                 self._configure(step)
             case Start():
                 task, channel = self.tasks[step.task]
-                self.activity.instructed(step.segment, self.writes + 1)
+                self.activity.instructed(step.segment, self.writes + step.instructions)
                 self.writes = 0
                 channel.push(task, step.segment)
             case Await():
@@ -110,7 +108,7 @@ class Controller:
                 f"a task is configured for {direction.name} {number} of a tile where no flow begins or ends"
             )
         assert step.task == len(self.tasks), "tasks are numbered as they are configured"
-        self.writes += step.writes
+        self.writes += step.instructions
         self.tasks.append((Task.of(step.form, self.memories, self.locks), channel))
 
     def _has_token(self, step: Await) -> bool:
@@ -121,7 +119,7 @@ class Controller:
             raise SimulationError(
                 f"segment '{segment}': a task of {channel.name} is awaited, but issues no token; it never ends the wait"
             )
-        self.activity.instructed(segment, 1)
+        self.activity.instructed(segment, step.instructions)
         if task.tokens:
             task.tokens -= 1
             return True

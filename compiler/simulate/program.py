@@ -7,19 +7,22 @@ share: the code of the cores, and the controller's steps in the order in which i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from compiler.errors import InputError
+from compiler.hardware.bursts import Awaited, Bursts, Described, Place, Pushed
 from compiler.hardware.chip import Chip
+from compiler.hardware.descriptor_words import TileKind
+from compiler.hardware.routes import kind_of
 from compiler.simulate.core_code import CoreCode, translate
 from compiler.simulate.descriptors import TaskForm, read_task
 from compiler.simulate.events import SimulationError
 from compiler.simulate.memory import Words
-from dialects.aie import CoreOp, DeviceOp, DMABDOp, DMAChannelDir, RuntimeSequenceOp, int_value
+from dialects.aie import CoreOp, DeviceOp, DMABDOp, DMAChannelDir, RuntimeSequenceOp, TileOp, int_value
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
 from dialects.bsr import array_of
 from dialects.mem import ImageOp, RunOp
@@ -43,28 +46,30 @@ class Launch:
 
 @dataclass(frozen=True)
 class Configure:
-    """The descriptors of a task are written: one block write each, and an address patch if it addresses DDR."""
+    """The descriptors of a task are written, with the instructions that this takes beside those before it."""
 
     task: int
     channel: ChannelKey
     form: TaskForm
-    writes: int
+    instructions: int
 
 
 @dataclass(frozen=True)
 class Start:
-    """One push to the queue of the task's channel."""
+    """A push to the queue of the task's channel: an instruction, or a part of the one before."""
 
     task: int
     segment: str
+    instructions: int
 
 
 @dataclass(frozen=True)
 class Await:
-    """One sync: wait for a task's token."""
+    """Wait for a task's token: a sync, or a part of the one before."""
 
     task: int
     segment: str
+    instructions: int
 
 
 Step = Launch | Configure | Start | Await
@@ -115,21 +120,27 @@ def _runs(module: ModuleOp, device: DeviceOp) -> list[tuple[RuntimeSequenceOp, W
 
 def _steps(module: ModuleOp, device: DeviceOp) -> Iterator[Step]:
     numbers: dict[SSAValue, int] = {}
+    places: dict[SSAValue, Place] = {op.result: op.position for op in device.body.ops if isinstance(op, TileOp)}
+    tasks: dict[SSAValue, DMAConfigureTaskOp] = {}
     for sequence, weights in _runs(module, device):
         arguments = sequence.body.block.args
         yield Launch(
             tuple((value, weights if index == WEIGHTS_ARGUMENT else None) for index, value in enumerate(arguments))
         )
+        bursts = Bursts()
         for op in sequence.body.block.ops:
             match op:
                 case DMAConfigureTaskOp():
-                    numbers[op.result] = len(numbers)
+                    numbers[op.result], tasks[op.result] = len(numbers), op
                     channel = (op.tile, op.channel_direction, int_value(op.channel))
-                    yield Configure(numbers[op.result], channel, read_task(op), _writes(op))
+                    writes = bursts.count(_described(op, places[op.tile])).instructions
+                    yield Configure(numbers[op.result], channel, read_task(op), writes)
                 case DMAStartTaskOp():
-                    yield Start(numbers[op.task], _segment_of(op))
+                    push = bursts.count(Pushed(*_channel(tasks[op.task], places))).instructions
+                    yield Start(numbers[op.task], _segment_of(op), push)
                 case DMAAwaitTaskOp():
-                    yield Await(numbers[op.task], _segment_of(op))
+                    sync = bursts.count(Awaited(*_channel(tasks[op.task], places))).instructions
+                    yield Await(numbers[op.task], _segment_of(op), sync)
                 case DMAFreeTaskOp():
                     pass
                 case _:
@@ -145,6 +156,14 @@ def _segment_of(op: Operation) -> str:
     return name.data if isinstance(name, StringAttr) else UNNAMED
 
 
-def _writes(op: DMAConfigureTaskOp) -> int:
-    descriptors = [part for part in op.walk() if isinstance(part, DMABDOp)]
-    return len(descriptors) + sum(isinstance(part.buffer, BlockArgument) for part in descriptors)
+def _channel(op: DMAConfigureTaskOp, places: Mapping[SSAValue, Place]) -> tuple[Place, TileKind, bool, int]:
+    """Whose queue a task goes to."""
+    place = places[op.tile]
+    return place, kind_of(place), op.channel_direction is DMAChannelDir.MM2S, int_value(op.channel)
+
+
+def _described(op: DMAConfigureTaskOp, place: Place) -> Described:
+    """The descriptors of a task; one without a number lies apart from all others."""
+    found = [part for part in op.walk() if isinstance(part, DMABDOp)]
+    numbers = tuple(-2 * index if part.bd_id is None else int_value(part.bd_id) for index, part in enumerate(found))
+    return Described(place, kind_of(place), numbers, sum(isinstance(part.buffer, BlockArgument) for part in found))

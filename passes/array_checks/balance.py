@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from compiler.hardware.descriptor_words import TileKind
+from compiler.hardware.routes import kind_of
 from dialects.aie import DMAChannelDir, LockAction, WireBundle
 from passes.array_checks.fault import Found, Rule
 from passes.array_checks.progress import ChannelKey, key_of
 from passes.array_checks.streams import port_name, ports
-from passes.array_program import Lock, Program, Sequence, kind_of
+from passes.array_program import Lock, Program, Sequence
 
 
 def _words(sequence: Sequence) -> dict[ChannelKey, int]:

@@ -17,9 +17,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from compiler.hardware.descriptor_words import TileKind
+from compiler.hardware.routes import kind_of
 from dialects.aie import DMAChannelDir, LockAction, WireBundle
 from passes.array_checks.streams import ports
-from passes.array_program import Lock, Place, Program, Task, kind_of
+from passes.array_program import Lock, Place, Program, Task
 
 ChannelKey = tuple[Place, DMAChannelDir, int]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from compiler.hardware.chip import Chip
 from compiler.hardware.descriptor_words import TileKind
-from compiler.hardware.routes import MEMTILE_ROW, SHIM_ROW, channels
+from compiler.hardware.routes import MEMTILE_ROW, SHIM_ROW, channels, kind_of
 from dialects.aie import CascadeFlowOp, FlowOp, PacketDestOp, PacketSourceOp, WireBundle, int_value
 from passes.array_checks.fault import Found, Rule
-from passes.array_program import Place, Program, kind_of
+from passes.array_program import Place, Program
 
 Port = tuple[Place, int, int]
 """Place, bundle and channel."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from compiler.hardware.chip import Chip
 from compiler.hardware.descriptor_words import TileKind
-from compiler.hardware.routes import FIRST_CORE_ROW
+from compiler.hardware.routes import FIRST_CORE_ROW, kind_of
 from dialects.aie import int_value
 from passes.array_checks.fault import Found, Rule
-from passes.array_program import Buffer, Place, Program, kind_of
+from passes.array_program import Buffer, Place, Program
 
 CORE_BANKS = 4
 MEMTILE_BANKS = 8

@@ -14,6 +14,7 @@ from xdsl.parser import Parser
 from compiler.errors import BlockloomError
 from compiler.hardware.descriptor_words import DescriptorFields, TileKind, decode
 from compiler.hardware.dma_registers import DESCRIPTOR_BYTES, DESCRIPTORS, ROW_SHIFT, decode_queue_word, tile_address
+from compiler.hardware.routes import kind_of
 from compiler.hardware.transactions import HEADER, MASK_WRITE, PATCH, SYNC, WRITE, ControllerCount, block_write
 from compiler.registry import full_context
 from compiler.simulate import simulate
@@ -23,7 +24,6 @@ from dialects.bsr import array_of
 from dialects.notes import SEGMENT, WEIGHT_STREAM
 from passes.aie_lower_tasks import AieLowerTasksPass
 from passes.array_counts import SETUP, controller_counts
-from passes.array_program import kind_of
 from passes.array_reader import devices_of, read_program
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "reference" / "aie-samples"
@@ -51,8 +51,8 @@ def constants(module: ModuleOp) -> dict[str, list[int]]:
     return {op.sym_name.data: [int(word) & 0xFFFFFFFF for word in array_of(op.initial_value)] for op in found}
 
 
-def written(module: ModuleOp) -> list[tuple[int, list[int]]]:
-    """Address and words of every descriptor, in the order in which they are written."""
+def block_writes(module: ModuleOp) -> list[tuple[int, list[int]]]:
+    """Address and words of every block write, in order."""
     words = constants(module)
     found: list[tuple[int, list[int]]] = []
     for op in module.walk():
@@ -63,8 +63,38 @@ def written(module: ModuleOp) -> list[tuple[int, list[int]]]:
     return found
 
 
+def is_descriptor(address: int) -> bool:
+    """Whether descriptors lie there, and not channels."""
+    offset = address & ((1 << ROW_SHIFT) - 1)
+    counts = {kind: 48 if kind is TileKind.MEMTILE else 16 for kind in TileKind}
+    return any(0 <= offset - DESCRIPTORS[kind] < counts[kind] * DESCRIPTOR_BYTES for kind in TileKind)
+
+
+def written(module: ModuleOp) -> list[tuple[int, list[int]]]:
+    """Address and words of every descriptor, in the order in which they are written."""
+    found: list[tuple[int, list[int]]] = []
+    for address, words in block_writes(module):
+        if is_descriptor(address):
+            size = min(DESCRIPTOR_BYTES // 4, len(words))
+            parts = range(0, len(words), size)
+            found += [(address + 4 * first, words[first : first + size]) for first in parts]
+    return found
+
+
 def writes(module: ModuleOp) -> list[tuple[int, int]]:
-    return [(int_value(op.address), int_value(op.value)) for op in module.walk() if isinstance(op, Write32Op)]
+    """Address and word of every push, in order; the registers between two queues hold what they held."""
+    held = {int_value(op.address): int_value(op.value) for op in module.walk() if isinstance(op, MaskWrite32Op)}
+    found: list[tuple[int, int]] = []
+    blocks = iter(block for block in block_writes(module) if not is_descriptor(block[0]))
+    for op in module.walk():
+        if isinstance(op, Write32Op):
+            found.append((int_value(op.address), int_value(op.value)))
+        elif isinstance(op, BlockWriteOp) and not is_descriptor(int_value(op.address)):
+            first, words = next(blocks)
+            found += [(first + 4 * place, words[place]) for place in range(0, len(words), 2)]
+            between = {first + 4 * place: words[place] for place in range(1, len(words), 2)}
+            assert between == {address: held.get(address, 0) for address in between}
+    return found
 
 
 @needs_samples
@@ -149,8 +179,14 @@ def test_starts_and_waits_are_kept_in_order(target: str) -> None:
         assert decode_queue_word(task.kind, word) == (task.chain[0].number, task.runs, task.token)
     awaits = [(*step.task.place, step.task.direction, step.task.channel) for step in steps if step.what == "await"]
     syncs = [op for op in result.walk() if isinstance(op, SyncOp)]
-    found = [tuple(map(int_value, (op.column, op.row, op.direction, op.channel))) for op in syncs]
+    found = [
+        (int_value(op.column) + column, *map(int_value, (op.row, op.direction, op.channel)))
+        for op in syncs
+        for column in range(int_value(op.column_num))
+    ]
     assert found == awaits
+    if target == "mesh-2x2":
+        assert 2 * len(syncs) == len(awaits), "tokens of both columns are taken at once"
 
 
 def counted(module: ModuleOp) -> dict[str, ControllerCount]:
