@@ -25,8 +25,7 @@ Words = npt.NDArray[np.int32]
 
 @lru_cache(maxsize=64)
 def _library(text: str) -> Library:
-    # as fast as with all optimisations (measured: 20 µs for a row of 28 pixels and 64 blocks), and compiled in half
-    return Library(text, optimise=False)
+    return Library(text)
 
 
 class CompiledKernels:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.native.dot_products import BLOCK_BYTES, DotProducts
-from compiler.native.layout import CHANNELS, ZERO, Layout
+from compiler.native.layout import CHANNELS, HALF, ZERO, Layout
 from dialects.bsr import WeightsOp
 
 CACHE_LINE = 64
@@ -50,12 +50,15 @@ def entries_of(op: WeightsOp, source: Layout, dilations: tuple[int, int], dots: 
     The bytes of a map are 128 more than its values, so 128 · Σ w is taken off the bias.
     """
     gamma, (outputs, inputs, height, width) = op.gamma_mask(), op.shape
+    assert source.pixel_bytes == CHANNELS or dilations[1] == 1, "taps that share a block are neighbours"
     blocks = op.block_values().reshape(-1, height * width, CHANNELS, CHANNELS)
     owners, sources = np.nonzero(gamma)
     if inputs % CHANNELS:
         # a map's last block has bytes behind its channels that mean nothing
         blocks = blocks.copy()
         blocks[sources == gamma.shape[1] - 1, :, inputs % CHANNELS :] = 0
+    if source.pixel_bytes == HALF:
+        blocks, width = _paired(blocks, height, width), -(-width // 2)
     kept, taps = np.nonzero(blocks.any(axis=(2, 3)))
     weights = blocks[kept, taps]
     rows, columns = np.divmod(taps, width)
@@ -73,3 +76,10 @@ def entries_of(op: WeightsOp, source: Layout, dilations: tuple[int, int], dots: 
         aligned(dots.arranged(weights)),
         aligned(dots.initial(bias.astype(np.int32))),
     )
+
+
+def _paired(blocks: npt.NDArray[np.int8], height: int, width: int) -> npt.NDArray[np.int8]:
+    """Blocks of two neighbouring taps each, of up to 4 channels: the first tap's, then the second's."""
+    rows = blocks.reshape(-1, height, width, CHANNELS, CHANNELS)[..., :HALF, :]
+    even = np.pad(rows, ((0, 0), (0, 0), (0, width % 2), (0, 0), (0, 0)))
+    return even.reshape(len(blocks), height * -(-width // 2), CHANNELS, CHANNELS)

@@ -6,18 +6,23 @@ How a map lies in memory for the processor: by blocks of 8 channels, with its bo
 Products of the processor take unsigned activations. Adding 128 to each makes them so; what that adds to a sum is
 128 times the sum of the weights, which is known beforehand and taken off the bias. A byte of 128 is a zero, and that is
 what the border holds, as wide as the widest one that any convolution of the map wants; it is written once.
+
+An image has 3 channels, which would leave most of its blocks empty. Where only convolutions look at a map of up to 4
+channels its pixels are 4 bytes, so that 8 bytes are two neighbours: one block for two taps of a kernel.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 CHANNELS = 8
 """Of a block: a pixel of a block is 8 bytes."""
+
+HALF = 4
+"""Bytes of a pixel of which two share a block."""
 
 ZERO = 128
 """The byte of the value 0."""
@@ -37,6 +42,7 @@ class Layout:
     rows: int
     columns: int
     pads: Pads = NO_PADS
+    pixel_bytes: int = CHANNELS
 
     @classmethod
     def of_shape(cls, shape: tuple[int, ...], pads: Pads = NO_PADS) -> Layout:
@@ -52,7 +58,7 @@ class Layout:
     @property
     def row_bytes(self) -> int:
         """From one row to the next."""
-        return CHANNELS * (self.pads[1] + self.columns + self.pads[3])
+        return self.pixel_bytes * (self.pads[1] + self.columns + self.pads[3])
 
     @property
     def block_bytes(self) -> int:
@@ -61,12 +67,12 @@ class Layout:
 
     @property
     def size_bytes(self) -> int:
-        """Of the whole map."""
-        return self.blocks * self.block_bytes
+        """Of the whole map, and of what lies in a block with its last pixel."""
+        return self.blocks * self.block_bytes + CHANNELS - self.pixel_bytes
 
     def pixel(self, row: int, column: int) -> int:
         """Offset of a pixel of the first block in bytes; the border has negative rows and columns."""
-        return (self.pads[0] + row) * self.row_bytes + CHANNELS * (self.pads[1] + column)
+        return (self.pads[0] + row) * self.row_bytes + self.pixel_bytes * (self.pads[1] + column)
 
     def empty(self) -> Bytes:
         """Memory for a map, of zeros."""
@@ -75,20 +81,23 @@ class Layout:
     def _inside(self, memory: Bytes) -> Bytes:
         """The map without its border, as [block][channel][row][column]."""
         top, left, bottom, right = self.pads
-        shape = (self.blocks, top + self.rows + bottom, left + self.columns + right, CHANNELS)
-        inside = memory.reshape(shape)[:, top : top + self.rows, left : left + self.columns]
+        shape = (self.blocks, top + self.rows + bottom, left + self.columns + right, self.pixel_bytes)
+        inside = memory[: self.blocks * self.block_bytes].reshape(shape)[
+            :, top : top + self.rows, left : left + self.columns
+        ]
         return inside.transpose(0, 3, 1, 2)
 
-    def pack(self, values: npt.NDArray[Any], memory: Bytes) -> None:
+    def pack(self, values: npt.NDArray[np.int8], memory: Bytes) -> None:
         """Write an int8 tensor; channels that fill up the last block stay as they are."""
         inside = self._inside(memory)
-        channels = (values.astype(np.int8, copy=False).view(np.uint8) ^ ZERO).reshape(
-            self.channels, self.rows, self.columns
-        )
+        bytes_ = values.view(np.uint8).reshape(self.channels, self.rows, self.columns)
         whole = self.channels // CHANNELS
-        inside[:whole] = channels[: whole * CHANNELS].reshape(whole, CHANNELS, self.rows, self.columns)
+        if whole:
+            blocks = bytes_[: whole * CHANNELS].reshape(whole, CHANNELS, self.rows, self.columns)
+            np.bitwise_xor(blocks, ZERO, out=inside[:whole])
         if whole < self.blocks:
-            inside[whole, : self.channels % CHANNELS] = channels[whole * CHANNELS :]
+            rest = bytes_[whole * CHANNELS :]
+            np.bitwise_xor(rest, ZERO, out=inside[whole, : len(rest)])
 
     def unpack(self, memory: Bytes) -> npt.NDArray[np.int8]:
         """The values as int8[channels][rows][columns]."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from compiler.jit.writer import module_text
 from compiler.native.dot_products import DotProducts, usable
 from compiler.native.entries import aligned
 from compiler.native.layout import NO_PADS, Bytes, Layout, Pads
-from compiler.native.operations import Call, border_of, calls_of, why_interpreted
+from compiler.native.operations import Call, border_of, calls_of, pixel_bytes_of, why_interpreted
 from compiler.onnxio.host import HostModel
 from dialects.bsr import BsrOp, HostOp, WeightsOp, shape_of
 
@@ -150,7 +150,8 @@ def _layouts(compiled: Sequence[BsrOp]) -> dict[SSAValue, Layout]:
     layouts: dict[SSAValue, Layout] = {}
     for value, wanted in borders.items():
         top, left, bottom, right = (max(sides) for sides in zip(*wanted, strict=True))
-        layouts[value] = Layout.of_shape(shape_of(value.type), (top, left, bottom, right))
+        plain = Layout.of_shape(shape_of(value.type), (top, left, bottom, right))
+        layouts[value] = replace(plain, pixel_bytes=pixel_bytes_of(value))
     return layouts
 
 

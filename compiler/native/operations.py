@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from compiler.jit.writer import Written
 from compiler.native.conv import ConvCode, Narrowing, Skip
 from compiler.native.dot_products import DotProducts
 from compiler.native.entries import entries_of
-from compiler.native.layout import CHANNELS, NO_PADS, Layout, Pads
+from compiler.native.layout import CHANNELS, HALF, NO_PADS, Layout, Pads
 from compiler.native.pointwise import CopyCode, SumCode
 from compiler.native.pools import AvgPoolCode, MaxPoolCode, Windows
-from compiler.quantization.arithmetic import INT8_RANGE, Clamp, Rounding
+from compiler.quantization.arithmetic import INT8_RANGE
 from dialects.bsr import (
     AddOp,
     AvgPoolOp,
@@ -31,6 +32,7 @@ from dialects.bsr import (
     Conv2dOp,
     GemmOp,
     HostOp,
+    InterleaveOp,
     MaxPoolOp,
     RequantiseOp,
     ReshapeOp,
@@ -85,6 +87,17 @@ def border_of(op: Operation, operand: int) -> Pads:
     return op.pads if isinstance(op, Conv2dOp) and operand == 0 else NO_PADS
 
 
+def pixel_bytes_of(value: SSAValue) -> int:
+    """Of a map that compiled operations read: two pixels share a block if all of those are convolutions."""
+    made = value.owner
+    given = isinstance(made, Block) or (isinstance(made, BsrOp) and why_interpreted(made) is not None)
+    readers = [use.operation for use in value.uses]
+    compiled = [op for op in readers if isinstance(op, BsrOp) and why_interpreted(op) is None]
+    narrow = all(isinstance(op, Conv2dOp) and op.input is value is not op.skip for op in compiled)
+    neighbours = all(isinstance(op, Conv2dOp) and op.dilations[1] == 1 for op in compiled)
+    return HALF if given and shape_of(value.type)[1] <= HALF and narrow and neighbours else CHANNELS
+
+
 def calls_of(op: BsrOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
     """The calls that compute a compiled operation."""
     return _CALLS[type(op)](op, layouts, dots)
@@ -94,8 +107,8 @@ def _first(layouts: Layouts, value: SSAValue) -> tuple[SSAValue, int]:
     return value, layouts[value].pixel(0, 0)
 
 
-def _strides(layout: Layout) -> tuple[int, int]:
-    return layout.row_bytes, layout.block_bytes
+def _strides(layout: Layout) -> tuple[int, int, int]:
+    return layout.pixel_bytes, layout.row_bytes, layout.block_bytes
 
 
 def _conv2d(op: Conv2dOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
@@ -108,14 +121,14 @@ def _conv2d(op: Conv2dOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
         finer = max(positions)
         narrowing = Narrowing(op.shift, op.inner_clamp)
         total = Narrowing(finer - position_of(op.result.type), op.clamp)
-        skip = Skip(*_strides(layouts[op.skip]), finer - positions[0], finer - positions[1], total)
+        skip = Skip(*_strides(layouts[op.skip])[1:], finer - positions[0], finer - positions[1], total)
     places.append(places[1] if op.skip is None else _first(layouts, op.skip))
     code = ConvCode(
         rows=result.rows,
         columns=result.columns,
         blocks=result.blocks,
         input_row=op.strides[0] * source.row_bytes,
-        input_column=op.strides[1] * CHANNELS,
+        input_column=op.strides[1] * source.pixel_bytes,
         output_row=result.row_bytes,
         output_block=result.block_bytes,
         narrowing=narrowing,
@@ -172,35 +185,36 @@ def _avg_pool(op: AvgPoolOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
 
 
 def _copy(
-    source: SSAValue, result: SSAValue, first_block: int, layouts: Layouts, clamp: Clamp, rounding: Rounding
+    op: ConcatOp | InterleaveOp | RequantiseOp | ClampOp | ReshapeOp,
+    source: SSAValue,
+    layouts: Layouts,
+    *,
+    at: tuple[int, int, int] = (0, 0, 0),
+    steps: tuple[int, int] = (1, 1),
 ) -> Call:
-    """`source` at the position of `result`, from one of its blocks on."""
-    left, right = layouts[source], layouts[result]
-    narrowing = Narrowing(position_of(source.type) - position_of(result.type), clamp)
-    code = CopyCode(left.blocks, left.rows, left.columns, _strides(left), _strides(right), narrowing, rounding)
-    output = right.pixel(0, 0) + first_block * right.block_bytes
-    return Call(code, (_first(layouts, source), (result, output)))
+    """`source` into the result of `op`: from the block, row and column `at`, every so many rows and columns."""
+    left, right = layouts[source], layouts[op.result]
+    clamp = INT8_RANGE if isinstance(op, ReshapeOp) else op.clamp
+    rounding = "half_even" if isinstance(op, ClampOp | ReshapeOp) else op.rounding
+    narrowing = Narrowing(position_of(source.type) - position_of(op.result.type), clamp)
+    pixel, row, block = _strides(right)
+    output = (steps[1] * pixel, steps[0] * row, block)
+    code = CopyCode(left.blocks, left.rows, left.columns, _strides(left), output, narrowing, rounding)
+    return Call(code, (_first(layouts, source), (op.result, right.pixel(*at[1:]) + at[0] * block)))
 
 
 def _concat(op: ConcatOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
-    calls: list[Call] = []
-    block = 0
-    for source in op.inputs:
-        calls.append(_copy(source, op.result, block, layouts, op.clamp, op.rounding))
-        block += layouts[source].blocks
-    return calls
+    firsts = accumulate([layouts[source].blocks for source in op.inputs], initial=0)
+    return [_copy(op, source, layouts, at=(block, 0, 0)) for source, block in zip(op.inputs, firsts, strict=False)]
 
 
-def _narrow(op: RequantiseOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
-    return [_copy(op.input, op.result, 0, layouts, op.clamp, op.rounding)]
+def _interleave(op: InterleaveOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    placed = zip(op.inputs, op.offsets, strict=True)
+    return [_copy(op, source, layouts, at=(0, *offset), steps=op.steps) for source, offset in placed]
 
 
-def _clamp(op: ClampOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
-    return [_copy(op.input, op.result, 0, layouts, op.clamp, "half_even")]
-
-
-def _reshape(op: ReshapeOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
-    return [_copy(op.input, op.result, 0, layouts, INT8_RANGE, "half_even")]
+def _change(op: RequantiseOp | ClampOp | ReshapeOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    return [_copy(op, op.input, layouts)]
 
 
 def _add(op: AddOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
@@ -229,9 +243,10 @@ _CALLS = cast(
         MaxPoolOp: _max_pool,
         AvgPoolOp: _avg_pool,
         ConcatOp: _concat,
-        RequantiseOp: _narrow,
-        ClampOp: _clamp,
-        ReshapeOp: _reshape,
+        InterleaveOp: _interleave,
+        RequantiseOp: _change,
+        ClampOp: _change,
+        ReshapeOp: _change,
         AddOp: _add,
     },
 )

@@ -3,8 +3,9 @@ What looks at one pixel of each operand: copies, with or without another positio
 
     void copy(input, output)      void sum(left, right, output)      the first pixels of the maps
 
-A row is done in runs of up to 8 pixels; the last run is moved back so that it ends with the row, and what it does a
-second time gives the same bytes, because no map is written over one that is read.
+A row is done in runs of up to 8 pixels, or pixel by pixel where they do not lie next to each other. The last run is
+moved back so that it ends with the row, and what it does a second time gives the same bytes, because no map is written
+over one that is read.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from compiler.native.rounding import as_bytes, as_values, requantised
 from compiler.quantization.arithmetic import INT8_RANGE, Rounding
 
 MOST_PIXELS = 8
-Strides = tuple[int, int]
-"""Bytes from one row and from one block to the next."""
+Strides = tuple[int, int, int]
+"""Bytes from one pixel, from one row and from one block to the next."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _written(
 ) -> Written:
     """A function that stores the `result` of every run of pixels to the last of the maps."""
     blocks, rows, columns = shape
-    run = min(columns, MOST_PIXELS)
+    run = min(columns, MOST_PIXELS) if all(pixel == CHANNELS for pixel, _, _ in maps.values()) else 1
     kind = f"<{run * CHANNELS} x i8>"
     body = Writer(name, [("ptr", argument) for argument in maps])
     with (
@@ -94,10 +95,10 @@ def _written(
     ):
         column = body.call("i64", "llvm.smin.i64", ("i64", along.index), ("i64", str(columns - run)))
         places: list[str] = []
-        for argument, (row_bytes, block_bytes) in maps.items():
+        for argument, (pixel_bytes, row_bytes, block_bytes) in maps.items():
             place = body.offset(f"%{argument}", body.multiply_add(block.index, block_bytes))
             place = body.offset(place, body.multiply_add(down.index, row_bytes))
-            places.append(body.offset(place, body.multiply_add(column, CHANNELS)))
+            places.append(body.offset(place, body.multiply_add(column, pixel_bytes)))
         operands = [body.load(kind, place) for place in places[:-1]]
         body.store(kind, result(body, operands, run * CHANNELS), places[-1])
     body.do("ret void")
