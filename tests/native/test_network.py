@@ -66,8 +66,8 @@ def test_a_real_network(dots: DotProducts) -> None:
 
 def test_blocks_of_zeros_are_not_there() -> None:
     """
-    Neither blocks outside Γ nor, within one, 8×8 zeros at a tap of a larger kernel: they cost no time. All layers but the
-    first, which looks at an image.
+    Neither blocks outside Γ nor, within one, 8×8 zeros at a tap of a larger kernel: they cost no time. All layers but
+    the first, which looks at an image.
     """
     compilation = compile_model("zoo:squeezenet@64", sparsity=0.75, until="bsr")
     weights = [op for op in compilation.module("bsr").walk() if isinstance(op, WeightsOp)][1:]
