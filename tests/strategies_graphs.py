@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from strategies_moves import moved
 
 OPSET = 21
 
@@ -282,10 +283,12 @@ def _layer(draw: st.DrawFn, builder: GraphBuilder, live: list[Tensor]) -> Tensor
     twins = [other for other in live if other.shape == x.shape]
     neighbours = [other for other in live if other.shape[2:] == x.shape[2:]]
     small = min(x.shape[2:]) < 3
-    kinds = ("conv", "residual", "concat", "host", "channels")
+    kinds = ("conv", "conv", "residual", "concat", "host", "channels", "moved")
     kind = draw(st.sampled_from(kinds if small else (*kinds, "add", "pool")))
     if kind == "channels":
         return draw(taken_channels(builder, x))
+    if kind == "moved":
+        return draw(moved(builder, x))
     if kind == "host":
         return builder.sigmoid(x)
     if kind == "residual":
