@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from xdsl.dialects.builtin import NameLoc
 from xdsl.ir import Attribute, Operation, SSAValue
 
@@ -29,10 +31,12 @@ _VANISHED = 31
 
 
 def map_shape(type: Attribute) -> MapShape:
-    """Shape of a fixed-point tensor as a map; a vector is a map of one pixel."""
-    _, channels, *rest = shape_of(type)
-    height, width = rest or (1, 1)
-    return MapShape(channels, height, width)
+    """Shape of a fixed-point tensor as a map. A vector is a map of one pixel, and so is what only the host can read."""
+    match shape_of(type):
+        case (1, channels, height, width):
+            return MapShape(channels, height, width)
+        case shape:
+            return MapShape(prod(shape), 1, 1)
 
 
 def rounding_constants(rounding: str, clamp: tuple[int, int]) -> Constants:

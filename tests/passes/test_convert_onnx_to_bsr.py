@@ -260,7 +260,7 @@ def dilated_pool(builder: GraphBuilder, x: Tensor) -> Tensor:
 
 REFUSALS = [
     (concat_rows, "it concatenates axis 2 of 4, not the channels of maps"),
-    (transpose, "does not take whole channels of a map with every pixel in its place"),
+    (transpose, "does not move the elements of a map in a regular way"),
     (five_dimensions, "a tensor of shape 1x2x2x6x6, and the array has maps 1xCxHxW and vectors 1xK"),
     (add_constant, "one of its operands is a constant"),
     (fine_bias, "its bias is no int32 at position 7, where the products are"),
