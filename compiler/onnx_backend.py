@@ -40,6 +40,7 @@ from compiler.interpret.execution import entry_of
 from compiler.onnxio.exporter import export_with_names, main_function
 from compiler.onnxio.host import HostModel
 from compiler.onnxio.importer import import_model
+from compiler.onnxio.in_floats import in_floating_point, numpy_type
 from compiler.onnxio.runtime import open_session, run_session
 from compiler.pipelines import Pipeline, Stage, default_stages, step
 from compiler.summaries import refuse_host
@@ -114,6 +115,8 @@ class OnArray(BlockloomRep):
         if not all(_is_tensor(value) for value in inputs):
             raise InputError("the array computes on tensors, and an input is none")
         given: Mapping[str, Any] = dict(zip(AsItIs(self.model).inputs, inputs, strict=False))
+        if (floats := in_floating_point(self.model)) is not None:
+            return self._in_integers(floats, inputs)
         model = _with_parameters(self.model, given)
         bound = {tensor.name for tensor in model.graph.initializer}
         named: dict[str, Array] = {name: np.asarray(given[name]) for name in given if name not in bound}
@@ -125,14 +128,24 @@ class OnArray(BlockloomRep):
         module = Pipeline(default_stages()[2:]).run(levels["bsr"])["aie"]
         return list(execute("aie", module, named, 0).outputs.values())
 
+    def _in_integers(self, floats: onnx.ModelProto, inputs: Sequence[Any]) -> list[Any]:
+        """Integers that the array holds as they are: computed as floating point of position 0 or so, and back."""
+        exact = [np.asarray(value, numpy_type(given)) for value, given in zip(inputs, floats.graph.input, strict=False)]
+        for value, given in zip(exact, inputs, strict=True):
+            if not np.array_equal(value.astype(np.asarray(given).dtype), given):
+                raise Lossy("the inputs are integers beyond what float32 holds")
+        outputs = OnArray(floats).compute(exact)
+        types = [numpy_type(value) for value in self.model.graph.output]
+        return [np.asarray(value).astype(type) for value, type in zip(outputs, types, strict=True)]
+
 
 def _quantised_on(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> Mapping[str, ModuleOp]:
     """The levels onnx and bsr of a model that is calibrated on these inputs, whatever only moves elements included."""
     with tempfile.TemporaryDirectory() as folder:
         options: dict[str, Any] = {"movers": True}
-        if all(value.dtype == np.float32 and value.shape[:1] == (1,) for value in inputs.values()):
+        if all(value.dtype == np.float32 for value in inputs.values()):
             options["calibration"] = str(Path(folder) / "inputs.npz")
-            cast(Any, np.savez)(options["calibration"], **inputs)
+            cast(Any, np.savez)(options["calibration"], **{name: value[None] for name, value in inputs.items()})
         stages = [
             Stage(stage.level, tuple(_given(spec, options) for spec in stage.passes)) for stage in default_stages()[:2]
         ]

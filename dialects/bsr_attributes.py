@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, TypeAlias, cast
 
 import numpy as np
@@ -208,12 +209,19 @@ def shape_of(type: Attribute) -> tuple[int, ...]:
     return cast("TensorType[Attribute]", type).get_shape()
 
 
+def as_map(shape: Sequence[int]) -> tuple[int, int, int]:
+    """Channels, rows and columns of a tensor in memory: of 1xCxHxW its own; any other is one pixel, all channels."""
+    if len(shape) == 4 and shape[0] == 1:
+        return shape[1], shape[2], shape[3]
+    return prod(shape), 1, 1
+
+
 @dataclass(frozen=True)
 class EncodedTensorConstraint(AttrConstraint[FixedTensorType]):
-    """An int8 tensor of static shape with the given encoding and one of the given ranks."""
+    """An int8 tensor of static shape with the given encoding and one of the given ranks; of any rank without."""
 
     encodings: tuple[type[FixedAttr | ScaledAttr | BlocksAttr], ...]
-    ranks: tuple[int, ...]
+    ranks: tuple[int, ...] = ()
 
     def verify(self, attr: Attribute, constraint_context: VerificationContext) -> None:
         tensor = cast("TensorType[Attribute]", attr) if isinstance(attr, TensorType) else None
@@ -221,11 +229,11 @@ class EncodedTensorConstraint(AttrConstraint[FixedTensorType]):
             wanted = " or ".join(f"#{encoding.name}<…>" for encoding in self.encodings)
             raise VerifyException(f"expected tensor<…xi8, {wanted}>, got {attr}")
         shape = tensor.get_shape()
-        if len(shape) not in self.ranks:
+        if self.ranks and len(shape) not in self.ranks:
             raise VerifyException(f"expected rank {' or '.join(map(str, self.ranks))}, got {attr}")
         if min(shape, default=1) < 1:
             raise VerifyException(f"expected positive dimensions, got {attr}")
-        if FixedAttr in self.encodings and shape and shape[0] != 1:
+        if self.ranks and FixedAttr in self.encodings and shape[0] != 1:
             raise VerifyException(f"expected batch 1, got {attr}")
 
     def get_bases(self) -> set[type[Attribute]]:
@@ -239,6 +247,8 @@ class EncodedTensorConstraint(AttrConstraint[FixedTensorType]):
 
 MAP = EncodedTensorConstraint((FixedAttr, ScaledAttr), (4,))
 VECTOR_OR_MAP = EncodedTensorConstraint((FixedAttr, ScaledAttr), (2, 4))
+TENSOR = EncodedTensorConstraint((FixedAttr, ScaledAttr))
+"""Of any shape: what works element by element takes it."""
 WEIGHTS = EncodedTensorConstraint((BlocksAttr,), (4,))
 
 

@@ -19,7 +19,7 @@ from xdsl.utils.exceptions import VerifyException
 from compiler.quantization.scaling import WIDEST_SHIFT, ScaleError, sum_multipliers
 from dialects.bsr_attributes import (
     MAP,
-    VECTOR_OR_MAP,
+    TENSOR,
     Encoding,
     Rounding,
     encoding_of,
@@ -59,9 +59,9 @@ class AddOp(RoundingOp):
 
     name = "bsr.add"
 
-    left = operand_def(VECTOR_OR_MAP)
-    right = operand_def(VECTOR_OR_MAP)
-    result = result_def(VECTOR_OR_MAP)
+    left = operand_def(TENSOR)
+    right = operand_def(TENSOR)
+    result = result_def(TENSOR)
 
     assembly_format = "`(` $left `,` $right `)` attr-dict `:` functional-type(operands, results)"
 
@@ -108,9 +108,9 @@ class ClampOp(BsrOp):
 
     name = "bsr.clamp"
 
-    input = operand_def(VECTOR_OR_MAP)
+    input = operand_def(TENSOR)
     clamp_attr = prop_def(INTS, prop_name="clamp")
-    result = result_def(VECTOR_OR_MAP)
+    result = result_def(TENSOR)
 
     assembly_format = "`(` $input `)` attr-dict `:` functional-type(operands, results)"
 
@@ -139,8 +139,8 @@ class RequantiseOp(RoundingOp):
 
     name = "bsr.requantise"
 
-    input = operand_def(VECTOR_OR_MAP)
-    result = result_def(VECTOR_OR_MAP)
+    input = operand_def(TENSOR)
+    result = result_def(TENSOR)
 
     assembly_format = "`(` $input `)` attr-dict `:` functional-type(operands, results)"
 
@@ -223,8 +223,8 @@ class ReshapeOp(BsrOp):
 
     name = "bsr.reshape"
 
-    input = operand_def(VECTOR_OR_MAP)
-    result = result_def(VECTOR_OR_MAP)
+    input = operand_def(TENSOR)
+    result = result_def(TENSOR)
 
     assembly_format = "`(` $input `)` attr-dict `:` functional-type(operands, results)"
 

@@ -21,7 +21,7 @@ from dialects.onnx_nearest import nearest_indices
 from dialects.onnx_window import shape_of_value
 
 RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
-MOVES = (*RESHAPES, "Transpose", "Slice", "Split", "Gather", "DepthToSpace", "SpaceToDepth", "Tile", "Resize")
+MOVES = (*RESHAPES, "Transpose", "Slice", "Split", "Gather", "DepthToSpace", "SpaceToDepth", "Tile", "Expand", "Resize")
 
 
 def move(value: SSAValue, source: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
@@ -50,6 +50,8 @@ def move(value: SSAValue, source: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
         case "Tile":
             repeats = constant_of(node.inputs[1])
             return None if repeats is None else np.tile(source, [int(times) for times in repeats])
+        case "Expand":
+            return np.broadcast_to(source, shape)
         case "Resize":
             nearest = nearest_indices(node, source.shape, shape)
             return None if nearest is None else source[np.ix_(*nearest)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from xdsl.dialects.builtin import NameLoc
 from xdsl.ir import Attribute, Operation, SSAValue
 
@@ -20,6 +18,7 @@ from dialects.bsr import (
     position_of,
     shape_of,
 )
+from dialects.bsr_attributes import as_map
 
 P = Parameter
 Constants = tuple[tuple[Parameter, int], ...]
@@ -31,12 +30,8 @@ _VANISHED = 31
 
 
 def map_shape(type: Attribute) -> MapShape:
-    """Shape of a fixed-point tensor as a map. A vector is a map of one pixel, and so is what only the host can read."""
-    match shape_of(type):
-        case (1, channels, height, width):
-            return MapShape(channels, height, width)
-        case shape:
-            return MapShape(prod(shape), 1, 1)
+    """Shape of a fixed-point tensor as a map; what is no map of one image is a map of one pixel."""
+    return MapShape(*as_map(shape_of(type)))
 
 
 def rounding_constants(rounding: str, clamp: tuple[int, int]) -> Constants:

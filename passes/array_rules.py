@@ -18,9 +18,10 @@ from xdsl.ir import SSAValue
 
 from dialects.onnx import ConstantOp, OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of, is_absent
+from dialects.onnx_reductions import reduced_axes, reduced_count
 from dialects.onnx_transposed import transposed_window
 from dialects.onnx_window import shape_of_value, window_of
-from passes.pixel_phases import MOST_PHASES
+from passes.pixel_phases import LARGEST_WEIGHTS, MOST_PHASES
 from passes.regular_moves import selection_of
 
 Rule: TypeAlias = Callable[[OnnxOp], str | None]
@@ -65,10 +66,20 @@ def reads_a_vector(node: OnnxOp) -> str | None:
     return None if _is_vector(node.inputs[0]) else f"its first input is a tensor of {_shape(node.inputs[0])}, not 1xK"
 
 
-def gives_a_map_or_vector(node: OnnxOp) -> str | None:
-    """The result is a map 1xCxHxW or a vector 1xK whose sizes are known."""
-    value = node.output
-    return None if _is_map(value) or _is_vector(value) else f"{node.describe()} gives {_not_on_array(value)}"
+MOST_ELEMENTS = 8192
+"""Of a tensor that lies in memory as one pixel, which nothing can split by rows."""
+
+
+MOST_CONCATENATED = 2048
+"""Of tensors that are no maps: their elements are put into order by a matrix."""
+
+
+def gives_a_tensor_of_known_size(node: OnnxOp) -> str | None:
+    """The result is a map 1xCxHxW, a vector 1xK, or another tensor of at most 8192 elements; its sizes are known."""
+    value, shape = node.output, shape_of_value(node.output)
+    if _is_map(value) or _is_vector(value) or (shape is not None and 0 < prod(shape) <= MOST_ELEMENTS):
+        return None
+    return f"{node.describe()} gives {_not_on_array(value)}, and other tensors of at most {MOST_ELEMENTS} elements"
 
 
 def has_constant_weight(node: OnnxOp) -> str | None:
@@ -139,12 +150,15 @@ def has_no_constant_operand(node: OnnxOp) -> str | None:
 
 
 def concatenates_channels(node: OnnxOp) -> str | None:
-    """The axis is the channels of maps."""
-    rank = len(shape_of_value(node.output) or ())
-    axis = node.integer("axis", 1)
-    if rank == 4 and axis % rank == 1:
+    """The axis is the channels of maps, or any axis of other tensors that have at most 2048 elements together."""
+    shape, axis = shape_of_value(node.output) or (), node.integer("axis", 1)
+    maps = [value for value in (*node.inputs, node.output) if _is_map(value)]
+    if maps and len(shape) == 4 and axis % 4 == 1:
         return None
-    return f"it concatenates axis {axis} of {rank}, not the channels of maps"
+    if maps:
+        return f"it concatenates axis {axis} of {len(shape)}, not the channels of maps"
+    elements = prod(shape)
+    return f"it concatenates {elements} elements of no map" if elements > MOST_CONCATENATED else None
 
 
 def has_a_plain_window(node: OnnxOp) -> str | None:
@@ -166,18 +180,23 @@ def counts_pads_alike(node: OnnxOp) -> str | None:
     return "its pads count in the mean, but the cells that ceil_mode adds do not" if mixed else None
 
 
-def reduces_height_and_width(node: OnnxOp) -> str | None:
-    """The axes are height and width of a map."""
-    axes: tuple[int, ...] | None = node.integers("axes", ())
-    if len(node.inputs) > 1 and not is_absent(node.inputs[1]):
-        given = constant_of(node.inputs[1])
-        axes = None if given is None else tuple(int(axis) for axis in given.reshape(-1))
-    if axes is None:
-        return "its axes are computed when the network runs"
-    rank = len(shape_of_value(node.inputs[0]) or ())
-    if rank == 4 and sorted(axis % 4 for axis in axes) == [2, 3]:
+def adds_few_elements(node: OnnxOp) -> str | None:
+    """The axes are constants, and the elements of the input times those of the result are at most 4,194,304."""
+    shapes = [shape_of_value(value) for value in (node.inputs[0], node.output)]
+    if reduced_axes(node) is None or None in shapes:
+        return "its axes are computed when the network runs, or its sizes are"
+    numbers = prod(prod(shape) for shape in shapes if shape is not None)
+    return f"its sums take a matrix of {numbers} numbers" if numbers > LARGEST_WEIGHTS else None
+
+
+def takes_a_simple_mean(node: OnnxOp) -> str | None:
+    """The mean is over height and width of a map, or over a number of elements that is a power of two."""
+    count = reduced_count(node)
+    if count is None or (_is_map(node.inputs[0]) and reduced_axes(node) == (2, 3)):
         return None
-    return f"it reduces axes {list(axes)} of {rank}, not height and width of a map"
+    if count & (count - 1):
+        return f"it divides by {count}, which is no power of two, and is no mean over height and width of a map"
+    return adds_few_elements(node)
 
 
 def moves_regularly(node: OnnxOp) -> str | None:
@@ -215,18 +234,19 @@ def has_constant_bounds(node: OnnxOp) -> str | None:
 
 _PRODUCT: tuple[Rule, ...] = (has_constant_weight, has_constant_bias)
 _ROW: tuple[Rule, ...] = (reads_a_vector, *_PRODUCT, has_a_matrix)
-_SUM: tuple[Rule, ...] = (has_two_operands, has_no_constant_operand, has_equal_shapes, gives_a_map_or_vector)
-_SHAPE: tuple[Rule, ...] = (gives_a_map_or_vector, has_one_result)
+_SUM: tuple[Rule, ...] = (has_two_operands, has_no_constant_operand, has_equal_shapes, gives_a_tensor_of_known_size)
+_SHAPE: tuple[Rule, ...] = (gives_a_tensor_of_known_size, has_one_result)
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "Add": _SUM,
     "AveragePool": (reads_a_map, has_a_plain_window, counts_pads_alike),
     "Clip": (has_constant_bounds,),
-    "Concat": (concatenates_channels, has_no_constant_operand, gives_a_map_or_vector),
+    "Concat": (concatenates_channels, has_no_constant_operand, gives_a_tensor_of_known_size),
     "Conv": (reads_a_map, *_PRODUCT, window_fits),
     "ConvTranspose": (reads_a_map, *_PRODUCT, has_few_phases),
     "DepthToSpace": (moves_regularly,),
     "Dropout": _SHAPE,
+    "Expand": (moves_regularly,),
     "Flatten": _SHAPE,
     "Gather": (moves_regularly,),
     "Gemm": (*_ROW, multiplies_plainly),
@@ -236,7 +256,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "MatMul": _ROW,
     "MaxPool": (reads_a_map, has_a_plain_window, has_one_result),
     "Pad": (reads_a_map, pads_with_zeros, pads_height_and_width),
-    "ReduceMean": (reads_a_map, reduces_height_and_width),
+    "ReduceMean": (takes_a_simple_mean,),
+    "ReduceSum": (adds_few_elements,),
     "Relu": (),
     "Reshape": _SHAPE,
     "Resize": (moves_regularly,),

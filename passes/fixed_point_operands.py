@@ -25,6 +25,7 @@ from dialects.bsr import (
     ClampOp,
     Conv2dOp,
     FixedAttr,
+    GemmOp,
     InterleaveOp,
     MaxPoolOp,
     ReshapeOp,
@@ -36,7 +37,7 @@ from dialects.bsr import (
     shape_of,
     zero_point_of,
 )
-from dialects.bsr_attributes import VECTOR_OR_MAP, Encoding, element_type_of
+from dialects.bsr_attributes import TENSOR, Encoding, as_map, element_type_of
 from dialects.bsr_weights import Scales
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import Linear, NotFixedPoint, constant_of, is_absent, linear_of
@@ -117,7 +118,7 @@ def integer_clamp(bounds: tuple[float, float], type: Attribute, rounding: Roundi
 
 def _checked(value: SSAValue) -> SSAValue:
     """A value that ops of this level can read."""
-    if not VECTOR_OR_MAP.verifies(value.type):
+    if not TENSOR.verifies(value.type):
         raise Unrepresentable(f"one of its operands is {_describe(shape_of(value.type))}")
     return value
 
@@ -215,13 +216,14 @@ class Operands:
             raise Unrepresentable(f"{node.describe()} and the nodes before it have different scales")
         key = f"{next(iter(node.output_names), node.operator)}.moved{node.outputs.index(selection.value)}"
         phases = selection.phases.phases
-        made = {phase: self._phase(source, phase, f"{key}.{index}", node) for index, phase in enumerate(phases)}
+        made = {phase: self.phase(source, phase, f"{key}.{index}", node) for index, phase in enumerate(phases)}
         if len(phases) == 1:
-            return made[phases[0]]
+            return self.shaped(made[phases[0]], static_shape(selection.value), node)
         return self.emit(InterleaveOp([made[phase] for phase in phases], selection.phases.steps, encoding), node)
 
-    def _phase(self, source: SSAValue, phase: Phase, key: str, node: OnnxOp) -> SSAValue:
-        _, channels, *size = shape_of(source.type)
+    def phase(self, source: SSAValue, phase: Phase, key: str, node: OnnxOp) -> SSAValue:
+        """One phase of a map, by a convolution; `key` names its weights."""
+        channels, *size = as_map(shape_of(source.type))
         if phase == whole_map(channels, (size[0], size[1])):
             return source
         window = phase.window((size[0], size[1]))
@@ -230,8 +232,15 @@ class Operands:
         rows, columns = np.array(phase.firsts).T
         taps[np.arange(len(taps)), list(phase.channels), rows, columns] = 1
         weights = WeightsOp.from_dense(taps, np.zeros(len(taps), np.int32), 0, key)
-        conv = Conv2dOp(source, self.emit(weights, node), encoding_of(source.type), strides=phase.strides)
-        return self.emit(conv, node)
+        constant, encoding = self.emit(weights, node), encoding_of(source.type)
+        if len(shape_of(source.type)) == 4 and shape_of(source.type)[0] == 1:
+            return self.emit(Conv2dOp(source, constant, encoding, strides=phase.strides), node)
+        row = self.emit(GemmOp(self.shaped(source, (1, channels), node), constant, encoding), node)
+        return self.shaped(row, (1, len(phase.channels), 1, 1), node)
+
+    def shaped(self, source: SSAValue, shape: tuple[int, ...], node: OnnxOp) -> SSAValue:
+        """The same elements under another shape."""
+        return source if shape_of(source.type) == shape else self.emit(ReshapeOp(source, shape), node)
 
     def constant(self, value: SSAValue, what: str) -> tuple[npt.NDArray[Any], Linear]:
         """Integers of a dequantised constant and what they mean."""

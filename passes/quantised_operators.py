@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -37,11 +38,12 @@ from dialects.bsr import (
     shape_of,
     zero_point_of,
 )
-from dialects.bsr_attributes import Encoding
+from dialects.bsr_attributes import Encoding, as_map
 from dialects.bsr_weights import Scales
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of
 from dialects.onnx_moves import MOVES
+from dialects.onnx_reductions import reduced_axes, reduced_count, reduced_into
 from dialects.onnx_transposed import phase_weights, transposed_window, weights_by_output
 from dialects.onnx_window import window_of
 from passes.fixed_point_operands import (
@@ -55,6 +57,7 @@ from passes.fixed_point_operands import (
     require_rules,
     static_shape,
 )
+from passes.pixel_phases import phases_of
 
 
 @dataclass(frozen=True)
@@ -238,6 +241,8 @@ def _average_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 def _reduce_mean(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     source = operands.map(node.inputs[0])
     shape = shape_of(source.type)
+    if len(shape) != 4 or shape[0] != 1 or reduced_axes(node) != (2, 3):
+        return _sum(operands, node, target, (reduced_count(node) or 1).bit_length() - 1)
     kernel = (shape[2], shape[3])
     mean = AvgPoolOp(source, target.encoding, kernel, clamp=target.clamp, rounding=operands.rounding)
     result = operands.emit(mean, node)
@@ -245,11 +250,50 @@ def _reduce_mean(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     return result if len(wanted) == 4 else operands.emit(ReshapeOp(result, wanted), node)
 
 
+def _reduce_sum(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    return _sum(operands, node, target, 0)
+
+
+def _sum(operands: Operands, node: OnnxOp, target: Target, places: int) -> SSAValue:
+    """Sums by a matrix of ones at position `places`: over a number of elements that is 2**places, their mean."""
+    source, axes, result = operands.map(node.inputs[0]), reduced_axes(node), static_shape(node.output)
+    shape = shape_of(source.type)
+    assert axes is not None, f"{node.describe()} has constant axes, as its rules demand"
+    ones = np.zeros((prod(result), prod(shape)), np.int8)
+    ones[reduced_into(axes, shape), np.arange(prod(shape))] = 1
+    if len(shape) != 4 or shape[0] != 1:
+        source = operands.shaped(source, (1, prod(shape)), node)
+    constant = _constant(
+        operands, node, target, source, ones.reshape(len(ones), *as_map(shape)), np.full(1, 2.0**-places, np.float32)
+    )
+    total = GemmOp(source, constant, target.encoding, clamp=target.clamp, rounding=operands.rounding)
+    return operands.shaped(operands.emit(total, node), result, node)
+
+
 def _concat(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    parts = [operands.map(value) for value in node.inputs]
-    return operands.build(
+    parts, shape = [operands.map(value) for value in node.inputs], static_shape(node.output)
+    in_channels = len(shape) == 4 and shape[0] == 1
+    if not in_channels:
+        parts = [operands.shaped(part, (1, prod(shape_of(part.type)), 1, 1), node) for part in parts]
+    whole = operands.build(
         lambda: ConcatOp(parts, target.encoding, clamp=target.clamp, rounding=operands.rounding), node
     )
+    return whole if in_channels else _in_order(operands, node, whole, target)
+
+
+def _in_order(operands: Operands, node: OnnxOp, whole: SSAValue, target: Target) -> SSAValue:
+    """The elements of all operands, one operand after the other, in the order of the concatenation."""
+    places: list[npt.NDArray[np.int64]] = []
+    for value in node.inputs:
+        first = sum(part.size for part in places)
+        shape = static_shape(value)
+        places.append(first + np.arange(prod(shape)).reshape(shape))
+    order, shape = np.concatenate(places, axis=node.integer("axis", 1)), static_shape(node.output)
+    phases = phases_of(order.reshape(-1, 1, 1), (order.size, 1, 1))
+    if phases is None:
+        raise Unrepresentable(f"its {order.size} elements are more than the array can put in order")
+    (phase,) = phases.phases
+    return operands.shaped(operands.phase(whole, phase, f"{target.name}.order", node), shape, node)
 
 
 def _pad(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
@@ -272,6 +316,7 @@ LOWERINGS: dict[str, Lowering] = {
     "AveragePool": _average_pool,
     "GlobalAveragePool": _average_pool,
     "ReduceMean": _reduce_mean,
+    "ReduceSum": _reduce_sum,
     "Concat": _concat,
     "Pad": _pad,
     "DequantizeLinear": _same_values,

@@ -3,8 +3,8 @@ Where a float network gets a QuantizeLinear / DequantizeLinear pair, and which o
 
 Three kinds of operators run on int8:
 
-* those that *compute*: Conv, ConvTranspose, Gemm, Add, AveragePool, GlobalAveragePool, Concat. Their result has a
-  position of its own.
+* those that *compute*: Conv, ConvTranspose, Gemm, Add, AveragePool, GlobalAveragePool, Concat, ReduceMean
+  and ReduceSum. Their result has a position of its own.
 * those that *select or move*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze,
   and nodes that together move a map's elements regularly (`passes.regular_moves`), which have one pair at their end.
   Their result has the position of their operand, so they are exact.
@@ -31,7 +31,17 @@ from passes.regular_moves import selection_of
 
 MOVERS = ("MaxPool", "GlobalMaxPool", "Pad", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
 ACTIVATIONS = ("Relu", "Clip")
-COMPUTING = ("Conv", "ConvTranspose", "Gemm", "Add", "AveragePool", "GlobalAveragePool", "Concat")
+COMPUTING = (
+    "Conv",
+    "ConvTranspose",
+    "Gemm",
+    "Add",
+    "AveragePool",
+    "GlobalAveragePool",
+    "Concat",
+    "ReduceMean",
+    "ReduceSum",
+)
 
 
 @dataclass
@@ -127,7 +137,8 @@ def computes_on_array(node: OnnxOp) -> bool:
     """Whether a node is a computation in float32 that has an int8 form."""
     if not is_operator(node, *COMPUTING) or not _is_float(node.inputs[0]) or not _is_activation(node.inputs[0]):
         return False
-    return static_shape(node.output) is not None and all(map(_is_ready, node.inputs)) and not broken_rules(node)
+    data = node.inputs[:1] if is_operator(node, "ReduceMean", "ReduceSum") else node.inputs
+    return static_shape(node.output) is not None and all(map(_is_ready, data)) and not broken_rules(node)
 
 
 def _is_ready(value: SSAValue) -> bool:

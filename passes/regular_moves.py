@@ -5,6 +5,7 @@ Values that are a map's elements moved regularly, whatever spells it: a crop, a 
 
 Nothing is matched. The places of a map's elements go through the nodes, and if what comes out is a few regular phases
 (`passes.pixel_phases`), that is a selection. The array makes each phase by a convolution whose weights are 0 and 1.
+A tensor that never was a map of one image is one pixel with all its elements as channels: any move of few is regular.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from math import prod
 import numpy as np
 from xdsl.ir import SSAValue
 
+from dialects.bsr_attributes import as_map
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_moves import MOVES, RESHAPES, move
 from dialects.onnx_window import shape_of_value
@@ -41,7 +43,10 @@ class Selection:
 
 def selection_of(value: SSAValue) -> Selection | None:
     """The shortest chain of nodes through which a map's elements come to `value` regularly; None if there is none."""
-    if not _is_map(value):
+    if not _is_tensor(value):
+        return None
+    only_maps = _begins_as_map(value)
+    if only_maps and not _is_map(value):
         return None
     nodes: list[OnnxOp] = []
     path: list[SSAValue] = []
@@ -60,20 +65,34 @@ def selection_of(value: SSAValue) -> Selection | None:
             return None
         current = node.inputs[0]
         moved = nodes and is_operator(node, *MOVES) and not all(is_operator(other, *RESHAPES) for other in nodes)
+        if only_maps and not _is_map(current):
+            continue
         if moved and (phases := _phases(path, current)) is not None:
             return Selection(value, current, phases, tuple(nodes), tuple(quantised))
     return None
 
 
+def _begins_as_map(value: SSAValue) -> bool:
+    """Whether what moves to `value` was a map: what lies in between is no tensor of its own then, but a way."""
+    while isinstance(value.owner, OnnxOp) and is_operator(value.owner, *MOVES, "QuantizeLinear", "DequantizeLinear"):
+        value = value.owner.inputs[0]
+    return _is_map(value)
+
+
 def _is_map(value: SSAValue) -> bool:
     shape = shape_of_value(value)
-    return shape is not None and len(shape) == 4 and shape[0] == 1 and 0 not in shape
+    return shape is not None and len(shape) == 4 and shape[0] == 1
+
+
+def _is_tensor(value: SSAValue) -> bool:
+    shape = shape_of_value(value)
+    return shape is not None and 0 not in shape
 
 
 def _phases(path: list[SSAValue], source: SSAValue) -> Phases | None:
     """What comes of `source` through the values of `path`, which are in order from the last."""
     shape, result = shape_of_value(source), shape_of_value(path[0])
-    if not _is_map(source) or shape is None or result is None:
+    if not _is_tensor(source) or shape is None or result is None:
         return None
     if max(prod(shape), prod(result)) > LARGEST_MAP:
         return None
@@ -83,4 +102,4 @@ def _phases(path: list[SSAValue], source: SSAValue) -> Phases | None:
         if moved is None:
             return None
         places = moved
-    return phases_of(places[0], (shape[1], shape[2], shape[3])) if places.shape == result else None
+    return phases_of(places.reshape(as_map(result)), as_map(shape)) if places.shape == result else None

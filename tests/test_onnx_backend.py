@@ -95,6 +95,13 @@ REPRESENTATIVE = {
         "test_averagepool_2d_precomputed_strides",
         "test_globalmaxpool_precomputed",
         "test_conv_with_strides_no_padding",
+        "test_convtranspose_pads",
+        "test_add_int16",
+        "test_concat_3d_axis_negative_2",
+        "test_expand_dim_changed",
+        "test_reduce_sum_keepdims_example",
+        "test_resize_upsample_scales_nearest",
+        "test_split_equal_parts_2d_opset13",
     ),
     "host": (
         "test_relu",

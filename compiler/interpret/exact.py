@@ -22,6 +22,7 @@ from compiler.quantization.scaling import is_bias_scale
 from dialects.onnx import OnnxOp
 from dialects.onnx_fixed_point import constant_of, is_absent
 from dialects.onnx_moves import move
+from dialects.onnx_reductions import reduced_axes, reduced_count
 from dialects.onnx_transposed import transposed_window, weights_by_output
 from dialects.onnx_window import Window, shape_of_value, window_of
 
@@ -235,17 +236,16 @@ def _average_pool(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
 
 
 def _reduce_mean(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    source = plain(inputs[0])
-    axes = op.integers("axes", ())
-    if len(op.inputs) > 1 and not is_absent(op.inputs[1]):
-        given = constant_of(op.inputs[1])
-        axes = None if given is None else tuple(int(axis) for axis in given)
+    sums, cells = _reduce_sum(op, inputs), reduced_count(op)
+    return None if sums is None or cells is None else replace(sums, divisor=np.asarray(cells, np.int64))
+
+
+def _reduce_sum(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
+    source, axes = plain(inputs[0]), reduced_axes(op)
     if source is None or source.scale.size != 1 or not axes:
         return None
-    shape = cast("tuple[int, ...]", shape_of_value(op.output))
-    cells = int(np.prod([source.integers.shape[axis] for axis in axes], dtype=np.int64))
     sums = source.integers.astype(np.int64).sum(axis=axes, keepdims=True)
-    return Exact(sums.reshape(shape), source.scale, np.asarray(cells, np.int64))
+    return Exact(sums.reshape(cast("tuple[int, ...]", shape_of_value(op.output))), source.scale)
 
 
 def _concat(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
@@ -289,5 +289,6 @@ EXACT_OPERATORS: dict[str, Operator] = {
     "AveragePool": _average_pool,
     "GlobalAveragePool": _average_pool,
     "ReduceMean": _reduce_mean,
+    "ReduceSum": _reduce_sum,
     "Concat": _concat,
 }

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dialects.bsr_attributes import as_map
+
 CHANNELS = 8
 """Of a block: a pixel of a block is 8 bytes."""
 
@@ -46,9 +48,8 @@ class Layout:
 
     @classmethod
     def of_shape(cls, shape: tuple[int, ...], pads: Pads = NO_PADS) -> Layout:
-        """Of a tensor 1 × channels [× rows × columns]; a vector is a map of one pixel."""
-        _, channels, rows, columns = (*shape, 1, 1)[:4]
-        return cls(channels, rows, columns, pads)
+        """Of a tensor 1 × channels × rows × columns; another one is one pixel, with all elements as channels."""
+        return cls(*as_map(shape), pads)
 
     @property
     def blocks(self) -> int:

@@ -2,7 +2,8 @@
 Observe the activations of a float model in ONNX Runtime, on given or on seeded inputs.
 
 Given inputs are an `.npy` file (samples along the first axis, for a model with one input), an `.npz` file with such an
-array for each input, or a folder of such files, taken in the order of their names. Seeded ones are standard normal.
+array for each input, or a folder of such files, taken in the order of their names. The first axis is the batch of an
+input whose batch is 1, or one more, before its shape. Seeded ones are standard normal.
 """
 
 from __future__ import annotations
@@ -63,14 +64,16 @@ def read_samples(path: Path, shapes: Mapping[str, tuple[int, ...]], limit: int |
     for name, shape in shapes.items():
         if name not in arrays:
             raise InputError(f"calibration: '{path}' has no array '{name}'; it has {', '.join(sorted(arrays))}")
-        if arrays[name].shape[1:] != shape[1:] or arrays[name].ndim != len(shape):
-            found, wanted = list(arrays[name].shape), ["samples", *shape[1:]]
+        if shape[:1] == (1,) and arrays[name].shape[1:] == shape[1:] and arrays[name].ndim == len(shape):
+            arrays[name] = arrays[name][:, None]
+        if arrays[name].ndim != len(shape) + 1 or arrays[name].shape[1:] != shape:
+            found, wanted = list(arrays[name].shape), ["samples", *(shape[1:] if shape[:1] == (1,) else shape)]
             raise InputError(f"calibration: '{path}': the array for '{name}' has shape {found}; expected {wanted}")
     count = min(len(arrays[name]) for name in shapes)
     if count == 0:
         raise InputError(f"calibration: '{path}' holds no sample")
     count = min(count, limit or count)
-    return [{name: arrays[name][index : index + 1].astype(np.float32) for name in shapes} for index in range(count)]
+    return [{name: arrays[name][index].astype(np.float32) for name in shapes} for index in range(count)]
 
 
 def _read_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Inputs:
