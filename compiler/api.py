@@ -26,7 +26,7 @@ from compiler.frontend.load import load_model
 from compiler.hardware.chip import chip_named
 from compiler.inputs import network_inputs, read_inputs, seeded_inputs
 from compiler.onnxio.importer import import_model
-from compiler.pipelines import LEVELS, Guard, PassRun, Pipeline, default_stages
+from compiler.pipelines import LEVELS, Guard, PassRun, Pipeline, default_stages, processor_stages
 from compiler.quantization.arithmetic import Rounding
 from compiler.quantization.positions import Method
 from compiler.suggestions import unknown
@@ -118,10 +118,19 @@ class Compilation:
         return execute(level, self.module(level), self.inputs(seed, given), seed, self.request.rounding)
 
     def on_host(self) -> NativeNetwork:
-        """The bsr level as machine code for this processor; `run` of it takes `inputs`. Raises MissingJitError."""
+        """
+        The bsr level as machine code for this processor; `run` of it takes `inputs`. Raises MissingJitError.
+
+        What the module of that level leaves to integer models on the host, because the array has no multipliers, is
+        compiled as well.
+        """
+        from compiler.interpret.onnxruntime_check import has_general_scales
         from compiler.native.network import NativeNetwork
 
-        return NativeNetwork(self.module("bsr"))
+        module, graph = self.module("bsr"), self.module("onnx")
+        if has_general_scales(graph):
+            module = Pipeline(processor_stages(self.request.rounding)).run(graph.clone())["bsr"]
+        return NativeNetwork(module)
 
     def check(self, *, until: str | None = None, seed: int | None = None) -> Iterator[Comparison]:
         """Compare every level up to `until` with the reference, and that with ONNX Runtime; lazily, one at a time."""

@@ -133,6 +133,16 @@ def default_stages(
     )
 
 
+LIMITS_OF_THE_ARRAY = ("bsr-scaled-on-host", "bsr-reshape-on-host")
+"""Passes that move to the host what only the array cannot compute."""
+
+
+def processor_stages(rounding: Rounding) -> tuple[Stage, ...]:
+    """From the quantised graph to what a processor is to compute: the bsr level with all that it can express."""
+    stage = next(stage for stage in default_stages(rounding=rounding) if stage.level == "bsr")
+    return (Stage(stage.level, tuple(spec for spec in stage.passes if spec.name not in LIMITS_OF_THE_ARRAY)),)
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """Stages to run in order. Immutable: make another one with other stages to change anything."""

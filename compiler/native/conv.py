@@ -5,10 +5,11 @@ An entry is one non-zero block at one tap of the kernel: the offset of the pixel
 a tile, and 64 bytes of weights. Blocks that are zero have no entry, so they cost nothing. Geometry and rounding are in
 the code; Γ is data, so layers of the same shape share their code.
 
-    void conv(input, output, skip, pointers, offsets, weights, bias)
+    void conv(input, output, skip, pointers, offsets, weights, bias, scales)
 
 `input` is the first pixel that the first tap of the first output looks at, `output` and `skip` the first pixels of
-their maps. The entries of output block b are [pointers[b], pointers[b + 1]).
+their maps. The entries of output block b are [pointers[b], pointers[b + 1]). Where scales are no powers of two,
+`scales` holds for each output block 8 factors and the numbers of their rescaling.
 """
 
 from __future__ import annotations
@@ -18,11 +19,19 @@ from dataclasses import dataclass
 from compiler.jit.writer import Writer, Written
 from compiler.native.dot_products import BLOCK_BYTES, DotProducts
 from compiler.native.layout import CHANNELS
-from compiler.native.rounding import as_bytes, as_values, requantised
+from compiler.native.rounding import Rescaling, as_bytes, as_values, requantised
 from compiler.native.tiles import Strip, tiled
 from compiler.quantization.arithmetic import Clamp, Rounding
 
-ARGUMENTS = tuple(("ptr", name) for name in ("input", "output", "skip", "pointers", "offsets", "weights", "bias"))
+ARGUMENTS = tuple(
+    ("ptr", name) for name in ("input", "output", "skip", "pointers", "offsets", "weights", "bias", "scales")
+)
+
+
+SCALES = 4
+"""Numbers for each channel: the factor, and those of `rescaling_constants`."""
+
+SCALES_BYTES = 8 * 8 * SCALES
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,14 @@ class Narrowing:
     """A rounding: the shift to the right before it, and the clamp after it."""
 
     shift: int
+    clamp: Clamp
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A multiplier and shift for each output channel, then the zero-point and the clamp."""
+
+    zero_point: int
     clamp: Clamp
 
 
@@ -57,7 +74,7 @@ class ConvCode:
     """From the pixel of one output to that of the next one."""
     output_row: int
     output_block: int
-    narrowing: Narrowing
+    narrowing: Narrowing | Scaling
     rounding: Rounding
     skip: Skip | None
 
@@ -129,6 +146,8 @@ def _word(body: Writer, base: str, index: str, ahead: int = 0) -> str:
 
 def _narrowed(body: Writer, code: ConvCode, sums: str, block: str, place: tuple[int, int, int]) -> str:
     """Two pixels' <16 x i32> as the bytes of a map; of `place` row, column and bytes."""
+    if isinstance(code.narrowing, Scaling):
+        return as_bytes(body, _rescaled(body, code.narrowing, sums, block), 16)
     own = requantised(body, sums, 16, code.narrowing.shift, code.rounding, code.narrowing.clamp)
     if code.skip is None:
         return as_bytes(body, own, 16)
@@ -144,6 +163,19 @@ def _narrowed(body: Writer, code: ConvCode, sums: str, block: str, place: tuple[
     )
     narrow = code.skip.sum
     return as_bytes(body, requantised(body, total, 16, narrow.shift, code.rounding, narrow.clamp), 16)
+
+
+def _rescaled(body: Writer, scaling: Scaling, sums: str, block: str) -> str:
+    """Both pixels by the same 8 multipliers."""
+    table = body.offset("%scales", body.multiply_add(block, SCALES_BYTES))
+    twice = f"<16 x i32> <{', '.join(f'i32 {lane % 8}' for lane in range(16))}>"
+    columns: list[str] = []
+    for number in range(SCALES):
+        column = body.load("<8 x i64>", body.offset(table, 64 * number))
+        columns.append(body.emit(f"shufflevector <8 x i64> {column}, <8 x i64> poison, {twice}"))
+    wide = body.emit(f"sext <16 x i32> {sums} to <16 x i64>")
+    products = body.emit(f"mul <16 x i64> {wide}, {columns[0]}")
+    return Rescaling(*columns[1:]).apply(body, products, 16, scaling.zero_point, scaling.clamp)
 
 
 _FIRST_16 = f"<16 x i32> <{', '.join(f'i32 {lane}' for lane in range(16))}>"

@@ -8,8 +8,12 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from compiler.native.conv import SCALES
 from compiler.native.dot_products import BLOCK_BYTES, DotProducts
 from compiler.native.layout import CHANNELS, HALF, ZERO, Layout
+from compiler.native.rounding import rescaling_constants
+from compiler.quantization.arithmetic import Rounding
+from compiler.quantization.scaling import Multipliers
 from dialects.bsr import WeightsOp
 
 CACHE_LINE = 64
@@ -76,6 +80,15 @@ def entries_of(op: WeightsOp, source: Layout, dilations: tuple[int, int], dots: 
         aligned(dots.arranged(weights)),
         aligned(dots.initial(bias.astype(np.int32))),
     )
+
+
+def scales_of(by: Multipliers, rounding: Rounding, blocks: int) -> npt.NDArray[np.int64]:
+    """For each output block 8 factors, and the shifts, addends and masks of their rounding."""
+    pairs = zip(by.factors.reshape(-1).tolist(), by.shifts.reshape(-1).tolist(), strict=True)
+    numbers = [(factor, *rescaling_constants(shift, rounding)) for factor, shift in pairs]
+    table = np.zeros((blocks * CHANNELS, SCALES), np.int64)
+    table[: len(numbers)] = numbers
+    return aligned(np.ascontiguousarray(table.reshape(blocks, CHANNELS, SCALES).transpose(0, 2, 1)))
 
 
 def _paired(blocks: npt.NDArray[np.int8], height: int, width: int) -> npt.NDArray[np.int8]:

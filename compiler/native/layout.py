@@ -45,6 +45,8 @@ class Layout:
     columns: int
     pads: Pads = NO_PADS
     pixel_bytes: int = CHANNELS
+    zero_point: int = 0
+    """What the border means; a value less it is proportional to a real number."""
 
     @classmethod
     def of_shape(cls, shape: tuple[int, ...], pads: Pads = NO_PADS) -> Layout:
@@ -77,7 +79,7 @@ class Layout:
 
     def empty(self) -> Bytes:
         """Memory for a map, of zeros."""
-        return np.full(self.size_bytes, ZERO, np.uint8)
+        return np.full(self.size_bytes, ZERO + self.zero_point, np.uint8)
 
     def _inside(self, memory: Bytes) -> Bytes:
         """The map without its border, as [block][channel][row][column]."""

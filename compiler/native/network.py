@@ -27,7 +27,7 @@ from compiler.native.entries import aligned
 from compiler.native.layout import NO_PADS, Bytes, Layout, Pads
 from compiler.native.operations import Call, border_of, calls_of, pixel_bytes_of, why_interpreted
 from compiler.onnxio.host import HostModel
-from dialects.bsr import BsrOp, HostOp, WeightsOp, shape_of
+from dialects.bsr import BsrOp, HostOp, WeightsOp, shape_of, zero_point_of
 
 Values = dict[SSAValue, npt.NDArray[Any]]
 Step = Callable[[Values], None]
@@ -151,7 +151,7 @@ def _layouts(compiled: Sequence[BsrOp]) -> dict[SSAValue, Layout]:
     for value, wanted in borders.items():
         top, left, bottom, right = (max(sides) for sides in zip(*wanted, strict=True))
         plain = Layout.of_shape(shape_of(value.type), (top, left, bottom, right))
-        layouts[value] = replace(plain, pixel_bytes=pixel_bytes_of(value))
+        layouts[value] = replace(plain, pixel_bytes=pixel_bytes_of(value), zero_point=zero_point_of(value.type))
     return layouts
 
 

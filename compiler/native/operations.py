@@ -16,13 +16,14 @@ import numpy.typing as npt
 from xdsl.ir import Block, Operation, SSAValue
 
 from compiler.jit.writer import Written
-from compiler.native.conv import ConvCode, Narrowing, Skip
+from compiler.native.conv import ConvCode, Narrowing, Scaling, Skip
 from compiler.native.dot_products import DotProducts
-from compiler.native.entries import entries_of
+from compiler.native.entries import entries_of, scales_of
 from compiler.native.layout import CHANNELS, HALF, NO_PADS, Layout, Pads
-from compiler.native.pointwise import CopyCode, SumCode
+from compiler.native.pointwise import CopyCode, ScaledSumCode, SumCode, Term
 from compiler.native.pools import AvgPoolCode, MaxPoolCode, Windows
 from compiler.quantization.arithmetic import INT8_RANGE
+from compiler.quantization.scaling import multipliers
 from dialects.bsr import (
     AddOp,
     AvgPoolOp,
@@ -36,8 +37,12 @@ from dialects.bsr import (
     MaxPoolOp,
     RequantiseOp,
     ReshapeOp,
+    contraction_multipliers,
+    encoding_of,
     position_of,
+    scale_of,
     shape_of,
+    zero_point_of,
 )
 
 Layouts = Mapping[SSAValue, Layout]
@@ -67,8 +72,8 @@ def why_interpreted(op: BsrOp) -> str | None:
     """Why an operation is not compiled; None if it is."""
     if isinstance(op, HostOp):
         return op.reason.data
-    if op.is_scaled:
-        return "its scale is no power of two"
+    if op.is_scaled and isinstance(op, AvgPoolOp):
+        return "the mean of a map whose scale is no power of two is divided in 64 bits"
     if isinstance(op, ReshapeOp) and _plain_layout(op.input) != _plain_layout(op.result):
         return "it moves values between channels and pixels"
     if isinstance(op, ConcatOp) and any(shape_of(value.type)[1] % CHANNELS for value in list(op.inputs)[:-1]):
@@ -115,7 +120,7 @@ def _conv2d(op: Conv2dOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
     source, result = layouts[op.input], layouts[op.result]
     places = [(op.input, source.pixel(-op.pads[0], -op.pads[1])), _first(layouts, op.result)]
     skip: Skip | None = None
-    narrowing = Narrowing(op.shift, op.clamp)
+    narrowing, scales = _narrowing(op, result.blocks)
     if op.skip is not None:
         positions = op.inner_position, position_of(op.skip.type)
         finer = max(positions)
@@ -135,11 +140,20 @@ def _conv2d(op: Conv2dOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
         rounding=op.rounding,
         skip=skip,
     )
-    return [Call(code, tuple(places), entries_of(op.weights_op(), source, op.dilations, dots).arrays)]
+    return [Call(code, tuple(places), (*entries_of(op.weights_op(), source, op.dilations, dots).arrays, scales))]
+
+
+def _narrowing(op: Conv2dOp | GemmOp, blocks: int) -> tuple[Narrowing | Scaling, npt.NDArray[np.int64]]:
+    """How sums become int8, and the numbers of every channel that takes."""
+    if not op.is_scaled:
+        return Narrowing(op.shift, op.clamp), np.zeros(0, np.int64)
+    scales = scales_of(contraction_multipliers(op), op.rounding, blocks)
+    return Scaling(zero_point_of(op.result.type), op.clamp), scales
 
 
 def _gemm(op: GemmOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
     source, result = layouts[op.input], layouts[op.result]
+    narrowing, scales = _narrowing(op, result.blocks)
     code = ConvCode(
         rows=1,
         columns=1,
@@ -148,13 +162,13 @@ def _gemm(op: GemmOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
         input_column=CHANNELS,
         output_row=result.row_bytes,
         output_block=result.block_bytes,
-        narrowing=Narrowing(op.shift, op.clamp),
+        narrowing=narrowing,
         rounding=op.rounding,
         skip=None,
     )
     output = _first(layouts, op.result)
     places = (_first(layouts, op.input), output, output)
-    return [Call(code, places, entries_of(op.weights_op(), source, (1, 1), dots).arrays)]
+    return [Call(code, places, (*entries_of(op.weights_op(), source, (1, 1), dots).arrays, scales))]
 
 
 def _windows(op: MaxPoolOp | AvgPoolOp, layouts: Layouts) -> Windows:
@@ -196,10 +210,19 @@ def _copy(
     left, right = layouts[source], layouts[op.result]
     clamp = INT8_RANGE if isinstance(op, ReshapeOp) else op.clamp
     rounding = "half_even" if isinstance(op, ClampOp | ReshapeOp) else op.rounding
-    narrowing = Narrowing(position_of(source.type) - position_of(op.result.type), clamp)
     pixel, row, block = _strides(right)
     output = (steps[1] * pixel, steps[0] * row, block)
-    code = CopyCode(left.blocks, left.rows, left.columns, _strides(left), output, narrowing, rounding)
+    shape = left.blocks, left.rows, left.columns
+    code: Code
+    if encoding_of(source.type) == encoding_of(op.result.type):
+        code = CopyCode(*shape, _strides(left), output, Narrowing(0, clamp), rounding)
+    elif op.is_scaled:
+        by = multipliers(np.array(scale_of(source.type)), scale_of(op.result.type))
+        terms = (Term(_strides(left), left.zero_point, int(by.factors)),)
+        code = ScaledSumCode(*shape, terms, output, int(by.shifts), right.zero_point, clamp, rounding)
+    else:
+        narrowing = Narrowing(position_of(source.type) - position_of(op.result.type), clamp)
+        code = CopyCode(*shape, _strides(left), output, narrowing, rounding)
     return Call(code, (_first(layouts, source), (op.result, right.pixel(*at[1:]) + at[0] * block)))
 
 
@@ -218,20 +241,22 @@ def _change(op: RequantiseOp | ClampOp | ReshapeOp, layouts: Layouts, dots: DotP
 
 
 def _add(op: AddOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
-    result = layouts[op.result]
-    positions = position_of(op.left.type), position_of(op.right.type)
-    finer = max(positions)
-    code = SumCode(
-        result.blocks,
-        result.rows,
-        result.columns,
-        _strides(layouts[op.left]),
-        _strides(layouts[op.right]),
-        _strides(result),
-        (finer - positions[0], finer - positions[1]),
-        Narrowing(finer - position_of(op.result.type), op.clamp),
-        op.rounding,
-    )
+    left, right, result = (layouts[value] for value in (op.left, op.right, op.result))
+    shape = result.blocks, result.rows, result.columns
+    code: Code
+    if op.is_scaled:
+        factors, shift = op.multipliers()
+        terms = tuple(
+            Term(_strides(layout), layout.zero_point, factor)
+            for layout, factor in zip((left, right), factors, strict=True)
+        )
+        code = ScaledSumCode(*shape, terms, _strides(result), shift, result.zero_point, op.clamp, op.rounding)
+    else:
+        positions = position_of(op.left.type), position_of(op.right.type)
+        finer = max(positions)
+        shifts = finer - positions[0], finer - positions[1]
+        narrowing = Narrowing(finer - position_of(op.result.type), op.clamp)
+        code = SumCode(*shape, _strides(left), _strides(right), _strides(result), shifts, narrowing, op.rounding)
     return [Call(code, tuple(_first(layouts, value) for value in (op.left, op.right, op.result)))]
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from compiler.jit.writer import Writer, Written
 from compiler.native.conv import Narrowing
 from compiler.native.dot_products import DotProducts
-from compiler.native.layout import CHANNELS
-from compiler.native.rounding import as_bytes, as_values, requantised
-from compiler.quantization.arithmetic import INT8_RANGE, Rounding
+from compiler.native.layout import CHANNELS, ZERO
+from compiler.native.rounding import Rescaling, as_bytes, as_values, requantised, rescaling_constants
+from compiler.quantization.arithmetic import INT8_RANGE, Clamp, Rounding
 
 MOST_PIXELS = 8
 Strides = tuple[int, int, int]
@@ -78,6 +78,47 @@ class SumCode:
 
         maps = {"left": self.left, "right": self.right, "output": self.output}
         return _written(name, (self.blocks, self.rows, self.columns), maps, added)
+
+
+@dataclass(frozen=True)
+class Term:
+    """A map, less its zero-point, times a factor."""
+
+    strides: Strides
+    zero_point: int
+    factor: int
+
+
+@dataclass(frozen=True)
+class ScaledSumCode:
+    """Σ factor · (map - zero-point), times 2^-shift, rounded, plus a zero-point, clamped; of one map or of two."""
+
+    blocks: int
+    rows: int
+    columns: int
+    terms: tuple[Term, ...]
+    output: Strides
+    shift: int
+    zero_point: int
+    clamp: Clamp
+    rounding: Rounding
+
+    def write(self, name: str, dots: DotProducts) -> Written:
+        """The function."""
+
+        def rescaled(body: Writer, operands: list[str], lanes: int) -> str:
+            kind = f"<{lanes} x i64>"
+            total = "zeroinitializer"
+            for term, operand in zip(self.terms, operands, strict=True):
+                wide = body.emit(f"zext <{lanes} x i8> {operand} to {kind}")
+                around = body.emit(f"sub {kind} {wide}, splat (i64 {ZERO + term.zero_point})")
+                product = body.emit(f"mul {kind} {around}, splat (i64 {term.factor})")
+                total = body.emit(f"add {kind} {total}, {product}")
+            numbers = [f"splat (i64 {number})" for number in rescaling_constants(self.shift, self.rounding)]
+            return as_bytes(body, Rescaling(*numbers).apply(body, total, lanes, self.zero_point, self.clamp), lanes)
+
+        maps = {f"term{number}": term.strides for number, term in enumerate(self.terms)}
+        return _written(name, (self.blocks, self.rows, self.columns), {**maps, "output": self.output}, rescaled)
 
 
 def _written(

@@ -7,6 +7,8 @@ left cannot overflow when half a unit is added. Wider shifts round what falls of
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from compiler.jit.writer import Writer
 from compiler.quantization.arithmetic import Clamp, Rounding
 
@@ -69,6 +71,39 @@ def _rounded_apart(body: Writer, values: str, lanes: int, shift: int, rounding: 
         half -= 1
     up = body.emit(f"lshr {kind} {body.emit(f'add {kind} {rest}, splat (i32 {half})')}, {amount}")
     return body.emit(f"add {kind} {quotient}, {up}")
+
+
+@dataclass(frozen=True)
+class Rescaling:
+    """
+    A product of 62 bits as int8 of a general scale: (v + addend + ((v >> shift) & odd)) >> shift, plus the zero-point.
+
+    `addend` is half a unit, less one where ties go to even ones; `odd` is 1 there. Without a shift both are 0. They are
+    values of <lanes x i64>, so each lane may have its own.
+    """
+
+    shift: str
+    addend: str
+    odd: str
+
+    def apply(self, body: Writer, products: str, lanes: int, zero_point: int, clamp: Clamp) -> str:
+        """<lanes x i64> as int32 lanes within the clamp."""
+        kind, vectors = f"<{lanes} x i64>", f"v{lanes}i64"
+        quotient = body.emit(f"ashr {kind} {products}, {self.shift}")
+        total = body.emit(f"add {kind} {products}, {self.addend}")
+        total = body.emit(f"add {kind} {total}, {body.emit(f'and {kind} {quotient}, {self.odd}')}")
+        result = body.emit(f"add {kind} {body.emit(f'ashr {kind} {total}, {self.shift}')}, splat (i64 {zero_point})")
+        above = body.call(kind, f"llvm.smax.{vectors}", (kind, result), (kind, f"splat (i64 {clamp[0]})"))
+        within = body.call(kind, f"llvm.smin.{vectors}", (kind, above), (kind, f"splat (i64 {clamp[1]})"))
+        return body.emit(f"trunc {kind} {within} to {lanes_type(lanes)}")
+
+
+def rescaling_constants(shift: int, rounding: Rounding) -> tuple[int, int, int]:
+    """`shift`, `addend` and `odd` of a Rescaling."""
+    if shift == 0:
+        return 0, 0, 0
+    half = 1 << (shift - 1)
+    return (shift, half, 0) if rounding == "half_up" else (shift, half - 1, 1)
 
 
 def as_bytes(body: Writer, values: str, lanes: int) -> str:

@@ -1,14 +1,18 @@
 """What is compiled for this processor computes the numbers of the interpreter, however the processor multiplies."""
 
 from random import Random
+from typing import get_args
 
 import numpy as np
 import pytest
 from bsr_modules import arrays_of, module_of
 from bsr_networks import Conv, Input, Mask, Network, Pads, Pair
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from quantised_models import NETWORKS, Form, quantised
 from random_networks import random_network
+from strategies_scaled import ScaledGraph, scaled_graphs
+from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler.api import compile_model
@@ -17,7 +21,10 @@ from compiler.interpret.execution import Arrays
 from compiler.jit.machine import Processor, has_jit, this_processor
 from compiler.native.dot_products import DotProducts, usable
 from compiler.native.network import NativeNetwork
+from compiler.onnxio.importer import import_model
+from compiler.quantization.arithmetic import Rounding
 from dialects.bsr import WeightsOp
+from passes.convert_onnx_to_bsr import ConvertOnnxToBsrPass
 
 pytestmark = pytest.mark.skipif(not has_jit(), reason="llvmlite is an extra")
 WAYS = usable(this_processor()) if has_jit() else ()
@@ -41,6 +48,30 @@ def test_any_network_gives_the_numbers_of_the_interpreter(seed: int, dots: DotPr
     network = assert_equal_twice(module_of(drawn), dict(arrays_of(drawn)), dots)
     for operation in network.interpreted:
         event(f"interpreted: {operation.reason}")
+
+
+@settings(max_examples=40)
+@given(scaled_graphs(), st.sampled_from(get_args(Rounding)), st.sampled_from(WAYS))
+def test_general_scales_give_the_numbers_of_the_interpreter(
+    graph: ScaledGraph, rounding: Rounding, dots: DotProducts
+) -> None:
+    module = import_model(graph.model)
+    ConvertOnnxToBsrPass(rounding=rounding).apply(Context(), module)
+    network = assert_equal_twice(module, dict(graph.inputs), dots)
+    for operation in network.interpreted:
+        event(f"interpreted: {operation.operation}")
+
+
+@pytest.mark.parametrize("form", [Form(unsigned=True, per_channel=True), Form(operators=True)], ids=str)
+def test_what_only_the_array_cannot_compute_is_compiled(form: Form) -> None:
+    """The array lacks multipliers, so on its way there a network of ONNX Runtime's quantiser is left to the host."""
+    compilation = compile_model(quantised(NETWORKS["residual"](32), form), until="bsr")
+    network = compilation.on_host()
+    inputs = compilation.inputs(0)
+    for name, array in compilation.run(level="bsr").outputs.items():
+        np.testing.assert_array_equal(network.run(inputs).outputs[name], array)
+    assert {operation.operation for operation in network.interpreted} == {"bsr.host", "bsr.avg_pool"}
+    assert network.compiled > 2 * len(network.interpreted)
 
 
 @pytest.mark.parametrize("mask", ["full", "empty"])
