@@ -9,10 +9,10 @@ two levels; or an exception that nobody planned (a defect, a race, a deadlock, o
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -41,6 +41,8 @@ class Counts:
 
     next_seed: int = 0
     outcomes: dict[str, int] = field(default_factory=dict[str, int])
+    refusals: dict[str, int] = field(default_factory=dict[str, int])
+    """Of each kind of reason, which is its text without names and numbers."""
     findings: dict[str, str] = field(default_factory=dict[str, str])
     seconds: float = 0.0
 
@@ -102,14 +104,15 @@ def run_campaign(
 ) -> Counts:
     """Try seeds in order until so many have been tried in all, or the time is up; `describe` says what a seed draws."""
     folder.mkdir(parents=True, exist_ok=True)
-    counts, refusals = read_counts(folder), Counter[str]()
+    counts = read_counts(folder)
     began, before = time.monotonic(), counts.seconds
     while counts.next_seed < count and time.monotonic() - began < seconds:
         seed = counts.next_seed
         outcome, reason = outcome_of(lambda seed=seed: attempt(seed))
         counts.outcomes[outcome] = counts.outcomes.get(outcome, 0) + 1
         if outcome == REFUSED:
-            refusals[reason.split("'")[-1][:60]] += 1
+            kind = re.sub(r"'[^']*'|[0-9]+", "_", reason.splitlines()[0])[:80]
+            counts.refusals[kind] = counts.refusals.get(kind, 0) + 1
         if outcome in (DIFFERENCE, EXCEPTION):
             counts.findings[str(seed)] = reason.strip().splitlines()[-1][:300]
             (folder / f"{seed}.txt").write_text(f"{outcome} at seed {seed}\n{describe(seed)}\n\n{reason}\n")

@@ -42,6 +42,7 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert run_campaign(tmp_path, attempt, str, count=9, seconds=0.0).next_seed == 4
     last = run_campaign(tmp_path, attempt, str, count=9, seconds=60)
     assert last.outcomes == {EQUAL: 2, REFUSED: 2, DIFFERENCE: 2, EXCEPTION: 3}
+    assert last.refusals == {"a reason that is long enough to explain what was found and what would fit": 2}
     assert last.findings["3"] == "KeyError: 3"
     assert last.findings["4"] == "a refusal that explains nothing: no"
     assert "'tensor'[0] is 1, expected 2" in (tmp_path / "7.txt").read_text()
