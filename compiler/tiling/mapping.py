@@ -180,7 +180,7 @@ def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int, 
     held = rows_held(layer, stride, stream)
     free = arena_words(chip) - WEIGHT_SLOTS * weight_slot - output_slot * OUTPUT_SLOTS - partial_row * partial_rows
     if stays:
-        held = input_slots = input_chunks * stream
+        held = input_slots = max(1, input_chunks * stream)
     else:
         input_slots = min(layer.window_rows + 2 * stride, max(stream, held))
     input_slots = min(free // input_slot, input_slots, most_slots(chip))

@@ -59,18 +59,27 @@ def main() -> int:
     # NNSmith says that it has no picture library, and quantisation that a value is not finite; neither is an answer
     warnings.simplefilter("ignore")
 
+    grown: dict[int, onnx.ModelProto] = {}
+
     def attempt(seed: int) -> None:
-        attempt_model(nnsmith_model(seed), seed)
+        grown.clear()
+        grown[seed] = nnsmith_model(seed)
+        attempt_model(grown[seed], seed)
 
     def keep(seed: int) -> str:
+        """Save what was tried: in another process NNSmith may grow another network from the same seed."""
+        if seed not in grown:
+            return "NNSmith grew no network"
         path = arguments.folder / f"{seed}.onnx"
-        onnx.save(nnsmith_model(seed), path)
+        onnx.save(grown[seed], path)
         return str(path)
 
     if arguments.seed is not None:
         arguments.folder.mkdir(parents=True, exist_ok=True)
-        print(keep(arguments.seed))
-        attempt(arguments.seed)
+        try:
+            attempt(arguments.seed)
+        finally:
+            print(keep(arguments.seed))
         return 0
     counts = run_campaign(arguments.folder, attempt, keep, count=arguments.count, seconds=arguments.seconds)
     return int(bool(counts.findings))

@@ -40,6 +40,24 @@ def test_no_other_mapping_is_faster_and_none_beats_its_floor(
         assert arena_faults(best.launch) == []
 
 
+def test_a_layer_wholly_on_the_border_may_be_planned_with_input_that_stays() -> None:
+    """No rows of input stay, and a ring of no slots is none: there was a division by its length."""
+    layer = Layer(
+        "border",
+        Kernel.CONV,
+        MapShape(14, 1, 1),
+        MapShape(64, 2, 2),
+        (1, 7),
+        (255, 255),
+        (255, 255, 255, 255),
+        gamma=np.ones((8, 2), np.bool_),
+    )
+    planner = ConvPlanner(chip_named("mesh-1x1"))
+    for candidate in planner.candidates(layer, ((0, 1),), (0, 8)):
+        assert candidate.launch.arena.input_slots >= 1
+        assert any("padding" in fault for fault in launch_faults(candidate.launch, chip_named("mesh-1x1")))
+
+
 def test_chunks_that_three_dimensions_cannot_count_are_left_out() -> None:
     """The search for a chunk that they count went on for ever: 16 * 16 * 16 words are fewer than any chunk here has."""
     chip = chip_named("mesh-1x1").with_overrides({"core_wrap_limit": 16})
