@@ -8,7 +8,7 @@ points outside, and it says to those who cannot see it what it shows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
@@ -17,6 +17,7 @@ from typing import Any, cast
 import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogFormatter
 
 from compiler.simulate.activity import State
 
@@ -133,6 +134,19 @@ def label_numbers(axis: Any, unit: float = 1) -> None:
         return f"{value / unit:,g}"
 
     axis.set_major_formatter(label)
+    if axis.get_scale() == "log":
+        axis.set_minor_formatter(_FewNumbers(label))
+
+
+class _FewNumbers(LogFormatter):
+    """Labels between the powers of ten, where an axis is so short that matplotlib would write them."""
+
+    def __init__(self, label: Callable[[float, object], str]):
+        super().__init__(minor_thresholds=(2, 0.5))
+        self.label = label
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return self.label(x, pos) if super().__call__(x, pos) else ""
 
 
 def seen(axes: Axes) -> Axes:

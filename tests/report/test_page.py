@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from compiler.api import Compilation
@@ -18,6 +19,7 @@ from compiler.cli.main import main
 from compiler.errors import InputError
 from compiler.report import Measured, trace_path
 from compiler.report.page import page
+from compiler.report.picture import label_numbers
 from compiler.report.tables import host_table
 
 SECTIONS = ("time", "memory", "roofline", "sparsity", "array", "layers", "host", "basis")
@@ -202,3 +204,16 @@ def test_a_browser_shows_the_page(file: Path, tmp_path: Path) -> None:
     for name, color in (("compute", (0x1F, 0x5F, 0x8B)), ("weights", (0xC4, 0x47, 0x2F)), ("ink", (0x22, 0x28, 0x2F))):
         share = np.mean(np.abs(pixels - color).max(axis=-1) < 6)
         assert share > 0.001, f"{name} is missing"
+
+
+def test_a_short_logarithmic_axis_has_plain_numbers() -> None:
+    """Within one power of ten matplotlib labels what lies between, by itself in mathematical notation."""
+    figure = Figure()
+    axes = figure.subplots()
+    axes.set_yscale("log")
+    axes.set_ylim(150, 900)
+    label_numbers(axes.yaxis)
+    figure.canvas.draw()
+    written = [label.get_text() for label in axes.yaxis.get_minorticklabels()]
+    assert {"200", "300", "400"} <= set(written)
+    assert not any("$" in label for label in written)
