@@ -76,7 +76,7 @@ def why_interpreted(op: BsrOp) -> str | None:
         return "the mean of a map whose scale is no power of two is divided in 64 bits"
     if isinstance(op, ReshapeOp) and _plain_layout(op.input) != _plain_layout(op.result):
         return "it moves values between channels and pixels"
-    if isinstance(op, ConcatOp) and any(shape_of(value.type)[1] % CHANNELS for value in list(op.inputs)[:-1]):
+    if isinstance(op, ConcatOp) and any(_plain_layout(value).channels % CHANNELS for value in list(op.inputs)[:-1]):
         return f"an operand ends within a block of {CHANNELS} channels"
     if type(op) not in _CALLS:
         return f"there is no code for '{op.name}'"
@@ -100,7 +100,7 @@ def pixel_bytes_of(value: SSAValue) -> int:
     compiled = [op for op in readers if isinstance(op, BsrOp) and why_interpreted(op) is None]
     narrow = all(isinstance(op, Conv2dOp) and op.input is value is not op.skip for op in compiled)
     neighbours = all(isinstance(op, Conv2dOp) and op.dilations[1] == 1 for op in compiled)
-    return HALF if given and shape_of(value.type)[1] <= HALF and narrow and neighbours else CHANNELS
+    return HALF if given and _plain_layout(value).channels <= HALF and narrow and neighbours else CHANNELS
 
 
 def calls_of(op: BsrOp, layouts: Layouts, dots: DotProducts) -> list[Call]:

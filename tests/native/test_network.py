@@ -11,6 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from quantised_models import NETWORKS, Form, quantised
 from random_networks import random_network
+from strategies_graphs import GraphBuilder
 from strategies_scaled import ScaledGraph, scaled_graphs
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -22,6 +23,7 @@ from compiler.jit.machine import Processor, has_jit, this_processor
 from compiler.native.dot_products import DotProducts, usable
 from compiler.native.network import NativeNetwork
 from compiler.onnxio.importer import import_model
+from compiler.pipelines import Pipeline
 from compiler.quantization.arithmetic import Rounding
 from dialects.bsr import WeightsOp
 from passes.convert_onnx_to_bsr import ConvertOnnxToBsrPass
@@ -93,6 +95,16 @@ def test_a_real_network(dots: DotProducts) -> None:
     network = assert_equal_twice(compilation.module("bsr"), dict(compilation.inputs(0)), dots)
     assert {operation.operation for operation in network.interpreted} == {"bsr.host"}
     assert network.compiled > 30
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 5), (3, 4, 5)], ids=str)
+def test_tensors_that_are_no_maps(shape: tuple[int, ...]) -> None:
+    """All elements are channels of one pixel."""
+    builder = GraphBuilder()
+    left, right = (builder.input(shape, position) for position in (4, 5))
+    total = builder.quantise(builder.node("Add", [left.name, right.name]), shape, 3)
+    module = Pipeline.default(until="bsr").run(import_model(builder.model(total)))["bsr"]
+    assert assert_equal_twice(module, dict(builder.feed()), WAYS[0]).compiled == 1
 
 
 def test_blocks_of_zeros_are_not_there() -> None:
