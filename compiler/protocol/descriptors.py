@@ -31,6 +31,8 @@ class Request:
     turns: bool = True
     """Whether it ends on a whole turn of every iteration."""
     token: bool = False
+    kept: bool = True
+    """Whether its descriptors stay as they are when it has ended, since it may be asked for again."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,23 @@ class _Pool:
     free: list[int]
     held: OrderedDict[tuple[Hashable, int], _Held] = field(default_factory=OrderedDict[tuple[Hashable, int], _Held])
     """Oldest use first."""
+    last: int = -1
+    """The number that was taken last."""
+
+    def take(self, count: int) -> tuple[int, ...]:
+        """Free numbers: if possible those behind the last ones, else where most lie together."""
+        runs: list[list[int]] = []
+        for number in sorted(self.free):
+            if runs and number == runs[-1][-1] + 1:
+                runs[-1].append(number)
+            else:
+                runs.append([number])
+        behind = [run[run.index(self.last + 1) :] for run in runs if self.last + 1 in run]
+        best = next((run for run in behind if len(run) >= count), None) or max(runs, key=len)
+        taken = (*best, *(number for run in runs if run is not best for number in run))[:count]
+        self.free = [number for number in self.free if number not in taken]
+        self.last = taken[-1]
+        return tuple(taken)
 
 
 @dataclass
@@ -82,8 +101,13 @@ class DescriptorBook:
             copy += 1
         return copy
 
-    def has_room(self, requests: Iterable[Request], queue_depth: int) -> bool:
-        """Whether all of these can be started now, with what is under way still under way."""
+    def has_room(
+        self, requests: Iterable[Request], queue_depth: int, held: Iterable[Request] = (), spare: int = 0
+    ) -> bool:
+        """
+        Whether all of these can be started now, and the descriptors of others be held, with what is under way still
+        under way and `spare` descriptors left in every pool.
+        """
         queued = Counter(self.queued)
         wanted: dict[Hashable, list[Request]] = {}
         for request in requests:
@@ -91,16 +115,21 @@ class DescriptorBook:
             if queued[request.channel] > queue_depth:
                 return False
             wanted.setdefault(request.pool, []).append(request)
-        return all(self._fits(requests) for requests in wanted.values())
+        for request in held:
+            wanted.setdefault(request.pool, []).append(request)
+        return all(self._fits(requests, spare) for requests in wanted.values())
 
-    def _fits(self, requests: list[Request]) -> bool:
+    def _fits(self, requests: list[Request], spare: int) -> bool:
         pool = self._pool(requests[0])
         wanted = {(request.what, self._copy(request)): request.links for request in requests}
         kept = sum(len(held.numbers) for key, held in pool.held.items() if held.busy and key not in wanted)
-        return kept + sum(wanted.values()) <= requests[0].size
+        return kept + sum(wanted.values()) + spare <= requests[0].size
 
-    def start(self, request: Request) -> Started:
-        """Note a task as under way. Raises CapacityError if its pool has too few descriptors that are not in use."""
+    def hold(self, request: Request) -> Started:
+        """
+        Take descriptors for a task that is to be pushed. Raises CapacityError if its pool has too few that are not in
+        use.
+        """
         pool, copy = self._pool(request), self._copy(request)
         key = (request.what, copy)
         held, dropped = pool.held.get(key), list[tuple[Hashable, int]]()
@@ -117,18 +146,21 @@ class DescriptorBook:
                     f"{request.links} descriptors are needed, and {len(pool.free)} of the {request.size} that serve "
                     f"this channel are free; the others belong to tasks under way"
                 )
-            pool.free.sort()
-            held, pool.free = _Held(tuple(pool.free[: request.links])), pool.free[request.links :]
-            pool.held[key] = held
+            held = pool.held[key] = _Held(pool.take(request.links))
         pool.held.move_to_end(key)
         held.busy += 1
-        self.queued[request.channel] += 1
         return Started(request, copy, held.numbers, written, tuple(dropped))
 
-    def ended(self, task: Started, *, dropped: bool = False) -> None:
-        """It is no longer under way; `dropped` if its descriptors are given up too."""
+    def push(self, task: Started) -> None:
+        """It is in its channel's queue now."""
+        self.queued[task.request.channel] += 1
+
+    def ended(self, task: Started) -> bool:
+        """It is no longer under way; whether its descriptors have been given up too."""
         pool, key = self._pool(task.request), (task.request.what, task.copy)
         pool.held[key].busy -= 1
         self.queued[task.request.channel] -= 1
-        if dropped:
-            pool.free += pool.held.pop(key).numbers
+        if task.request.kept or pool.held[key].busy:
+            return False
+        pool.free += pool.held.pop(key).numbers
+        return True

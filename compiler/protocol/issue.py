@@ -69,21 +69,42 @@ class Issuer(ABC):
 
         Raises CapacityError if a tile has too few descriptors.
         """
-        begun: dict[int, Started] = {}
-        for place in dict.fromkeys(task.place for task in tasks):
-            mine = [(number, task) for number, task in enumerate(tasks) if task.place == place]
-            for number, task in mine:
-                begun[number] = begin(self.book, task, self.chip, self.segment)
-            for number, _ in mine:
-                self.drop(begun[number].dropped)
-            self._write([(task, begun[number]) for number, task in mine if begun[number].written])
-            for number, task in _by_register(mine):
-                self.push(task, begun[number])
-        return [UnderWay(task, begun[number]) for number, task in enumerate(tasks)]
+        return self.prepare(*tasks, now=len(tasks))
 
-    def _write(self, tasks: list[tuple[Task, Started]]) -> None:
-        for task, started in sorted(tasks, key=lambda each: descriptor_numbers(*each, self.chip)):
-            self.write(task, started, descriptor_numbers(task, started, self.chip))
+    def prepare(self, *tasks: Task, now: int) -> list[UnderWay]:
+        """Push the first tasks, `now` of them, as `start` does; of the others only write the descriptors."""
+        begun: dict[int, UnderWay] = {}
+        for place in dict.fromkeys(task.place for task in tasks):
+            mine = [number for number, task in enumerate(tasks) if task.place == place]
+            for number in mine:
+                begun[number] = UnderWay(tasks[number], begin(self.book, tasks[number], self.chip, self.segment))
+            for number in mine:
+                self.drop(begun[number].started.dropped)
+            self._write([begun[number] for number in mine if begun[number].started.written])
+            self.push_prepared([begun[number] for number in mine if number < now])
+        return [begun[number] for number in range(len(tasks))]
+
+    def push_prepared(self, tasks: Sequence[UnderWay]) -> None:
+        """Push tasks whose descriptors are written."""
+        for place in dict.fromkeys(one.task.place for one in tasks):
+            for one in _by_register([one for one in tasks if one.task.place == place]):
+                self.book.push(one.started)
+                self.push(one.task, one.started)
+
+    def _write(self, tasks: list[UnderWay]) -> None:
+        numbered = [(descriptor_numbers(one.task, one.started, self.chip), one) for one in tasks]
+        for numbers, one in sorted(numbered, key=lambda each: each[0]):
+            self.write(one.task, one.started, numbers)
+
+    def wait(self, under_way: UnderWay) -> None:
+        """Wait for a task's token; its descriptors are free then."""
+        self.take_token(under_way)
+        self.book.ended(under_way.started)
+
+    def ended(self, under_way: UnderWay) -> None:
+        """A task without a token is known to have ended."""
+        if self.book.ended(under_way.started):
+            self.drop([(under_way.task, under_way.started.copy)])
 
     @abstractmethod
     def drop(self, dropped: Iterable[tuple[Hashable, int]]) -> None:
@@ -97,35 +118,29 @@ class Issuer(ABC):
     def push(self, task: Task, started: Started) -> None:
         """Push a task whose descriptors are written."""
 
-    def wait(self, under_way: UnderWay) -> None:
-        """Wait for a task's token; its descriptors are free then."""
-        self.take_token(under_way)
-        self.book.ended(under_way.started, dropped=True)
-
-    def ended(self, under_way: UnderWay) -> None:
-        """A task without a token is known to have ended."""
-        self.book.ended(under_way.started)
-
     @abstractmethod
     def take_token(self, under_way: UnderWay) -> None:
         """Wait for a task's token."""
 
 
-def have_room(issuer: Issuer, wanted: Sequence[Task]) -> bool:
-    """Whether all of these can be started beside what is under way."""
-    requests = [task.request(issuer.chip) for task in wanted]
-    return issuer.book.has_room(requests, issuer.chip.queue_depth)
+def have_room(issuer: Issuer, wanted: Sequence[Task], prepared: Sequence[Task] = (), spare: int = 0) -> bool:
+    """
+    Whether tasks can be started beside what is under way, and the descriptors of others be written, with `spare`
+    descriptors left to whatever else comes.
+    """
+    requests, held = ([task.request(issuer.chip) for task in tasks] for tasks in (wanted, prepared))
+    return issuer.book.has_room(requests, issuer.chip.queue_depth, held, spare)
 
 
-def _by_register(tasks: Sequence[tuple[int, Task]]) -> list[tuple[int, Task]]:
+def _by_register(tasks: Sequence[UnderWay]) -> list[UnderWay]:
     """
     In rounds through the queues of a tile: the last task of every channel in the last round, the one before in the
     round before that. So a core's last output is pushed after all its input.
     """
-    left = Counter(pushed(task).queue for _, task in tasks)
-    rounds: list[tuple[int, int, int, Task]] = []
-    for number, task in tasks:
-        queue = pushed(task).queue
-        rounds.append((-left[queue], queue, number, task))
+    left = Counter(pushed(one.task).queue for one in tasks)
+    rounds: list[tuple[int, int, int]] = []
+    for number, one in enumerate(tasks):
+        queue = pushed(one.task).queue
+        rounds.append((-left[queue], queue, number))
         left[queue] -= 1
-    return [(number, task) for _, _, number, task in sorted(rounds, key=lambda each: each[:3])]
+    return [tasks[number] for _, _, number in sorted(rounds)]

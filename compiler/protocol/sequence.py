@@ -20,6 +20,9 @@ from compiler.protocol.launch import LaunchTasks, LaunchWriter
 from compiler.protocol.tasks import Task
 from dialects import mem
 
+SPARE_DESCRIPTORS = 3
+"""Of each half of a MemTile's: for two copies that come before the next launch, and for the last page of weights."""
+
 
 @dataclass(eq=False)
 class _Launch:
@@ -28,6 +31,8 @@ class _Launch:
     tasks: LaunchTasks
     running: list[UnderWay] = field(default_factory=list[UnderWay])
     early_done: bool = False
+    prepared: list[UnderWay] = field(default_factory=list[UnderWay])
+    """Tasks that are not pushed yet, though their descriptors are written."""
 
 
 def _by_channel(under_way: UnderWay) -> tuple[int, int]:
@@ -75,18 +80,30 @@ class Sequence:
 
     def launch(self, number: int) -> None:
         """What this launch still needs, and what the next one can have beside it."""
-        launch = self.launches[number]
-        self._early(launch)
-        self._start(launch, launch.tasks.late)
-        if number + 1 < len(self.launches):
-            following = self.launches[number + 1]
-            if following.tasks.may_be_early and have_room(self.tasks, following.tasks.early):
-                self._early(following)
-
-    def _early(self, launch: _Launch) -> None:
+        launch, late = self.launches[number], self.launches[number].tasks.late
         if not launch.early_done:
             self._start(launch, launch.tasks.early)
-            launch.early_done = True
+        self.tasks.enter(launch.tasks.segment)
+        if launch.prepared:
+            self.tasks.push_prepared(launch.prepared)
+            launch.running += launch.prepared
+        else:
+            self._start(launch, late)
+        if number + 1 < len(self.launches) and self.launches[number + 1].tasks.may_be_early:
+            self._ahead(self.launches[number + 1])
+
+    def _ahead(self, launch: _Launch) -> None:
+        """What can be done of a launch while the one before runs."""
+        early, late = launch.tasks.early, launch.tasks.late
+        if not have_room(self.tasks, early):
+            return
+        launch.early_done = True
+        if have_room(self.tasks, early, late, SPARE_DESCRIPTORS):
+            self.tasks.enter(launch.tasks.segment)
+            issued = self.tasks.prepare(*early, *late, now=len(early))
+            launch.running, launch.prepared = issued[: len(early)], issued[len(early) :]
+        else:
+            self._start(launch, early)
 
     def _start(self, launch: _Launch, tasks: list[Task]) -> None:
         self.tasks.enter(launch.tasks.segment)

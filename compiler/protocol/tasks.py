@@ -79,13 +79,16 @@ class Task:
         elif row == SHIM_ROW:
             size = chip.shim_descriptors
         channel = (self.place, self.direction, self.channel)
-        return Request((self.place, half), size, channel, self, len(self.chain), self.ends_on_a_turn, self.token)
+        # what moves maps without locks is rarely asked for again
+        kept = not self.token and any(descriptor.acquire is not None for descriptor in self.chain)
+        links, turns = len(self.chain), self.ends_on_a_turn
+        return Request((self.place, half), size, channel, self, links, turns, self.token, kept)
 
 
 def begin(book: DescriptorBook, task: Task, chip: Chip, segment: str) -> Started:
-    """Note a task as under way. Raises CapacityError if its tile has too few descriptors left."""
+    """Take descriptors for a task. Raises CapacityError if its tile has too few left."""
     try:
-        return book.start(task.request(chip))
+        return book.hold(task.request(chip))
     except CapacityError as error:
         (column, row), kind = task.place, TILE_KINDS.get(task.place[1], "core")
         raise CapacityError(
