@@ -51,14 +51,15 @@ LIMITS = {
     "iteration_limit": (4, 8, 32),
     "memtile_wrap_limit": (64, 100, 255),
     "core_wrap_limit": (16, 63),
-    "memtile_step_limit": (256, 4096),
-    "memtile_length_limit": (2048, 16383),
     "pad_limit": (1, 3, 7),
     "core_length_limit": (1024, 4096),
     "core_weight_bytes": (4096, 12288),
     "core_stack_bytes": (1024, 4096),
 }
-"""Numbers of a chip that a program has to respect, and fewer of each than any real chip has."""
+"""
+Numbers of a chip that a program has to respect, and fewer of each than any real chip has. Lengths and steps in MemTiles
+are not among them: no MemTile is larger than what its descriptors reach, and planning relies on it.
+"""
 AIE2P = ("mac_per_cycle=512", "load_bytes_per_cycle=128", "store_bytes_per_cycle=64")
 
 
