@@ -50,6 +50,4 @@ class KernelCalls:
             self._compiled.run(kernel.symbol, [params, arena], astuple(call))
 
     def __str__(self) -> str:
-        return (
-            f"{self._calls.total()} kernel calls, {self._compiled_calls} of them compiled from the device's functions"
-        )
+        return f"{self._calls.total()} kernel calls, {self._compiled_calls} of them by compiled functions of the device"
