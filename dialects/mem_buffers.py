@@ -29,6 +29,7 @@ from xdsl.traits import MemoryReadEffect, MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.blob import BlobAttr
+from dialects.bsr_attributes import Encoding, FixedAttr, ScaledAttr
 from dialects.mem_attributes import (
     DDR,
     MEMTILE,
@@ -67,14 +68,15 @@ class MapOp(MemOp):
              : !mem.buffer<memtile>
 
     `shape` is channels, height, width; `size` bytes in DDR or in each MemTile; `stripes` first and past-last row of
-    each column.
+    each column. A map of a general scale has `scaled = #bsr.scaled<…>` instead of a position.
     """
 
     name = "mem.map"
 
     map_name = prop_def(StringAttr)
     shape_attr = prop_def(INTEGERS, prop_name="shape")
-    position_attr = prop_def(INTEGER, prop_name="position")
+    position_attr = opt_prop_def(INTEGER, prop_name="position")
+    scaled = opt_prop_def(ScaledAttr)
     address_attr = prop_def(INTEGER, prop_name="address")
     size_attr = prop_def(INTEGER, prop_name="size")
     live_attr = prop_def(INTEGERS, prop_name="live")
@@ -87,7 +89,7 @@ class MapOp(MemOp):
         self,
         name: str,
         shape: tuple[int, int, int],
-        position: int,
+        encoding: Encoding,
         address: int,
         size: int,
         live: tuple[int, int],
@@ -98,7 +100,7 @@ class MapOp(MemOp):
             properties={
                 "map_name": StringAttr(name),
                 "shape": integers_attr(shape),
-                "position": IntegerAttr(position, i64),
+                **_meaning(encoding),
                 "address": IntegerAttr(address, i64),
                 "size": IntegerAttr(size, i64),
                 "live": integers_attr(live),
@@ -121,11 +123,6 @@ class MapOp(MemOp):
     def size(self) -> int:
         """Bytes, in DDR or in each MemTile."""
         return self.size_attr.value.data
-
-    @property
-    def position(self) -> int:
-        """Binary position of the int8 values."""
-        return self.position_attr.value.data
 
     @property
     def live(self) -> tuple[int, int]:
@@ -151,11 +148,19 @@ class MapOp(MemOp):
         verify_numbers("live", self.live_attr, 2)
         if (self.result.type == MEMTILE) != (self.stripes_attr is not None):
             raise VerifyException("stripes belong to maps in MemTiles, and only to them")
+        if (self.position_attr is None) == (self.scaled is None):
+            raise VerifyException("a map has a position or a general scale, one of them")
         if self.address % 4 or self.address < 0:
             raise VerifyException(f"address {self.address} is not a word address; DMA moves 4-byte words")
         rows = [last - first for first, last in self.stripes] or [height]
         if 4 * self.row_words * max(rows) > self.size:
             raise VerifyException(f"{max(rows)} rows of {4 * self.row_words} bytes exceed the size {self.size}")
+
+
+def _meaning(encoding: Encoding) -> dict[str, Attribute]:
+    if isinstance(encoding, FixedAttr):
+        return {"position": IntegerAttr(encoding.data, i64)}
+    return {"scaled": encoding}
 
 
 def map_of(value: SSAValue) -> MapOp:

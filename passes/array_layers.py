@@ -9,16 +9,19 @@ from compiler.errors import InputError
 from compiler.kernels.parameters import Kernel, Parameter, Rounding
 from compiler.tiling.layer import Destination, Layer, MapShape
 from dialects.bsr import (
+    AddOp,
     AvgPoolOp,
     ClampOp,
     Conv2dOp,
     GemmOp,
     MaxPoolOp,
     RequantiseOp,
+    is_scaled,
     position_of,
     shape_of,
 )
 from dialects.bsr_attributes import as_map
+from passes.scaled_layers import changes_scale, contraction_constants, requantise_constants, sum_constants
 
 P = Parameter
 Constants = tuple[tuple[Parameter, int], ...]
@@ -49,9 +52,10 @@ def shift_constants(shift: int) -> Constants:
 def conv_layer(op: Conv2dOp, name: str) -> Layer:
     """The convolution alone: with a skip, it ends at the inner position."""
     clamp = op.clamp if op.skip is None else op.inner_clamp
+    kernel, constants = _contraction(op)
     return Layer(
         name,
-        Kernel.CONV,
+        kernel,
         map_shape(op.input.type),
         map_shape(op.result.type),
         op.kernel,
@@ -59,22 +63,29 @@ def conv_layer(op: Conv2dOp, name: str) -> Layer:
         op.pads,
         op.dilations,
         op.weights_op().gamma_mask(),
-        (*shift_constants(op.shift), *rounding_constants(op.rounding, clamp)),
+        (*constants, *rounding_constants(op.rounding, clamp)),
     )
+
+
+def _contraction(op: Conv2dOp | GemmOp) -> tuple[Kernel, Constants]:
+    """The kernel that makes int8 of its sums, and by what."""
+    if op.is_scaled:
+        return Kernel.SCALED_CONV, contraction_constants(op)
+    return Kernel.CONV, shift_constants(op.shift)
 
 
 def gemm_layer(op: GemmOp, name: str) -> Layer:
     """A matrix product is a convolution whose kernel is the whole map."""
     shape = map_shape(op.input.type)
-    constants = (*shift_constants(op.shift), *rounding_constants(op.rounding, op.clamp))
+    kernel, constants = _contraction(op)
     return Layer(
         name,
-        Kernel.CONV,
+        kernel,
         shape,
         map_shape(op.result.type),
         (shape.height, shape.width),
         gamma=op.weights_op().gamma_mask(),
-        constants=constants,
+        constants=(*constants, *rounding_constants(op.rounding, op.clamp)),
     )
 
 
@@ -102,18 +113,30 @@ def add_layer(
     return Layer(name, Kernel.ADD, shape, shape, constants=constants)
 
 
+def scaled_add_layer(op: AddOp, name: str) -> Layer:
+    """A sum of general scales."""
+    shape = map_shape(op.result.type)
+    constants = (*sum_constants(op), *rounding_constants(op.rounding, op.clamp))
+    return Layer(name, Kernel.SCALED_ADD, shape, shape, constants=constants)
+
+
 def requantise_layer(
     name: str,
     input: SSAValue,
-    position: int,
+    result: SSAValue,
     rounding: str,
     clamp: tuple[int, int],
     destination: Destination = Destination(),
 ) -> Layer:
-    """A map at another position, as the part of its destination that `destination` says."""
+    """A map as another one means it, as the part of its destination that `destination` says."""
     shape = map_shape(input.type)
-    constants = (*shift_constants(position_of(input.type) - position), *rounding_constants(rounding, clamp))
-    return Layer(name, Kernel.REQUANTISE, shape, shape, constants=constants, destination=destination)
+    kernel, constants = Kernel.REQUANTISE, ()
+    if changes_scale(input, result):
+        kernel, constants = Kernel.SCALED_REQUANTISE, requantise_constants(input, result)
+    elif not is_scaled(result.type):
+        constants = shift_constants(position_of(input.type) - position_of(result.type))
+    constants = (*constants, *rounding_constants(rounding, clamp))
+    return Layer(name, kernel, shape, shape, constants=constants, destination=destination)
 
 
 def pool_layer(op: MaxPoolOp | AvgPoolOp, name: str) -> Layer:
@@ -148,7 +171,7 @@ def pool_layer(op: MaxPoolOp | AvgPoolOp, name: str) -> Layer:
 def unary_layer(op: ClampOp | RequantiseOp, name: str) -> Layer:
     """A clamp or a change of position."""
     rounding = op.rounding if isinstance(op, RequantiseOp) else "half_even"
-    return requantise_layer(name, op.input, position_of(op.result.type), rounding, op.clamp)
+    return requantise_layer(name, op.input, op.result, rounding, op.clamp)
 
 
 def name_of(op: Operation, default: str) -> str:

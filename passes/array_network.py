@@ -26,10 +26,12 @@ from dialects.bsr import (
     RequantiseOp,
     ReshapeOp,
     WeightsOp,
-    is_fixed,
+    encoding_of,
+    is_map,
     position_of,
     shape_of,
 )
+from dialects.bsr_attributes import Encoding, FixedAttr
 from passes.array_layers import (
     add_layer,
     conv_layer,
@@ -38,6 +40,7 @@ from passes.array_layers import (
     name_of,
     pool_layer,
     requantise_layer,
+    scaled_add_layer,
     unary_layer,
 )
 
@@ -48,12 +51,13 @@ class NetworkMaps:
 
     steps: list[Step] = field(default_factory=list[Step])
     shapes: list[MapShape] = field(default_factory=list[MapShape])
-    positions: list[int] = field(default_factory=list[int])
+    encodings: list[Encoding] = field(default_factory=list[Encoding])
+    """What the integers of each map mean."""
     tensors: list[str] = field(default_factory=list[str])
     """Name of each map's tensor in the quantised graph, or an empty string."""
     numbers: dict[SSAValue, int] = field(default_factory=dict[SSAValue, int])
-    weights: dict[str, WeightsOp] = field(default_factory=dict[str, WeightsOp])
-    """Weights of each convolution, by layer name."""
+    contractions: dict[str, Conv2dOp | GemmOp] = field(default_factory=dict[str, Conv2dOp | GemmOp])
+    """What each convolution was, by layer name."""
     host_ops: dict[str, Operation] = field(default_factory=dict[str, Operation])
     """Host ops by step name."""
     outputs: set[int] = field(default_factory=set[int])
@@ -63,10 +67,10 @@ class NetworkMaps:
         hidden = frozenset(number for number, tensor in enumerate(self.tensors) if not tensor)
         return Network(tuple(self.shapes), tuple(self.steps), tuple(sorted(self.outputs)), hidden)
 
-    def new_map(self, shape: MapShape, position: int, tensor: str) -> int:
+    def new_map(self, shape: MapShape, encoding: Encoding, tensor: str) -> int:
         """A map of its own."""
         self.shapes.append(shape)
-        self.positions.append(position)
+        self.encodings.append(encoding)
         self.tensors.append(tensor)
         return len(self.shapes) - 1
 
@@ -101,9 +105,12 @@ def _parts(maps: NetworkMaps, op: Operation, name: str) -> tuple[tuple[Layer, tu
     """The layers of one op that have no weights."""
     match op:
         case AddOp():
-            positions = (position_of(op.left.type), position_of(op.right.type))
-            shape, position = map_shape(op.result.type), position_of(op.result.type)
-            layer = add_layer(name, shape, positions, position, op.rounding, op.clamp)
+            if op.is_scaled:
+                layer = scaled_add_layer(op, name)
+            else:
+                positions = (position_of(op.left.type), position_of(op.right.type))
+                shape, position = map_shape(op.result.type), position_of(op.result.type)
+                layer = add_layer(name, shape, positions, position, op.rounding, op.clamp)
             return ((layer, (_operand(maps, op.left, op), _operand(maps, op.right, op))),)
         case MaxPoolOp() | AvgPoolOp():
             return ((pool_layer(op, name), (_operand(maps, op.input, op),)),)
@@ -112,10 +119,9 @@ def _parts(maps: NetworkMaps, op: Operation, name: str) -> tuple[tuple[Layer, tu
         case ConcatOp():
             parts: list[tuple[Layer, tuple[int, ...]]] = []
             block = 0
-            position = position_of(op.result.type)
             for index, value in enumerate(op.inputs):
                 to = Destination(block)
-                layer = requantise_layer(f"{name}.{index}", value, position, op.rounding, op.clamp, to)
+                layer = requantise_layer(f"{name}.{index}", value, op.result, op.rounding, op.clamp, to)
                 parts.append((layer, (_operand(maps, value, op),)))
                 block += layer.output.blocks
                 if layer.input.channels % 8 and index + 1 < len(op.inputs):
@@ -141,19 +147,19 @@ def _interleaved(maps: NetworkMaps, op: InterleaveOp, name: str) -> Iterator[tup
 
 def _convolution(maps: NetworkMaps, op: Conv2dOp | GemmOp, name: str) -> None:
     layer = gemm_layer(op, name) if isinstance(op, GemmOp) else conv_layer(op, name)
-    maps.weights[name] = op.weights_op()
+    maps.contractions[name] = op
     source = _operand(maps, op.input, op)
     if isinstance(op, GemmOp) or op.skip is None:
-        number = maps.new_map(layer.output, position_of(op.result.type), _tensor_of(op))
+        number = maps.new_map(layer.output, encoding_of(op.result.type), _tensor_of(op))
         maps.steps.append(ArrayStep(name, ((layer, (source,)),), number))
         maps.numbers[op.result] = number
         return
-    inner = maps.new_map(layer.output, op.inner_position, "")
+    inner = maps.new_map(layer.output, FixedAttr(op.inner_position), "")
     maps.steps.append(ArrayStep(name, ((layer, (source,)),), inner))
     skip = _operand(maps, op.skip, op)
-    number = maps.new_map(layer.output, position_of(op.result.type), _tensor_of(op))
-    positions = (op.inner_position, position_of(op.skip.type))
-    added = add_layer(f"{name}.add", layer.output, positions, maps.positions[number], op.rounding, op.clamp)
+    number = maps.new_map(layer.output, encoding_of(op.result.type), _tensor_of(op))
+    positions, position = (op.inner_position, position_of(op.skip.type)), position_of(op.result.type)
+    added = add_layer(f"{name}.add", layer.output, positions, position, op.rounding, op.clamp)
     maps.steps.append(ArrayStep(f"{name}.add", ((added, (inner, skip)),), number))
     maps.numbers[op.result] = number
 
@@ -162,8 +168,8 @@ def build_network(function: func.FuncOp) -> NetworkMaps:
     """Walk the function once, in order."""
     maps = NetworkMaps()
     for argument in function.body.block.args:
-        if is_fixed(argument.type):
-            maps.numbers[argument] = maps.new_map(map_shape(argument.type), position_of(argument.type), "")
+        if is_map(argument.type):
+            maps.numbers[argument] = maps.new_map(map_shape(argument.type), encoding_of(argument.type), "")
     for op in function.body.block.ops:
         if isinstance(op, Conv2dOp | GemmOp):
             _convolution(maps, op, maps.step_name(op))
@@ -177,7 +183,7 @@ def build_network(function: func.FuncOp) -> NetworkMaps:
             name = maps.step_name(op)
             parts = _parts(maps, op, name)
             result = op.results[0]
-            number = maps.new_map(map_shape(result.type), position_of(result.type), _tensor_of(op))
+            number = maps.new_map(map_shape(result.type), encoding_of(result.type), _tensor_of(op))
             maps.steps.append(ArrayStep(name, parts, number))
             maps.numbers[result] = number
     return maps
@@ -188,8 +194,8 @@ def _host(maps: NetworkMaps, op: HostOp) -> None:
     inputs = tuple(maps.numbers[value] for value in op.inputs if value in maps.numbers)
     outputs: list[int] = []
     for result in op.outputs:
-        if is_fixed(result.type):
-            number = maps.new_map(map_shape(result.type), position_of(result.type), _tensor_of(op))
+        if is_map(result.type):
+            number = maps.new_map(map_shape(result.type), encoding_of(result.type), _tensor_of(op))
             maps.numbers[result] = number
             outputs.append(number)
     maps.host_ops[name] = op

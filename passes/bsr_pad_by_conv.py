@@ -10,7 +10,8 @@ After:
     %w = bsr.weights … : tensor<64x64x1x1xi8, #bsr.blocks<0, 8 of 64>>
     %y = bsr.conv2d(%x, %w) {pads = array<i64: 1, 1, 1, 1>}
 
-Exact: each output is one input times 1 at position 0, or 0 on the border, without a shift.
+Exact: each output is one input times 1 at position 0, or 0 on the border, without a shift. With a zero-point it is
+64 · (x - zero) / 64, because a core multiplies by less than 1/2.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import PatternRewriter, PatternRewriteWalker, RewritePattern, op_type_rewrite_pattern
 
-from dialects.bsr import Conv2dOp, PadOp, WeightsOp, position_of, shape_of
+from dialects.bsr import Conv2dOp, PadOp, WeightsOp, encoding_of, shape_of, zero_point_of
+
+_SCALED_ONE = 64
+"""A weight whose scale is its inverse."""
 
 
 class PadByConv(RewritePattern):
@@ -31,13 +35,13 @@ class PadByConv(RewritePattern):
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: PadOp, rewriter: PatternRewriter) -> None:
-        # Its zeros are zero-points, and its layers run on the host
-        if op.is_scaled:
-            return
         channels = shape_of(op.input.type)[1]
         identity = np.eye(channels, dtype=np.int8)[:, :, None, None]
-        weights = WeightsOp.from_dense(identity, np.zeros(channels, np.int32), 0, f"identity{channels}")
-        conv = Conv2dOp(op.input, weights.result, position_of(op.result.type), pads=op.pads)
+        one = _SCALED_ONE if op.is_scaled else 1
+        bias = np.full(channels, -one * zero_point_of(op.input.type), np.int32)
+        scale = np.full(channels, 1 / one, np.float32) if op.is_scaled else 0
+        weights = WeightsOp.from_dense(one * identity, bias, scale, f"identity{channels}.{one}")
+        conv = Conv2dOp(op.input, weights.result, encoding_of(op.result.type), pads=op.pads)
         conv.attributes |= op.attributes
         conv.location = op.location
         rewriter.replace(op, [weights, conv])

@@ -21,11 +21,11 @@ from xdsl.passes import ModulePass
 
 from compiler.errors import BlockloomError, InputError
 from compiler.hardware.chip import Chip, chip_named, parse_overrides
-from compiler.kernels.parameters import Kernel, Parameter
+from compiler.kernels.parameters import Parameter
 from compiler.scheduling.checker import plan_faults
 from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
 from compiler.scheduling.program import plan_program
-from compiler.tiling.chunks import SparseWeights, weight_streams
+from compiler.tiling.chunks import weight_streams
 from compiler.tiling.core_parameters import common_parameters, own_parameters
 from compiler.transfers.access import read_chains, write_chains
 from compiler.transfers.window import Window
@@ -35,6 +35,7 @@ from dialects.chip import CHIP, chip_attr
 from dialects.constants import constant_attribute
 from dialects.notes import PARAMETERS
 from passes.array_network import NetworkMaps, build_network
+from passes.scaled_layers import sparse_weights
 
 
 def _names(parameters: dict[Parameter, int]) -> dict[str, int]:
@@ -62,7 +63,7 @@ class _Writer:
         op = mem.MapOp(
             buffer.name,
             (shape.channels, shape.height, shape.width),
-            self.maps.positions[buffer.number],
+            self.maps.encodings[buffer.number],
             buffer.address,
             buffer.size,
             buffer.live,
@@ -85,10 +86,9 @@ class _Writer:
 
     def _weights(self, planned: PlannedLaunch, body: Block) -> SSAValue | None:
         launch = planned.launch
-        if launch.layer.kernel is not Kernel.CONV:
+        if not launch.layer.kernel.convolves:
             return None
-        op = self.maps.weights[launch.layer.name]
-        streams = weight_streams(SparseWeights(op.gamma_mask(), op.block_values(), op.bias_values()), launch)
+        streams = weight_streams(sparse_weights(self.maps.contractions[launch.layer.name]), launch)
         number = self.streams.get(launch.layer.name, 0)
         self.streams[launch.layer.name] = number + 1
         values = constant_attribute(streams.words, f"{launch.layer.name}.chunks{number}")

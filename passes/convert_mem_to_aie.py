@@ -11,6 +11,7 @@ sequences. Nothing about the mapping is decided here. Refuses (CapacityError) wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -20,8 +21,10 @@ from xdsl.ir import Block, Region
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
-from compiler.errors import InputError
-from compiler.kernels.parameters import Kernel
+from compiler.errors import CapacityError, InputError
+from compiler.hardware.chip import Chip
+from compiler.kernels.code_size import bytes_for_kernels, kernel_bytes, kernels_bytes
+from compiler.kernels.parameters import Kernel, with_called
 from compiler.protocol.image import ACTIVATIONS, WEIGHTS, Image
 from compiler.protocol.sequence import Sequence
 from dialects import mem
@@ -74,6 +77,18 @@ def _arguments(maps: list[mem.MapOp], activation_words: int, weight_words: int) 
     return ArrayAttr([whole, *entries, weights])
 
 
+def _verify_size(kernels: Iterable[Kernel], chip: Chip) -> None:
+    """The kernels of one configuration fit the program memory."""
+    taken, free = kernels_bytes(kernels), bytes_for_kernels(chip)
+    if taken > free:
+        parts = ", ".join(f"{kernel.symbol} {kernel_bytes(kernel)}" for kernel in with_called(kernels))
+        raise CapacityError(
+            f"the kernels of this network take {taken} bytes of a core's program memory ({parts}), and {free} of "
+            f"{chip.program_memory_bytes} are set aside for them; a network of one kind of scales, powers of two or "
+            "general ones, takes fewer kernels"
+        )
+
+
 @dataclass(frozen=True)
 class ConvertMemToAiePass(ModulePass):
     """Spell placed and mapped layers as DMA tasks, locks, flows and core programs."""
@@ -88,6 +103,7 @@ class ConvertMemToAiePass(ModulePass):
         main = next(f for f in op.body.ops if isinstance(f, func.FuncOp) and f.sym_name.data == "main")
         maps = [m for m in main.body.block.ops if isinstance(m, mem.MapOp)]
         used = {launch.kernel for launch in op.walk() if isinstance(launch, mem.LaunchOp)} or {Kernel.REQUANTISE}
+        _verify_size(used, chip)
         rings = [ring for ring in main.body.block.ops if isinstance(ring, mem.RingOp)]
         device = DeviceWriter(chip, used, sum(ring.pages for ring in rings))
         device.write()

@@ -18,7 +18,7 @@ from compiler.costs.facts import CallCycles
 from compiler.costs.feed import moved
 from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
+from compiler.kernels.parameters import PARAMETER_WORDS, Parameter
 from compiler.kernels.semantics import Call
 from compiler.tiling.core_parameters import common_parameters, own_parameters
 from compiler.tiling.launch import Launch
@@ -61,7 +61,7 @@ class Calls:
     """Cycles of the kernel calls of a layer, by output blocks and whether the first or last input chunk is theirs."""
 
     def __init__(self, launch: Launch, chip: Chip):
-        self.chip = chip
+        self.chip, self.kernel = chip, launch.layer.kernel
         self.parameters = {parameter.name.lower(): int(n) for parameter, n in common_parameters(launch).items()}
         self.known: dict[tuple[int, int, int], CallCycles] = {}
 
@@ -70,7 +70,7 @@ class Calls:
         key = (blocks, first, last)
         if key not in self.known:
             call = Call(0, 0, 0, blocks, first, last, 0)
-            self.known[key] = CallCycles.of(self.chip, Kernel.CONV, self.parameters, call)
+            self.known[key] = CallCycles.of(self.chip, self.kernel, self.parameters, call)
         return self.known[key]
 
     def parts(self, blocks: int, input_chunks: int) -> list[tuple[CallCycles, int]]:
@@ -116,7 +116,8 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
     serial += launch.input_passes(share.blocks) * locks + 2 * share.rows * chunks - 1 + kernels
     last_row = program.weights_end + 1
     if share.to_the_end:
-        last_row += table + final.fixed
+        # a tap off the map may cost more than one on it
+        last_row += table + final.fixed + min(final.row, 0) * layer.kernel_size[0]
     return _Core(passes, serial, last_pass, last_row, last_blocks * layer.output.width * 2)
 
 

@@ -23,7 +23,7 @@ from compiler.costs.facts import CallCycles, LaunchFacts, Numbers
 from compiler.costs.feed import Feed, loaded, moved
 from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
+from compiler.kernels.parameters import PARAMETER_WORDS
 from compiler.kernels.semantics import Call
 
 Flags = npt.NDArray[np.bool_]
@@ -227,7 +227,7 @@ class _Kernels:
         calls = [self._calls(int(count), first, last) for count in blocks]
         fixed, row, entry = (np.array([getattr(c, name) for c in calls]) for name in ("fixed", "row", "entry"))
         total = fixed[:, None] + row[:, None] * self.taps_on_map
-        if facts.kernel is Kernel.CONV:
+        if facts.kernel.convolves:
             # nobody hears a stream that is over
             silence = np.zeros(facts.parameters["taps"], np.int64)
             heard = [s.entries[number] if number < s.chunks else silence for s in facts.streams]

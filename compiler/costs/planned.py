@@ -9,7 +9,7 @@ from compiler.costs.feed import Feed, moved, words_by_column
 from compiler.costs.launch import Array, Starts, launch_times
 from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import Kernel, Parameter
+from compiler.kernels.parameters import Parameter
 from compiler.scheduling.ring import page_words, ring_bytes
 from compiler.tiling.core_parameters import common_parameters, own_parameters
 from compiler.tiling.launch import Launch
@@ -45,7 +45,7 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
     numbers = {name: np.zeros(count, np.int64) for name in names}
     numbers["input_slots"] = np.full(count, launch.arena.input_slots, np.int64)
     numbers["blocks"], numbers["last_blocks"] = np.ones(count, np.int64), np.ones(count, np.int64)
-    layer, convolution = launch.layer, launch.layer.kernel is Kernel.CONV
+    layer, convolution = launch.layer, launch.layer.kernel.convolves
     streams = tuple(_stream(launch, blocks) for blocks in launch.slices)
     stream = row % chip.domains % max(1, len(streams))
     if streams:

@@ -22,7 +22,7 @@ from compiler.costs.facts import LaunchFacts
 from compiler.costs.feed import words_by_column
 from compiler.estimate.facts import launch_facts
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
+from compiler.kernels.parameters import PARAMETER_WORDS
 from dialects import mem
 from dialects.chip import chip_of
 
@@ -66,7 +66,7 @@ def weights_bound(invocation: mem.InvokeOp, chip: Chip) -> Bound:
 
 def _products(facts: LaunchFacts) -> int:
     """Products of the busiest core, of blocks whose input row is on the map."""
-    if facts.kernel is not Kernel.CONV:
+    if not facts.kernel.convolves:
         return 0
     common = facts.parameters
     most = 0

@@ -17,6 +17,7 @@ from compiler.interpret.aie_memory import Actor, Memory
 from compiler.interpret.core_program import Program
 from compiler.kernels.footprint import footprint
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS, PARAMETER_WORDS, TABLE_WORDS, Kernel, Parameter
+from compiler.kernels.rescaling import HEAD_WORDS, rescaling_words
 from compiler.kernels.semantics import Call
 from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
 
@@ -30,12 +31,17 @@ def _sensible(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
     # an area of no words may lie at the very end of the arena; what is touched is looked at by the caller
     if call.blocks < 1 or not 0 < taps <= TABLE_WORDS or not all(0 <= offset <= arena.size for offset in offsets):
         return False
-    if kernel is not Kernel.CONV:
+    if not kernel.convolves:
         return True
     view = ChunkView.of(call.blocks, taps)
+    rescaling = int(params[Parameter.RESCALING_WORDS]) if kernel is Kernel.SCALED_CONV else HEAD_WORDS
+    if rescaling not in (HEAD_WORDS, rescaling_words(taps)):
+        return False
     head = arena[call.weights : call.weights + view.bias]
     pointers = head[view.pointers :]
     if head.size < view.bias or pointers[0] != 0 or (np.diff(pointers) < 0).any():
+        return False
+    if kernel is Kernel.SCALED_CONV and int(head[0]) < view.offsets + call.blocks * rescaling:
         return False
     return call.weights + int(head[0]) + int(pointers[-1]) * BLOCK_WORDS <= arena.size
 

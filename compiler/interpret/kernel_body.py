@@ -35,6 +35,7 @@ from compiler.kernels.bodies.vector_unit import (
     SET,
     SIGNED_4X8X8,
     SIGNED_BY_UNSIGNED_LANES,
+    SUBTRACTED,
 )
 from compiler.quantization.arithmetic import round_shift
 from dialects.aievec import ShiftRoundSaturateOp
@@ -53,6 +54,8 @@ class _Frame:
     """One running function."""
 
     values: dict[SSAValue, Value] = field(default_factory=dict[SSAValue, Value])
+    functions: Mapping[str, func.FuncOp] = field(default_factory=dict[str, func.FuncOp])
+    """Kernels that this one may call."""
 
     def many(self, operands: Sequence[SSAValue]) -> list[Value]:
         return [self.values[operand] for operand in operands]
@@ -68,12 +71,14 @@ class _Frame:
         return value
 
 
-def run_kernel_body(function: func.FuncOp, arguments: Sequence[Value]) -> None:
-    """Call `function`; memories among `arguments` are changed in place."""
+def run_kernel_body(
+    function: func.FuncOp, arguments: Sequence[Value], functions: Mapping[str, func.FuncOp] | None = None
+) -> None:
+    """Call `function`, which may call `functions` by name; memories among `arguments` are changed in place."""
     block = function.body.block
     if len(block.args) != len(arguments):
         raise wrong_operands(function.sym_name.data, len(block.args), len(arguments))
-    _run_block(_Frame(dict(zip(block.args, arguments, strict=True))), block)
+    _run_block(_Frame(dict(zip(block.args, arguments, strict=True)), functions or {}), block)
 
 
 def _run_block(frame: _Frame, block: Block) -> list[Value]:
@@ -234,8 +239,12 @@ def _call(frame: _Frame, op: Operation) -> list[Value]:
         return [np.concatenate([cast("Lanes", lower), np.full(8, UNSPECIFIED)])]
     if symbol == MULTIPLY_ACCUMULATE:
         pixels, block, sums = (frame.lanes(argument) for argument in op.arguments[:3])
-        product = _product(pixels, block, frame.number(op.arguments[3]))
-        return [(sums.view(np.int32) + product.reshape(-1)).view(np.int64)]
+        configuration = frame.number(op.arguments[3])
+        product = _product(pixels, block, configuration & ~SUBTRACTED).reshape(-1)
+        return [(sums.view(np.int32) + (-product if configuration & SUBTRACTED else product)).view(np.int64)]
+    if symbol in frame.functions:
+        run_kernel_body(frame.functions[symbol], frame.many(op.arguments), frame.functions)
+        return []
     raise unknown_function(symbol)
 
 

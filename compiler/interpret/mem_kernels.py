@@ -8,15 +8,17 @@ No slots, rings or partial sums here: those are the array level's way of getting
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from compiler.kernels.parameters import Kernel, Rounding
+from compiler.kernels.parameters import FACTOR_DIGIT_BITS, Kernel, Rounding
+from compiler.kernels.rescaling import edges_of, rescale, set_sides
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_MASK, ChunkView
 from compiler.quantization.arithmetic import Clamp, average, requantise, saturate_int8
 from compiler.quantization.arithmetic import Rounding as RoundingName
+from compiler.quantization.scaling import round_shifts
 
 Parameters = Mapping[str, int]
 Bytes = npt.NDArray[np.int8]
@@ -40,6 +42,44 @@ def _tap_rows(parameters: Parameters, tap: int) -> tuple[npt.NDArray[np.int64], 
 
 def conv(parameters: Parameters, stream: Bytes, chunks: Sequence[npt.NDArray[np.int32]]) -> list[Bytes]:
     """One array per output chunk; its weights are `input_chunks` chunks, met by as many passes of the stream."""
+
+    def narrowed(total: npt.NDArray[np.int64], stream: Bytes, _: npt.NDArray[np.int32]) -> Bytes:
+        made = requantise(total, parameters.get("shift", 0), _rounding(parameters), _clamp(parameters))
+        return _with_skip(parameters, made, stream) if parameters.get("skip", 0) else made
+
+    return _contracted(parameters, stream, chunks, narrowed)
+
+
+def scaled_conv(parameters: Parameters, stream: Bytes, chunks: Sequence[npt.NDArray[np.int32]]) -> list[Bytes]:
+    """The same with zero-points around the map, and with multipliers in the last chunk of an output chunk's."""
+    sides = parameters["edge_left"], parameters["edge_right"]
+    if any(sides) and stream.size:
+        stream = stream.copy()
+        rows = stream.reshape(1, -1, parameters["block_stride"] // 2, 8)
+        set_sides(rows, sides, parameters["zero_a"])
+    off_map = np.ones((parameters["taps"], parameters["rows"]), np.bool_)
+    for tap in range(parameters["taps"]):
+        off_map[tap, _tap_rows(parameters, tap)[0]] = False
+
+    def rescaled(total: npt.NDArray[np.int64], _: Bytes, chunk: npt.NDArray[np.int32]) -> Bytes:
+        rows, blocks, width, _ = total.shape
+        words = chunk[int(chunk[0]) - blocks * parameters["rescaling_words"] : int(chunk[0])].reshape(blocks, -1)
+        edges = edges_of(words)
+        around = np.einsum("tr,tbc->rbc", off_map[: len(edges)].astype(np.int64), edges)
+        sums = (total + around[:, :, None]).transpose(1, 0, 2, 3).reshape(blocks, rows * width, 8)
+        result = rescale(sums, words, parameters["shift"], parameters["zero"], _clamp(parameters))
+        return result.reshape(blocks, rows, width, 8).transpose(1, 0, 2, 3)
+
+    return _contracted(parameters, stream, chunks, rescaled)
+
+
+def _contracted(
+    parameters: Parameters,
+    stream: Bytes,
+    chunks: Sequence[npt.NDArray[np.int32]],
+    narrowed: Callable[[npt.NDArray[np.int64], Bytes, npt.NDArray[np.int32]], Bytes],
+) -> list[Bytes]:
+    """`narrowed` makes int8 of sums [row][block][pixel][8], and of the last pass of the stream and its chunk."""
     input_chunks, width, rows = parameters["input_chunks"], parameters["width"], parameters["rows"]
     results: list[Bytes] = []
     for index in range(parameters["output_chunks"]):
@@ -52,10 +92,8 @@ def conv(parameters: Parameters, stream: Bytes, chunks: Sequence[npt.NDArray[np.
         view = ChunkView.of(blocks, parameters["taps"])
         bias = chunks[index * input_chunks][view.bias : view.offsets].reshape(blocks, 1, 8)
         exact = total.astype(np.int64) + bias
-        made = requantise(exact, parameters.get("shift", 0), _rounding(parameters), _clamp(parameters))
-        if parameters.get("skip", 0):
-            made = _with_skip(parameters, made, stream[(index + 1) * input_chunks - 1])
-        results.append(made)
+        last = (index + 1) * input_chunks - 1
+        results.append(narrowed(exact, stream[last], chunks[last]))
     return results
 
 
@@ -105,6 +143,17 @@ def add(parameters: Parameters, stream: Bytes) -> Bytes:
     rows = _rows(parameters, stream).astype(np.int64)
     total = (rows[0::2] << parameters["shift_a"]) + (rows[1::2] << parameters["shift_b"])
     return requantise(total, parameters["shift"], _rounding(parameters), _clamp(parameters))
+
+
+def scaled_rows(parameters: Parameters, stream: Bytes, operands: int) -> Bytes:
+    """Rows of the operands alternate; each has a multiplier and a zero-point."""
+    rows = _rows(parameters, stream).astype(np.int64)
+    total = np.zeros(rows[::operands].shape, np.int64)
+    for number, name in zip(range(operands), "ab", strict=False):
+        total += (rows[number::operands] - parameters[f"zero_{name}"]) * parameters[f"factor_{name}"]
+    shift = np.array(parameters["shift"] + FACTOR_DIGIT_BITS)
+    rounded = round_shifts(total, shift, _rounding(parameters)) + parameters["zero"]
+    return saturate_int8(rounded, _clamp(parameters))
 
 
 def requantise_rows(parameters: Parameters, stream: Bytes) -> Bytes:
@@ -167,6 +216,12 @@ def compute(
     match kernel:
         case Kernel.CONV:
             return conv(parameters, stream, chunks)
+        case Kernel.SCALED_CONV:
+            return scaled_conv(parameters, stream, chunks)
+        case Kernel.SCALED_ADD:
+            return [scaled_rows(parameters, stream, 2)]
+        case Kernel.SCALED_REQUANTISE:
+            return [scaled_rows(parameters, stream, 1)]
         case Kernel.ADD:
             return [add(parameters, stream)]
         case Kernel.REQUANTISE:

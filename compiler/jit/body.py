@@ -10,7 +10,7 @@ structure around them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from xdsl.dialects import func, scf
 from xdsl.dialects.builtin import MemRefType
@@ -25,11 +25,15 @@ from compiler.kernels.bodies.faults import unknown_operation
 HANDLERS = {**SCALARS, **VECTORS}
 
 
-def write_body(function: func.FuncOp) -> Written:
-    """The LLVM function of a kernel, under its own name. Raises KernelBodyError for what no kernel may hold."""
+def write_body(function: func.FuncOp, kernels: Collection[str] = ()) -> Written:
+    """
+    The LLVM function of a kernel, under its own name, which may call other `kernels`.
+
+    Raises KernelBodyError for what no kernel may hold.
+    """
     block = function.body.block
     arguments: list[tuple[str, str]] = []
-    lowering = Lowering(Writer(function.sym_name.data, arguments, "i32"), {}, {})
+    lowering = Lowering(Writer(function.sym_name.data, arguments, "i32"), {}, {}, kernels)
     memories = [argument for argument in block.args if isinstance(argument.type, MemRefType)]
     for argument in block.args:
         name = f"argument{argument.index}"

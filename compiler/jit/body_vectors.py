@@ -19,6 +19,7 @@ from compiler.kernels.bodies.vector_unit import (
     SET,
     SIGNED_4X8X8,
     SIGNED_BY_UNSIGNED_LANES,
+    SUBTRACTED,
 )
 from dialects.aievec import ShiftRoundSaturateOp
 
@@ -125,8 +126,26 @@ def _call(lowering: Lowering, op: func.CallOp) -> None:
         _set(lowering, op)
     elif symbol == MULTIPLY_ACCUMULATE:
         _multiply_accumulate(lowering, op)
+    elif symbol in lowering.kernels:
+        _kernel(lowering, op)
     else:
         raise unknown_function(symbol)
+
+
+def _kernel(lowering: Lowering, op: func.CallOp) -> None:
+    """Another kernel; its fault is a fault of this one."""
+    writer, operands = lowering.writer, list[str]()
+    for operand in op.arguments:
+        operands.append(" ".join(lowering.typed(operand)))
+        if operand in lowering.sizes:
+            operands.append(f"i64 {lowering.sizes[operand]}")
+    status = writer.emit(f"call i32 @{op.callee.string_value()}({', '.join((*operands, 'ptr %fault'))})")
+    number = writer.fresh("")
+    failed = writer.emit(f"icmp ne i32 {status}, 0")
+    writer.do(f"br i1 {failed}, label %failed{number}, label %done{number}")
+    writer.label(f"failed{number}")
+    writer.do("ret i32 1")
+    writer.label(f"done{number}")
 
 
 def _set(lowering: Lowering, op: func.CallOp) -> None:
@@ -150,13 +169,18 @@ def _multiply_accumulate(lowering: Lowering, op: func.CallOp) -> None:
     lowering.emit(op, f"bitcast {SUMS} {total} to <16 x i64>")
 
 
-def _lanes_product(writer: Writer, operands: Sequence[str]) -> str:
+def _lanes_product(writer: Writer, operands: Sequence[str], sign: str = "add") -> str:
     """32 lanes of int16 by uint16."""
     factors = [
         writer.emit(f"{extend} <32 x i16> {writer.emit(f'bitcast <64 x i8> {operand} to <32 x i16>')} to {SUMS}")
         for extend, operand in zip(("sext", "zext"), operands[:2], strict=True)
     ]
-    return writer.emit(f"add {SUMS} {operands[2]}, {writer.emit(f'mul {SUMS} {factors[0]}, {factors[1]}')}")
+    return writer.emit(f"{sign} {SUMS} {operands[2]}, {writer.emit(f'mul {SUMS} {factors[0]}, {factors[1]}')}")
+
+
+def _lanes_product_off(writer: Writer, operands: Sequence[str]) -> str:
+    """The same, taken off."""
+    return _lanes_product(writer, operands, "sub")
 
 
 def _matrix_product(writer: Writer, operands: Sequence[str]) -> str:
@@ -178,6 +202,7 @@ def _matrix_product(writer: Writer, operands: Sequence[str]) -> str:
 _PRODUCTS: dict[int | None, Callable[[Writer, Sequence[str]], str]] = {
     SIGNED_4X8X8: _matrix_product,
     SIGNED_BY_UNSIGNED_LANES: _lanes_product,
+    SIGNED_BY_UNSIGNED_LANES | SUBTRACTED: _lanes_product_off,
 }
 
 

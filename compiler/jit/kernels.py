@@ -17,7 +17,7 @@ from xdsl.dialects import func
 from compiler.jit.body import write_body
 from compiler.jit.lowering import FAULT_WORDS, Fault
 from compiler.jit.machine import Function, Library
-from compiler.jit.writer import module_text
+from compiler.jit.writer import Written, module_text
 from compiler.kernels.bodies.faults import outside_memory, undefined_shift, wrong_operands
 
 Words = npt.NDArray[np.int32]
@@ -58,6 +58,12 @@ class CompiledKernels:
             raise outside_memory(*numbers) if kind == Fault.OUTSIDE else undefined_shift(*numbers[:2])
 
     def _compiled(self, name: str, memories: int, scalars: int) -> Function:
-        library = _library(module_text([write_body(self._bodies[name])]))
+        body = self._bodies[name]
+        called = {op.callee.string_value() for op in body.walk() if isinstance(op, func.CallOp)} & self._bodies.keys()
+        written = [write_body(body, called), *(write_body(self._bodies[other]) for other in sorted(called))]
+        # what helps several of them is there once
+        functions = dict.fromkeys(text for part in written for text in part.functions)
+        declarations = frozenset(line for part in written for line in part.declarations)
+        library = _library(module_text([Written(tuple(functions), declarations)]))
         kinds = [ctypes.c_void_p, ctypes.c_int64] * memories + [ctypes.c_int32] * scalars + [ctypes.c_void_p]
         return library.function(name, kinds, ctypes.c_int32)

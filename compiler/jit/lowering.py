@@ -7,7 +7,7 @@ with 1, and the memory at `fault` says in four int64 what it was (`Fault`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import cast
@@ -72,6 +72,8 @@ class Lowering:
     values: dict[SSAValue, str]
     sizes: dict[SSAValue, str]
     """Words of every memory, as i64."""
+    kernels: Collection[str] = ()
+    """Names of kernels that this one may call."""
     helpers: dict[str, Written] = field(default_factory=dict[str, Written])
     """Functions that the kernel calls, so that what is long and frequent is compiled once."""
 

@@ -11,13 +11,24 @@ What the pieces issue, and how that was counted, is in `pieces`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, Kernel, Parameter
-from compiler.kernels.pieces import ADD, AVG_POOL, CONV, MAX_POOL, REQUANTISE, Code
+from compiler.kernels.pieces import (
+    ADD,
+    AVG_POOL,
+    CONV,
+    MAX_POOL,
+    REQUANTISE,
+    SCALED_ADD,
+    SCALED_CONV,
+    SCALED_REQUANTISE,
+    Code,
+)
 from compiler.kernels.pool_steps import BLOCKS_TOGETHER, LARGEST_FAST_STRIDE, average_steps, pool_steps
-from compiler.kernels.row_steps import GROUP, row_steps
+from compiler.kernels.rescaling import EDGE_WORDS, HEAD_WORDS
+from compiler.kernels.row_steps import GROUP, STEPS, row_steps
 from compiler.kernels.semantics import Call, Words
 
 P = Parameter
@@ -78,6 +89,7 @@ def conv_cycles(
 
 
 def _conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
+    """One without a multiplier."""
     return conv_cycles(
         chip,
         width=int(params[P.WIDTH]),
@@ -88,6 +100,35 @@ def _conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
         entries=work.entries,
         skip=bool(params[P.SKIP]),
     )
+
+
+def _scaled_conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
+    """A convolution with partial sums, between the sides of its rows and one pass over all that it has summed."""
+    taps, pieces = int(params[P.TAPS]), SCALED_CONV
+    columns = int(params[P.EDGE_LEFT]) + int(params[P.EDGE_RIGHT])
+    total = pieces[""].alone(chip) + chip.loop_cycles + chip.branch_cycles
+    if columns:
+        column = int(params[P.EDGE_BLOCKS]) * pieces["/for0/for0/for0"].pipelined(chip) + chip.loop_cycles
+        filled = looped(chip, columns, pieces["/for0/for0"].alone(chip) + column)
+        total += looped(chip, taps, pieces["/for0"].alone(chip)) + work.rows * filled
+    total += chip.kernel_call_cycles + _conv(chip, params, replace(call, last=0), work)
+    if not call.last:
+        return total
+    edges = (int(params[P.RESCALING_WORDS]) - HEAD_WORDS) // EDGE_WORDS
+    steps = row_steps(int(params[P.WIDTH]))
+    groups = sum(size // GROUP * count for size, count in zip(STEPS, steps, strict=True))
+    block = pieces["/if0+/for0/for0"].alone(chip) + chip.loop_cycles
+    block += looped(chip, edges, pieces["/if0+/for0/for0/for0"].alone(chip) + chip.loop_cycles)
+    step = pieces["/if0+/for0"].alone(chip) + looped(chip, call.blocks, block)
+    group = pieces["/if0+/for0/for0/for1"].pipelined(chip)
+    group += pieces["/if0+/for0/for0/for0/for0"].pipelined(chip) * (edges and edges - work.rows)
+    return total + pieces["/if0+"].alone(chip) + looped(chip, sum(steps), step) + call.blocks * groups * group
+
+
+def _scaled_rows(chip: Chip, params: Words, call: Call, pieces: dict[str, Code]) -> int:
+    """One run of words."""
+    steps = -(-call.blocks * int(params[P.BLOCK_STRIDE]) * 4 // PRODUCT_BYTES)
+    return pieces[""].alone(chip) + steps * pieces["/for0"].pipelined(chip) + chip.loop_cycles
 
 
 def _elementwise(chip: Chip, call: Call, params: Words, shifts: tuple[Parameter, ...], pieces: dict[str, Code]) -> int:
@@ -167,4 +208,10 @@ def kernel_cycles(chip: Chip, kernel: Kernel, params: Words, call: Call, work: W
             cycles = _max_pool(chip, params, call, work)
         case Kernel.AVG_POOL:
             cycles = _avg_pool(chip, params, call, work)
+        case Kernel.SCALED_CONV:
+            cycles = _scaled_conv(chip, params, call, work)
+        case Kernel.SCALED_ADD:
+            cycles = _scaled_rows(chip, params, call, SCALED_ADD)
+        case Kernel.SCALED_REQUANTISE:
+            cycles = _scaled_rows(chip, params, call, SCALED_REQUANTISE)
     return chip.kernel_call_cycles + cycles

@@ -28,10 +28,12 @@ def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
     """The words of one call. Pixels that only fill up a row to whole steps are read too, but do not count."""
     taps = int(params[P.TAPS])
     table: list[int] = params[PARAMETER_WORDS : PARAMETER_WORDS + taps].tolist()
-    convolution = kernel is Kernel.CONV
+    convolution, scaled = kernel.convolves, kernel is Kernel.SCALED_CONV
     row = int(params[P.INPUT_SLOT]) if convolution else call.blocks * int(params[P.BLOCK_STRIDE])
     reads = [(tap, tap + row) for tap in table if tap >= 0]
     writes: list[Range] = []
+    if scaled and params[P.EDGE_LEFT] + params[P.EDGE_RIGHT]:
+        writes += reads
     width = int(params[P.WIDTH])
     if convolution:
         view = ChunkView.of(call.blocks, taps)
@@ -41,7 +43,7 @@ def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
         partial = (call.partial, call.partial + call.blocks * computed_pixels(width) * 8)
         if not call.first:
             reads.append(partial)
-        if not call.last:
+        if not call.last or scaled:
             writes.append(partial)
     if call.last or not convolution:
         row_words = call.blocks * width * 2

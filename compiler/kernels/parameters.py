@@ -17,7 +17,7 @@ an addition after it. A stream row is then an input row with the skip row behind
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -40,6 +40,9 @@ CORE_PARAMETER_WORDS = PARAMETER_WORDS + TABLE_WORDS
 LARGEST_WEIGHT_SHIFT = 6
 """A left shift up to this one is a product: 2^6 is the largest power of two in int8."""
 
+FACTOR_DIGIT_BITS = 16
+"""A multiplier of the elementwise kernels is two digits of a 16-bit product."""
+
 
 class Kernel(IntEnum):
     """Value of `Parameter.KERNEL`, and the order of the kernels in the core program."""
@@ -49,11 +52,30 @@ class Kernel(IntEnum):
     REQUANTISE = 2
     MAX_POOL = 3
     AVG_POOL = 4
+    SCALED_CONV = 5
+    SCALED_ADD = 6
+    SCALED_REQUANTISE = 7
 
     @property
     def symbol(self) -> str:
         """Name of the kernel function in the device, and of the kernel at the memory level."""
         return self.name.lower()
+
+    @property
+    def convolves(self) -> bool:
+        """Whether it multiplies by weights, which arrive in chunks."""
+        return self in (Kernel.CONV, Kernel.SCALED_CONV)
+
+    @property
+    def adds(self) -> bool:
+        """Whether its input is pairs of rows."""
+        return self in (Kernel.ADD, Kernel.SCALED_ADD)
+
+
+def with_called(kernels: Iterable[Kernel]) -> tuple[Kernel, ...]:
+    """`kernels` and those that they call, in order."""
+    used = set(kernels)
+    return tuple(sorted(used | {Kernel.CONV} if Kernel.SCALED_CONV in used else used))
 
 
 class Rounding(IntEnum):
@@ -106,7 +128,10 @@ class Parameter(IntEnum):
     BLOCK_STRIDE = 24
     """Words from one channel block of an input row to the next."""
     SHIFT = 25
-    """Right shift of the accumulator (conv), of the sum (add) or of the value (requantise)."""
+    """
+    Right shift of the accumulator (conv), of the sum (add) or of the value (requantise). Of a scaled kernel, what is
+    left of the shift when products have lost their lowest digits; at least 1.
+    """
     ROUNDING = 26
     CLAMP_LOW = 27
     CLAMP_HIGH = 28
@@ -153,6 +178,26 @@ class Parameter(IntEnum):
     """Convolution with a skip: right shift of the sum; it is rounded by ROUNDING, too."""
     SUM_CLAMP_LOW = 45
     SUM_CLAMP_HIGH = 46
+    FACTOR_A = 47
+    """Scaled addition and requantisation: multiplier of the first operand, 31 bits."""
+    FACTOR_B = 48
+    """Scaled addition: multiplier of the second operand."""
+    ZERO_A = 49
+    """Scaled kernels: zero-point of the first operand; a scaled convolution sees it around the map."""
+    ZERO_B = 50
+    """Scaled addition: zero-point of the second operand."""
+    ZERO = 51
+    """Scaled kernels: zero-point of the result, added after rounding and before the clamp."""
+    RESCALING_WORDS = 52
+    """Scaled convolution: words for each output block, in its chunks, that say how sums become int8."""
+    EDGE_LEFT = 53
+    """Scaled convolution: columns at the left of each input row that arrive as 0 and mean ZERO_A, if that is not 0."""
+    EDGE_RIGHT = 54
+    """The same at the right."""
+    EDGE_BLOCKS = 55
+    """Scaled convolution: channel blocks of an input row."""
+    EDGE_STRIDE = 56
+    """Scaled convolution: words from one of them to the next, of the columns that a stride keeps together."""
 
 
 @dataclass(frozen=True)

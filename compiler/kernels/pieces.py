@@ -144,12 +144,39 @@ AVG_POOL = {
     "": Code(loads=(4,) * 18, vectors=2, scalars=40, straight=50),
 }
 
+SCALED_CONV = {
+    "/for0/for0/for0": Code(stores=(8,)),
+    "/for0/for0": Code(scalars=16, straight=16),
+    "/for0": Code(loads=(4,), scalars=2, straight=9),
+    "/if0+/for0/for0/for0/for0": Code(loads=(32, 128), stores=(128,), vectors=4),
+    "/if0+/for0/for0/for0": Code(loads=(4,), scalars=2, straight=9),
+    "/if0+/for0/for0/for1": Code(loads=(128,), stores=(32,), products=11, vectors=11, narrowings=7),
+    "/if0+/for0/for0": Code(loads=(16,) * 5, vectors=5, straight=13),
+    "/if0+/for0": Code(scalars=10, straight=10),
+    "/if0+": Code(loads=(4,) * 7, vectors=3, scalars=9, straight=16),
+    "": Code(loads=(4,) * 7, vectors=2, scalars=8, straight=17),
+}
+"""Beside the convolution that it calls."""
+
+SCALED_ADD = {
+    "/for0": Code(loads=(32,) * 4, stores=(64,), products=20, vectors=11, narrowings=12),
+    "": Code(loads=(4,) * 12, vectors=15, scalars=14, straight=22),
+}
+
+SCALED_REQUANTISE = {
+    "/for0": Code(loads=(32,) * 2, stores=(64,), products=12, vectors=11, narrowings=10),
+    "": Code(loads=(4,) * 9, vectors=11, scalars=11, straight=18),
+}
+
 PIECES: dict[Kernel, dict[str, Code]] = {
     Kernel.CONV: CONV,
     Kernel.ADD: ADD,
     Kernel.REQUANTISE: REQUANTISE,
     Kernel.MAX_POOL: MAX_POOL,
     Kernel.AVG_POOL: AVG_POOL,
+    Kernel.SCALED_CONV: SCALED_CONV,
+    Kernel.SCALED_ADD: SCALED_ADD,
+    Kernel.SCALED_REQUANTISE: SCALED_REQUANTISE,
 }
 """
 Every piece of code of every kernel, as counted in its body, by its way from the function: `if1-` is the other side of

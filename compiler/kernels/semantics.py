@@ -18,7 +18,7 @@ Everything is integer arithmetic on int32; results are saturated to int8, then c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.kernels.parameters import (
+    FACTOR_DIGIT_BITS,
     LARGEST_WEIGHT_SHIFT,
     OF_RESULT,
     OF_SUM,
@@ -35,8 +36,10 @@ from compiler.kernels.parameters import (
     Parameter,
     Rounding,
 )
+from compiler.kernels.rescaling import edges_of, rescale, set_sides
 from compiler.kernels.row_steps import steps_of_row
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_MASK, ChunkView
+from compiler.quantization.scaling import round_shifts
 
 Words = npt.NDArray[np.int32]
 P = Parameter
@@ -108,8 +111,8 @@ def _partial_sums(arena: Words, call: Call, width: int) -> Iterator[tuple[slice,
         yield pixels, sums[:, : pixels.stop - pixels.start]
 
 
-def conv(params: Words, arena: Words, call: Call) -> None:
-    """Block-sparse convolution of one output row for one chunk of weights; SKIP adds the row behind the input."""
+def _sums(params: Words, arena: Words, call: Call) -> npt.NDArray[np.int64]:
+    """Sums of one output row over one chunk of weights, from the bias or from partial sums on: [block][pixel][8]."""
     taps, width = int(params[P.TAPS]), int(params[P.WIDTH])
     view = ChunkView.of(call.blocks, taps)
     head = arena[call.weights : call.weights + view.offsets]
@@ -140,15 +143,59 @@ def conv(params: Words, arena: Words, call: Call) -> None:
         # float64 products of int8 are exact, and so are their sums far below 2**53
         left = inputs.transpose(1, 0, 2).reshape(width, -1).astype(np.float64)
         total[block] += (left @ weights.reshape(-1, 8)).astype(np.int64)
+    return total
+
+
+def _keep(params: Words, arena: Words, call: Call, total: npt.NDArray[np.int64]) -> None:
+    """Write partial sums."""
+    for pixels, sums in _partial_sums(arena, call, int(params[P.WIDTH])):
+        sums[...] = total[:, pixels]
+
+
+def conv(params: Words, arena: Words, call: Call) -> None:
+    """Block-sparse convolution of one output row for one chunk of weights; SKIP adds what the output slot holds."""
+    total = _sums(params, arena, call)
     if not call.last:
-        for pixels, sums in _partial_sums(arena, call, width):
-            sums[...] = total[:, pixels]
+        _keep(params, arena, call, total)
         return
     result = requantise(params, total)
     if params[P.SKIP]:
-        skip = 4 * (table[0] + int(params[P.SKIP]))
-        result = _with_skip(params, result, data[skip : skip + result.size].reshape(result.shape))
+        skip = 4 * (_taps(params)[0] + int(params[P.SKIP]))
+        result = _with_skip(params, result, _bytes(arena)[skip : skip + result.size].reshape(result.shape))
     _store(arena, call, result)
+
+
+def scaled_conv(params: Words, arena: Words, call: Call) -> None:
+    """The same with multipliers in the chunk, and with zero-points around the map; sums pass through `partial`."""
+    _fill_sides(params, arena)
+    total = _sums(params, arena, call)
+    words = rescaling_table(params, arena, call)
+    if call.last:
+        edges = edges_of(words)
+        off_map = [row < 0 for row in _taps(params)]
+        total += edges[off_map[: len(edges)]].sum(axis=0)[:, None]
+    _keep(params, arena, call, total)
+    if call.last:
+        clamp = max(-128, int(params[P.CLAMP_LOW])), min(127, int(params[P.CLAMP_HIGH]))
+        _store(arena, call, rescale(total, words, int(params[P.SHIFT]), int(params[P.ZERO]), clamp))
+
+
+def rescaling_table(params: Words, arena: Words, call: Call) -> Words:
+    """The last words of a chunk's head, [blocks][words of a block]."""
+    each = int(params[P.RESCALING_WORDS])
+    end = call.weights + int(arena[call.weights])
+    return arena[end - call.blocks * each : end].reshape(call.blocks, each)
+
+
+def _fill_sides(params: Words, arena: Words) -> None:
+    """Zero-points where descriptors put zeros, in the rows that the taps see."""
+    sides = int(params[P.EDGE_LEFT]), int(params[P.EDGE_RIGHT])
+    words = int(params[P.EDGE_BLOCKS]) * int(params[P.EDGE_STRIDE])
+    parts, blocks = int(params[P.COLUMN_STRIDE]), int(params[P.EDGE_BLOCKS])
+    for tap in _taps(params) if any(sides) else ():
+        if tap >= 0:
+            row = _bytes(arena)[4 * tap : 4 * (tap + parts * words)]
+            set_sides(row.reshape(parts, blocks, -1, 8), sides, int(params[P.ZERO_A]))
 
 
 def _with_skip(params: Words, own: npt.NDArray[np.int8], skip: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
@@ -165,6 +212,28 @@ def add(params: Words, arena: Words, call: Call) -> None:
     """(a << SHIFT_A) + (b << SHIFT_B), requantised; the two taps are the rows of a and b."""
     a, b = _rows(params, arena, call).astype(np.int64)
     _store(arena, call, requantise(params, (a << int(params[P.SHIFT_A])) + (b << int(params[P.SHIFT_B]))))
+
+
+def _scaled_rows(params: Words, arena: Words, call: Call, operands: Sequence[tuple[Parameter, Parameter]]) -> None:
+    """Σ (row - zero) · factor, rounded and moved by the result's zero-point."""
+    rows = _rows(params, arena, call).astype(np.int64)
+    total = sum(
+        (row - int(params[zero])) * int(params[factor]) for row, (factor, zero) in zip(rows, operands, strict=True)
+    )
+    shift = np.array(int(params[P.SHIFT]) + FACTOR_DIGIT_BITS)
+    rounded = round_shifts(np.asarray(total), shift, "half_up" if params[P.ROUNDING] else "half_even")
+    low, high = max(-128, int(params[P.CLAMP_LOW])), min(127, int(params[P.CLAMP_HIGH]))
+    _store(arena, call, np.clip(rounded + int(params[P.ZERO]), low, high).astype(np.int8))
+
+
+def scaled_add(params: Words, arena: Words, call: Call) -> None:
+    """(a - ZERO_A) · FACTOR_A + (b - ZERO_B) · FACTOR_B, rounded once, at the result's zero-point."""
+    _scaled_rows(params, arena, call, ((P.FACTOR_A, P.ZERO_A), (P.FACTOR_B, P.ZERO_B)))
+
+
+def scaled_requantise(params: Words, arena: Words, call: Call) -> None:
+    """(a - ZERO_A) · FACTOR_A, rounded, at the result's zero-point."""
+    _scaled_rows(params, arena, call, ((P.FACTOR_A, P.ZERO_A),))
 
 
 def requantise_row(params: Words, arena: Words, call: Call) -> None:
@@ -234,5 +303,8 @@ KERNELS: dict[Kernel, Callable[[Words, Words, Call], None]] = {
     Kernel.REQUANTISE: requantise_row,
     Kernel.MAX_POOL: max_pool,
     Kernel.AVG_POOL: avg_pool,
+    Kernel.SCALED_CONV: scaled_conv,
+    Kernel.SCALED_ADD: scaled_add,
+    Kernel.SCALED_REQUANTISE: scaled_requantise,
 }
 """Meaning of each kernel function."""

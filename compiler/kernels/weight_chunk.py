@@ -8,7 +8,8 @@ A chunk serves `blocks` output channel blocks and one range of input channels. I
                                        [pointer[b*taps + t], pointer[b*taps + t + 1])
     then blocks*8                      int32 bias
     then one per entry                 tap << 16 | words from the start of the tap's row to the entry's pixel
-    (up to a multiple of 16)
+    (up to a multiple of 16 less the next)
+    then blocks*rescaling              of a scaled convolution: `compiler.kernels.rescaling`
     then 16 per entry                  the 8x8 int8 block, [8 input channels][8 output channels]
 
 An entry is one non-zero block at one horizontal tap, and names its vertical tap itself, so that one loop without
@@ -47,9 +48,9 @@ class ChunkView:
         return cls(1, bias, bias + 8 * blocks)
 
 
-def chunk_words(blocks: int, taps: int, entries: int) -> int:
-    """Size of a chunk in words."""
-    head = ChunkView.of(blocks, taps).offsets + entries
+def chunk_words(blocks: int, taps: int, entries: int, rescaling: int = 0) -> int:
+    """Size of a chunk in words, with `rescaling` words for each output block."""
+    head = ChunkView.of(blocks, taps).offsets + entries + blocks * rescaling
     return -(-head // BLOCK_WORDS) * BLOCK_WORDS + entries * BLOCK_WORDS
 
 
@@ -58,22 +59,25 @@ def encode_chunk(
     bias: npt.NDArray[np.int32],
     offsets: npt.NDArray[np.int32],
     values: npt.NDArray[np.int8],
+    rescaling: npt.NDArray[np.int32] | None = None,
 ) -> npt.NDArray[np.int32]:
     """
     Lay out a chunk. Which tap an entry belongs to is told by `pointers`.
 
     `pointers` int32[blocks*taps + 1], `bias` int32[blocks*8], `offsets` int32[entries],
-    `values` int8[entries, 8, 8] with the last axis the output channel.
+    `values` int8[entries, 8, 8] with the last axis the output channel; `rescaling` words of all blocks, or none.
     """
     blocks = bias.size // 8
     taps = (pointers.size - 1) // blocks
     view = ChunkView.of(blocks, taps)
-    words = np.zeros(chunk_words(blocks, taps, offsets.size), np.int32)
+    scaling = np.zeros(0, np.int32) if rescaling is None else rescaling
+    words = np.zeros(chunk_words(blocks, taps, offsets.size, scaling.size // blocks), np.int32)
     first_block = words.size - offsets.size * BLOCK_WORDS
     words[0] = first_block
     words[view.pointers : view.bias] = pointers
     words[view.bias : view.offsets] = bias
     owners = np.repeat(np.arange(blocks * taps) % taps, np.diff(pointers))
     words[view.offsets : view.offsets + offsets.size] = owners << OFFSET_BITS | offsets
+    words[first_block - scaling.size : first_block] = scaling
     words[first_block:] = np.ascontiguousarray(values).view(np.int32).reshape(-1)
     return words

@@ -213,7 +213,7 @@ class LaunchWriter:
 def _input_slots(values: dict[str, int], words: int) -> Window:
     """The ring of input slots. A strided convolution's rows are taken apart: see `Parameter.COLUMN_STRIDE`."""
     window = linear(values["input_base"], words, values["input_slots"], values["input_slot"])
-    stride = values["column_stride"] if values["kernel"] == Kernel.CONV else 1
+    stride = values["column_stride"] if Kernel(values["kernel"]).convolves else 1
     if stride == 1:
         return window
     return replace(window, sizes=(words // (2 * stride), stride, 2), strides=(2, words // stride, 1))

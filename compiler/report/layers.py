@@ -10,7 +10,6 @@ from xdsl.dialects.builtin import ModuleOp
 
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import listeners
-from compiler.kernels.parameters import Kernel
 from compiler.kernels.weight_chunk import ChunkView
 from compiler.protocol.feed import stream_of
 from compiler.report.flows import LOAD, Place, cycles_until, ddr_bytes, timeline_of
@@ -80,7 +79,7 @@ def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulati
     segments = {op.segment_name.data: op for op in modules["mem"].walk() if isinstance(op, SegmentOp)}
     contractions = iter([op for op in modules["bsr"].walk() if isinstance(op, Conv2dOp | GemmOp)])
     # a convolution is lowered to one segment with its kernel, in the order of the bsr level
-    computes = {name: next(contractions) for name, op in segments.items() if _launches(op)[0].kernel is Kernel.CONV}
+    computes = {name: next(contractions) for name, op in segments.items() if _launches(op)[0].kernel.convolves}
     imbalances = _compute_imbalances(simulation)
     rows: list[LayerRow] = []
     for index, time in enumerate(simulation.segments):

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 
-from compiler.kernels.parameters import Kernel
 from compiler.scheduling.network import ArrayStep, HostStep, Network, Step
 from compiler.tiling.layer import Destination, Layer
 
@@ -56,7 +55,7 @@ def _sums(steps: list[Step]) -> set[int]:
 
 
 def _adds(layer: Layer) -> bool:
-    return layer.kernel is Kernel.ADD or layer.addition is not None
+    return layer.kernel.adds or layer.addition is not None
 
 
 def _redirected(step: Step, placed: dict[int, Destination], output: int) -> Step:

@@ -61,7 +61,7 @@ def _wanted_rows(launch: Launch, work: CoreWork) -> Iterator[tuple[int, int]]:
     """(operand, row of the map) for each output row and tap, in the order of the core's loops."""
     layer = launch.layer
     for row in range(*work.output_rows):
-        if layer.kernel is Kernel.ADD:
+        if layer.kernel.adds:
             yield from ((0, row), (1, row))
         else:
             first = row * layer.strides[0] - layer.pads[0]
@@ -83,7 +83,7 @@ def input_faults(
     parameters = {**common_parameters(launch), **own_parameters(launch, work)}
     rows = parameters[P.STREAM_ROWS]
     passes = parameters[P.INPUT_CHUNKS] * (1 if parameters[P.STAYS] else parameters[P.OUTPUT_CHUNKS])
-    convolution = layer.kernel is Kernel.CONV
+    convolution = layer.kernel.convolves
     blocks = launch.input_chunk if convolution else work.block_count
     width = parameters[P.BLOCK_STRIDE] // 2
     own = blocks * width * 2
@@ -139,7 +139,7 @@ def _row_holds(
     """Whether a row of the stream, [block][pixel][2], has the right word wherever the kernel looks."""
     layer = launch.whole
     blocks = np.arange(first_block, first_block + len(arrived))
-    if layer.kernel is not Kernel.CONV:
+    if not layer.kernel.convolves:
         columns = np.arange(layer.input.width)
         return np.array_equal(arrived, numbers.pixels(number, row, blocks, columns))
     pixels = np.arange(launch.layer.output.width)
@@ -169,7 +169,7 @@ def output_numbers(launch: Launch, work: CoreWork, number: int, numbers: WordNum
 
 def added_numbers(launch: Launch, work: CoreWork, maps: tuple[int, ...], numbers: WordNumbers) -> Numbers:
     """Words that a core has read when it writes the word of the same place: its own share of the maps that it adds."""
-    if launch.layer.kernel is Kernel.ADD:
+    if launch.layer.kernel.adds:
         added = maps
     else:
         added = maps[1:]
@@ -186,18 +186,19 @@ def _fullest_chunk(launch: Launch) -> int:
                 end = min(block + launch.output_chunk, last)
                 count = int(layer.gamma[block:end, start : start + launch.input_chunk].sum())
                 entries = count * layer.kernel_size[0] * layer.kernel_size[1]
-                fullest = max(fullest, chunk_words(end - block, layer.kernel_size[0], entries))
+                words = chunk_words(end - block, layer.kernel_size[0], entries, layer.rescaling_words)
+                fullest = max(fullest, words)
     return fullest
 
 
 def arena_faults(launch: Launch) -> list[str]:
     """Slots of the arena that are smaller than what comes into them."""
     layer, arena = launch.layer, launch.arena
-    convolution = layer.kernel is Kernel.CONV
+    convolution = layer.kernel.convolves
     widest = max(work.block_count for work in launch.cores)
     sent = min(launch.output_chunk, widest) if convolution else widest
     arriving = launch.input_chunk if convolution else widest
-    window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
+    window = 2 if layer.kernel.adds else layer.window_rows
     skip = launch.output_chunk * layer.output.width * 2 if layer.addition is not None else 0
     if launch.stays:
         window = launch.input_chunks * max(launch.stream_rows(work) for work in launch.cores)
@@ -211,7 +212,8 @@ def arena_faults(launch: Launch) -> list[str]:
     if convolution:
         needs["words of a chunk of weights"] = (launch.chunk_words, _fullest_chunk(launch))
         needs["words of a weight slot"] = (arena.weight_slot, launch.chunk_words)
-    if launch.input_chunks > 1:
-        needs["rows of partial sums"] = (arena.partial_rows, max(work.rows for work in launch.cores))
+    if launch.input_chunks > 1 or layer.kernel is Kernel.SCALED_CONV:
+        rows = max(work.rows for work in launch.cores) if launch.input_chunks > 1 else 1
+        needs["rows of partial sums"] = (arena.partial_rows, rows)
         needs["words of a row of partial sums"] = (arena.partial_row, -(-layer.output.width // 4) * 32 * sent)
     return [f"{given} {what}, {needed} are needed" for what, (given, needed) in needs.items() if given < needed]

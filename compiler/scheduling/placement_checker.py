@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS, Kernel
+from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS
 from compiler.scheduling.network import ArrayStep, Network
 from compiler.scheduling.plan import ProgramPlan, Segment
 from compiler.tiling.layer import Range
@@ -43,7 +43,7 @@ def _written_over(network: Network) -> list[set[int]]:
     for step in network.steps:
         if isinstance(step, ArrayStep) and len(step.parts) == 1:
             layer, inputs = step.parts[0]
-            added = inputs if layer.kernel is Kernel.ADD else inputs[1:]
+            added = inputs if layer.kernel.adds else inputs[1:]
             if not added:
                 continue
             together = set[int]().union(*(families[number] for number in (*added, step.output)))

@@ -11,7 +11,6 @@ from compiler.costs.planned import launch_cycles
 from compiler.costs.program import program_cycles
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import Kernel
 from compiler.scheduling.additions import add_at_once
 from compiler.scheduling.in_place import concatenate_in_place
 from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
@@ -50,7 +49,7 @@ DDR_BYTES = 4 << 30
 
 def plan_layer(layer: Layer, convolutions: ConvPlanner, column_rows: Sequence[Range]) -> list[Launch]:
     """Launches of any layer."""
-    if layer.kernel is Kernel.CONV:
+    if layer.kernel.convolves:
         return convolutions.plan(layer, column_rows)
     return plan_pointwise(layer, convolutions.chip, column_rows)
 
@@ -196,7 +195,7 @@ def plan_program(network: Network, chip: Chip) -> ProgramPlan:
 def _plan(network: Network, chip: Chip) -> ProgramPlan:
     steps = [step for step in network.steps if isinstance(step, ArrayStep)]
     kernels = frozenset(layer.kernel for step in steps for layer, _ in step.parts)
-    weighted = Kernel.CONV in kernels
+    weighted = any(kernel.convolves for kernel in kernels)
     if not weighted:
         chip = replace(chip, core_weight_bytes=0)
     convolutions = ConvPlanner(chip, kernels)

@@ -17,7 +17,6 @@ from compiler.allocation.bound import lower_bound
 from compiler.allocation.problem import Buffer, Problem, Solution
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import Kernel
 from compiler.scheduling.network import ArrayStep, Network, inputs_of, outputs_of
 from compiler.scheduling.plan import parameter_bytes
 from compiler.scheduling.stripes import Stripes, even_stripes, needed_rows, reachable, tallest
@@ -160,7 +159,7 @@ class Residency:
             if not isinstance(step, ArrayStep) or choice.bands[index] > 1:
                 continue
             (layer, inputs), *others = step.parts
-            added = inputs if layer.kernel is Kernel.ADD else inputs[1:]
+            added = inputs if layer.kernel.adds else inputs[1:]
             whole = not others and len(self.writers[step.output]) == 1
             if not whole or any((index, number) in filled for number in added):
                 continue

@@ -151,7 +151,7 @@ class Core:
         """Cycles and products of a call that has not been made with these weights before."""
         taps = words[PARAMETER_WORDS : PARAMETER_WORDS + words.item(Parameter.TAPS)] >= 0
         entries = 0
-        if symbol == Kernel.CONV.symbol:
+        if _KERNELS[symbol].convolves:
             entries = _count_entries(self._chunk_head(arena, call, taps.size), call.blocks, taps)
         work = Work(int(np.count_nonzero(taps)), entries)
         key = (symbol, words[:PARAMETER_WORDS].tobytes(), call.blocks, call.first, call.last, work)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from compiler.kernels.rescaling import Rescaling
 from compiler.kernels.weight_chunk import encode_chunk
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Range
@@ -14,11 +15,17 @@ from compiler.tiling.layer import Range
 
 @dataclass(frozen=True, eq=False)
 class SparseWeights:
-    """Γ [output block][input block], its non-zero blocks in row-major order [block][kh][kw][8 in][8 out], and bias."""
+    """
+    Γ [output block][input block], its non-zero blocks in row-major order [block][kh][kw][8 in][8 out], and bias.
+
+    Of a scaled convolution also what its sums are multiplied by, and what rows of zero-points add, [taps][outputs].
+    """
 
     gamma: npt.NDArray[np.bool_]
     values: npt.NDArray[np.int8]
     bias: npt.NDArray[np.int32]
+    rescaling: Rescaling | None = None
+    edges: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 0), np.int32))
 
     def block_numbers(self) -> npt.NDArray[np.int64]:
         """Index into `values` of each block of Γ; meaningless where Γ is 0."""
@@ -56,13 +63,15 @@ def _chunk(
         offsets += [row] * taps
         pointers += [pointers[-1] + row.size * tap for tap in range(1, taps + 1)]
     bias = np.zeros(8 * (blocks[1] - blocks[0]), np.int32)
-    mine = weights.bias[8 * blocks[0] : 8 * blocks[1]]
+    channels = slice(8 * blocks[0], min(8 * blocks[1], weights.bias.size))
+    mine = weights.bias[channels]
     bias[: mine.size] = mine
     return encode_chunk(
         np.array(pointers, np.int32),
         bias,
         np.concatenate(offsets).astype(np.int32),
         np.concatenate(values),
+        None if weights.rescaling is None else weights.rescaling.words(channels, weights.edges),
     )
 
 

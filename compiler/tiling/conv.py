@@ -65,15 +65,16 @@ class ConvPlanner:
     """Cycles of kernel calls, by what they depend on."""
 
     @cached_property
-    def program(self) -> ProgramCycles:
-        """Cycles of the core program."""
-        return program_cycles(self.chip, self.kernels | {Kernel.CONV}, Kernel.CONV)
+    def programs(self) -> dict[Kernel, ProgramCycles]:
+        """Cycles of the core program around each kernel that convolves."""
+        asked = {kernel: self.kernels | {kernel} for kernel in Kernel if kernel.convolves}
+        return {kernel: program_cycles(self.chip, kernels, kernel) for kernel, kernels in asked.items()}
 
     def _floor(self, launch: Launch, parts: frozenset[Share]) -> int:
         geometry = launch.layer.geometry
         if geometry not in self.calls:
             self.calls[geometry] = Calls(launch, self.chip)
-        return launch_floor(launch, parts, self.calls[geometry], self.chip, self.program)
+        return launch_floor(launch, parts, self.calls[geometry], self.chip, self.programs[launch.layer.kernel])
 
     def candidates(self, layer: Layer, column_rows: Sequence[Range], blocks: Range) -> Iterator[Candidate]:
         """Every way to compute these rows and output blocks in one launch."""
@@ -108,7 +109,7 @@ class ConvPlanner:
             if not candidate.fits or launch_faults(candidate.launch, self.chip):
                 least = min(least, candidate.floor)
                 continue
-            cycles = launch_cycles(candidate.launch, self.chip, self.program)
+            cycles = launch_cycles(candidate.launch, self.chip, self.programs[layer.kernel])
             if below is None or cycles < below:
                 best, below = Evaluated(candidate.launch, cycles, least), cycles
         return best and self._with_more_slots(replace(best, least=least))
@@ -120,7 +121,7 @@ class ConvPlanner:
             best, better = better, None
             for launch in with_more_slots(best.launch):
                 if self._floor(launch, parts) < best.cycles and not launch_faults(launch, self.chip):
-                    cycles = launch_cycles(launch, self.chip, self.program)
+                    cycles = launch_cycles(launch, self.chip, self.programs[launch.layer.kernel])
                     if cycles < (better or best).cycles:
                         better = Evaluated(launch, cycles, best.least)
         return best
@@ -237,7 +238,7 @@ def _refusal(layer: Layer, chip: Chip) -> CapacityError:
     """What one row of one channel block would need."""
     fetch = conv_fetch(layer)
     ring = layer.window_rows * fetch.width * 8
-    chunk = chunk_words(1, layer.kernel_size[0], layer.kernel_size[0] * layer.kernel_size[1])
+    chunk = chunk_words(1, layer.kernel_size[0], layer.kernel_size[0] * layer.kernel_size[1], layer.rescaling_words)
     smallest = ring + WEIGHT_SLOTS * 4 * chunk + 2 * (8 * layer.output.width + 4 * OUTPUT_SLACK_WORDS)
     parts = [size for size in reversed(divisors(layer.input.blocks)) if size <= chip.iteration_limit]
     return CapacityError(

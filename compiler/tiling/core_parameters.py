@@ -30,7 +30,14 @@ def _addition(launch: Launch) -> dict[Parameter, int]:
 def common_parameters(launch: Launch) -> dict[Parameter, int]:
     """Parameters that are the same on every core."""
     layer, arena, fetch = launch.layer, launch.arena, launch.fetch
-    added = layer.kernel is Kernel.ADD
+    added = layer.kernel.adds
+    sides = (fetch.left, fetch.right) if layer.sees_zero_points else (0, 0)
+    scaled = {
+        P.EDGE_LEFT: sides[0],
+        P.EDGE_RIGHT: sides[1],
+        P.EDGE_BLOCKS: launch.input_chunk,
+        P.EDGE_STRIDE: 2 * fetch.width // launch.column_stride,
+    }
     return {
         P.KERNEL: layer.kernel,
         P.INPUT_CHUNKS: launch.input_chunks,
@@ -49,13 +56,15 @@ def common_parameters(launch: Launch) -> dict[Parameter, int]:
         P.OUTPUT_SLOT: arena.output_slot,
         P.OUTPUT_SLOTS: arena.output_slots,
         P.PARTIAL_BASE: arena.partial_base,
-        P.PARTIAL_ROW: arena.partial_row,
+        # rows that never wait for another input chunk share one place for their sums
+        P.PARTIAL_ROW: arena.partial_row if launch.input_chunks > 1 else 0,
         P.WIDTH: layer.output.width,
         P.BLOCK_STRIDE: 2 * fetch.width,
         P.KERNEL_WIDTH: layer.kernel_size[1],
         P.COLUMN_STRIDE: launch.column_stride,
         P.COLUMN_ORIGIN: -layer.pads[1],
         P.MAP_WIDTH: layer.input.width,
+        **(scaled if layer.kernel is Kernel.SCALED_CONV else {}),
         **dict(layer.constants),
         **_addition(launch),
     }
@@ -64,7 +73,7 @@ def common_parameters(launch: Launch) -> dict[Parameter, int]:
 def own_parameters(launch: Launch, work: CoreWork) -> dict[Parameter, int]:
     """Parameters of one core."""
     layer = launch.layer
-    added = layer.kernel is Kernel.ADD
+    added = layer.kernel.adds
     first = work.input_rows[0]
     chunk = launch.output_chunk if launch.slices else work.block_count
     chunks = -(-work.block_count // chunk)

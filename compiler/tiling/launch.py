@@ -54,7 +54,7 @@ class Arena:
     output_slot: int
     output_slots: int
     partial_row: int
-    """Partial sums of one output row; 0 where input channels are not split."""
+    """Partial sums of one output row; 0 where input channels are not split and sums are not multiplied."""
     partial_rows: int
 
     @property

@@ -101,7 +101,18 @@ class Layer:
     def geometry(self) -> Hashable:
         """What layers of equal shape have in common, whatever their weights and constants are."""
         window = self.kernel_size, self.strides, self.pads, self.dilations
-        return self.kernel, self.input, self.output, window, self.addition is not None
+        scaled = self.rescaling_words, self.sees_zero_points
+        return self.kernel, self.input, self.output, window, self.addition is not None, scaled
+
+    @property
+    def rescaling_words(self) -> int:
+        """Words for each output block in the chunks of a scaled convolution."""
+        return dict(self.constants).get(Parameter.RESCALING_WORDS, 0)
+
+    @property
+    def sees_zero_points(self) -> bool:
+        """Whether the map lies among zero-points that are not 0."""
+        return self.kernel is Kernel.SCALED_CONV and dict(self.constants).get(Parameter.ZERO_A, 0) != 0
 
     @property
     def copies(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import TABLE_WORDS, Kernel
+from compiler.kernels.parameters import TABLE_WORDS
 from compiler.kernels.row_steps import surplus_reach
 from compiler.tiling.launch import CoreWork, Launch, arena_words, most_rows
 from compiler.tiling.layer import Layer, split_evenly
@@ -26,7 +26,7 @@ def rows_held(layer: Layer, row_stride: int, stream_rows: int) -> int:
     Rows that a core must hold at once: those of a window, or with a longer stride those from a window to the next,
     because a core takes all rows of its stream and gives none back before it has taken the next window's.
     """
-    window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
+    window = 2 if layer.kernel.adds else layer.window_rows
     return max(window, min(row_stride, stream_rows))
 
 
@@ -40,7 +40,7 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
     arena = launch.arena
     chunks = launch.output_chunks(work.blocks)
     passes = chunks * launch.input_chunks
-    operands = 2 if launch.layer.kernel is Kernel.ADD else 1
+    operands = 2 if launch.layer.kernel.adds else 1
     received = launch.input_passes(work.blocks) * launch.stream_rows(work) * operands
     stride = 1 if launch.fetch.row_step > 1 else launch.layer.strides[0]
     held = rows_held(launch.layer, stride, launch.stream_rows(work))
@@ -56,7 +56,7 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
         faults.append(f"{passes} passes over the input, a task runs {chip.run_limit} times at most")
     if max(chunks, launch.input_chunks) > chip.iteration_limit:
         faults.append(f"{chunks} x {launch.input_chunks} chunks, a descriptor iterates {chip.iteration_limit} times")
-    if launch.layer.kernel is Kernel.ADD and work.rows > chip.iteration_limit:
+    if launch.layer.kernel.adds and work.rows > chip.iteration_limit:
         faults.append(f"{work.rows} rows to add, a descriptor iterates {chip.iteration_limit} times")
     return faults + skip_faults(launch, work, chip)
 
@@ -72,7 +72,7 @@ def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
     low, high = work.input_rows
     most, pieces = most_rows(launch.fetch, chip), [max(0, min(high, last) - max(low, first)) for first, last in near]
     chain = max(1, -(-(high - low) // most), sum(-(-rows // most) for rows in pieces))
-    operands = 2 if launch.layer.kernel is Kernel.ADD else 1
+    operands = 2 if launch.layer.kernel.adds else 1
     blocks, chunks = work.block_count, launch.output_chunks(work.blocks) if launch.slices else 1
     uneven = chunks > 1 and blocks % launch.output_chunk > 0
     reads = operands * chain if launch.layer.addition is None else skip_descriptors(launch, work)
@@ -104,7 +104,7 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
     if arena.words > limit:
         faults.append(f"{4 * arena.words} bytes of core memory, {4 * limit} are free")
     reach = arena.output_base + surplus_reach(launch.layer.output.width)
-    if launch.layer.kernel is Kernel.CONV and reach > limit:
+    if launch.layer.kernel.convolves and reach > limit:
         faults.append(f"loads for surplus pixels up to byte {4 * reach}, core memory ends at {4 * limit}")
     longest = max(arena.input_slot, launch.chunk_words, arena.output_slot)
     if launch.chunk_words > arena.weight_slot:

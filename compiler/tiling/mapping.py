@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.cycles import conv_cycles
+from compiler.kernels.parameters import Kernel
 from compiler.kernels.row_steps import computed_pixels
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
 from compiler.tiling.balance import balanced_runs
@@ -153,7 +154,7 @@ def cuts(layer: Layer, chip: Chip, split: Split) -> Iterator[Cut]:
                 starts = np.arange(first, last, output_chunk)
                 counts = sums[np.minimum(starts + output_chunk, last)] - sums[starts]
                 fullest = max(fullest, int(counts.max(initial=0)))
-            words = chunk_words(output_chunk, taps, fullest * taps * columns)
+            words = chunk_words(output_chunk, taps, fullest * taps * columns, layer.rescaling_words)
             counted = _divisible(words, chip.core_wrap_limit)
             if counted is not None:
                 yield Cut(output_chunk, input_chunk, counted)
@@ -174,7 +175,8 @@ def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int, 
     input_slot = cut.input_chunk * fetch.width * 2 + skip
     output_slot = cut.output_chunk * layer.output.width * 2 + OUTPUT_SLACK_WORDS
     input_chunks = layer.input.blocks // cut.input_chunk
-    partial_row = computed_pixels(layer.output.width) * cut.output_chunk * 8 if input_chunks > 1 else 0
+    partial_rows = partial_rows if input_chunks > 1 else int(layer.kernel is Kernel.SCALED_CONV)
+    partial_row = computed_pixels(layer.output.width) * cut.output_chunk * 8 if partial_rows else 0
     stride = 1 if fetch.row_step > 1 else layer.strides[0]
     stream = max(-(-(work.input_rows[1] - work.input_rows[0]) // fetch.row_step) for work in split.works)
     held = rows_held(layer, stride, stream)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import Kernel
 from compiler.tiling.launch import (
     OUTPUT_SLACK_WORDS,
     WEIGHT_SLOTS,
@@ -48,8 +47,8 @@ def _launch(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Rang
     fetch = full_width(layer.input)
     input_slot = widest * fetch.width * 2
     output_slot = widest * layer.output.width * 2 + OUTPUT_SLACK_WORDS
-    window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
-    ahead = 2 if layer.kernel is Kernel.ADD else 2 * layer.strides[0]
+    window = 2 if layer.kernel.adds else layer.window_rows
+    ahead = 2 if layer.kernel.adds else 2 * layer.strides[0]
     weight_slot = weight_slot_words(chip)
     rest = arena_words(chip) - WEIGHT_SLOTS * weight_slot - 2 * output_slot
     slots = min(rest // input_slot, window + ahead, most_slots(chip))
@@ -82,7 +81,7 @@ def plan_pointwise(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> li
             if len(found) == len(launches):
                 return found
             parts *= 2
-    window = 2 if layer.kernel is Kernel.ADD else layer.window_rows
+    window = 2 if layer.kernel.adds else layer.window_rows
     need = window * layer.input.width * 8 + 2 * (layer.output.width * 8 + 4 * OUTPUT_SLACK_WORDS)
     raise CapacityError(
         f"layer '{layer.name}' does not fit a core: {window} input rows of {layer.input.width} pixels and two output "

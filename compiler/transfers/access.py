@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import Kernel
 from compiler.scheduling.plan import MapBuffer
 from compiler.scheduling.stripes import source_column
 from compiler.tiling.launch import CoreWork, Launch, most_rows
@@ -56,7 +55,7 @@ def _row_word(buffer: MapBuffer, column: int, row: int) -> int:
 
 def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> tuple[Chain, ...]:
     """Input stream of a core. None if the core's windows lie wholly on the border."""
-    if launch.layer.kernel is Kernel.ADD:
+    if launch.layer.kernel.adds:
         return (_alternating(work, inputs),)
     if launch.layer.addition is not None:
         return _with_skips(launch, work, inputs, chip)

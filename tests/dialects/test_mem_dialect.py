@@ -17,6 +17,7 @@ from compiler.kernels.parameters import Kernel
 from compiler.registry import full_context
 from compiler.transfers.window import Window
 from dialects import mem
+from dialects.bsr_attributes import FixedAttr
 from dialects.mem_attributes import DDR, MEMTILE, WindowAttr, integers_attr
 
 Pairs = list[tuple[int, int]]
@@ -28,7 +29,7 @@ def a_buffer(type: mem.BufferType) -> SSAValue:
 
 def a_map(address: int = 0, size: int = 64, stripes: Pairs | None = None, **properties: object) -> mem.MapOp:
     """Four rows of 32 bytes in DDR, or two in each of two columns."""
-    op = mem.MapOp("x", (8, 4, 4), 4, address, size, (0, 1), stripes)
+    op = mem.MapOp("x", (8, 4, 4), FixedAttr(4), address, size, (0, 1), stripes)
     op.properties.update(properties)  # pyright: ignore[reportArgumentType, reportCallIssue]
     return op
 

@@ -149,7 +149,7 @@ def pieces(function: func.FuncOp) -> dict[str, Code]:
 
 
 def _count(block: Block, path: str, loop: scf.ForOp | None, found: dict[str, Code]) -> None:
-    """Count a block and those inside it; they cut it into parts that are scheduled one by one."""
+    """Count a block and those inside it; they and calls of kernels cut it into parts that are scheduled one by one."""
     loads: list[int] = []
     stores: list[int] = []
     used: dict[str, int] = dict.fromkeys((STORE, SCALAR, VECTOR, MATRIX), 0)
@@ -170,6 +170,11 @@ def _count(block: Block, path: str, loop: scf.ForOp | None, found: dict[str, Cod
                 for sign, region in zip(("",) if kind == "for" else ("+", "-"), op.regions, strict=True):
                     _count(region.block, f"{path}/{kind}{nested[kind[0]]}{sign}", inside, found)
                 nested[kind[0]] += 1
+                straight += _part_cycles(part, moves)
+                parts.append({})
+                moves = []
+                continue
+            case func.CallOp() if not op.results:
                 straight += _part_cycles(part, moves)
                 parts.append({})
                 moves = []

@@ -10,7 +10,7 @@ compares the whole output region, and everything beyond it except the slack that
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from fractions import Fraction
 from math import floor
 from typing import Any
@@ -20,87 +20,37 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernels.counting import pieces
+from kernels.cases import (
+    ARENA_WORDS,
+    BODIES,
+    INT8,
+    Case,
+    Words,
+    check,
+    clamps,
+    noise,
+    output,
+    region,
+    roundings,
+    seeds,
+    table,
+)
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 
-from compiler.hardware.chip import PRESETS
 from compiler.interpret.kernel_body import run_kernel_body
 from compiler.jit.kernels import CompiledKernels
 from compiler.jit.machine import has_jit
-from compiler.kernels.bodies import KERNEL_BODIES, kernel_function, kernel_functions
+from compiler.kernels.bodies import KERNEL_BODIES, kernel_functions
 from compiler.kernels.bodies.assembler import W8, W32, Assembler
 from compiler.kernels.bodies.faults import KernelBodyError
 from compiler.kernels.bodies.vector_unit import MULTIPLY_ACCUMULATE, SET, Requantiser
-from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, TABLE_WORDS, Kernel, Parameter, Rounding, pack
-from compiler.kernels.row_steps import SURPLUS_WORDS, computed_pixels, steps_of_row, surplus_reach
-from compiler.kernels.semantics import KERNELS, Call, requantise
+from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, Kernel, Parameter, Rounding, pack
+from compiler.kernels.row_steps import computed_pixels, steps_of_row, surplus_reach
+from compiler.kernels.semantics import Call, requantise
 from compiler.kernels.weight_chunk import encode_chunk
 from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR
-
-ARENA_WORDS = 4096
-SLACK_WORDS = SURPLUS_WORDS
-"""More than a group of four pixels with one real pixel writes too much."""
-
-Words = npt.NDArray[np.int32]
-INT8 = {Parameter.CLAMP_LOW: -128, Parameter.CLAMP_HIGH: 127}
-BODIES = {kernel: kernel_function(kernel, ARENA_WORDS) for kernel in Kernel}
-COMPILED = CompiledKernels(BODIES.values()) if has_jit() else None
-
-
-@dataclass(frozen=True)
-class Case:
-    """Memory before a call, the call, and which words it defines."""
-
-    params: Words
-    arena: Words
-    call: Call
-    defined: npt.NDArray[np.bool_]
-    """The output region, without the lanes of surplus pixels in partial sums."""
-    touched: npt.NDArray[np.bool_]
-    """`defined` plus slack."""
-
-
-def check(kernel: Kernel, case: Case) -> None:
-    expected, found = case.arena.copy(), case.arena.copy()
-    KERNELS[kernel](case.params, expected, case.call)
-    params = case.params.copy()
-    run_kernel_body(BODIES[kernel], [params, found, *astuple(case.call)])
-    if COMPILED is not None:
-        again, arena = params.copy(), case.arena.copy()
-        COMPILED.run(kernel.symbol, [again, arena], astuple(case.call))
-        np.testing.assert_array_equal(arena, found)
-        np.testing.assert_array_equal(again, params)
-    np.testing.assert_array_equal(found[case.defined], expected[case.defined])
-    np.testing.assert_array_equal(found[~case.touched], case.arena[~case.touched])
-    np.testing.assert_array_equal(params, case.params)
-
-
-def table(taps: list[int]) -> Words:
-    padded = np.full(TABLE_WORDS, 0x7FFFFFFF, np.int32)
-    padded[: len(taps)] = taps
-    return padded
-
-
-def noise(seed: int) -> Words:
-    return np.random.default_rng(seed).integers(-(2**31), 2**31, ARENA_WORDS, np.int32)
-
-
-def region(start: int, words: int) -> npt.NDArray[np.bool_]:
-    mask = np.zeros(ARENA_WORDS, np.bool_)
-    mask[start : start + words] = True
-    return mask
-
-
-def output(call: Call, width: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    words = call.blocks * width * 2
-    return region(call.out, words), region(call.out, words + SLACK_WORDS)
-
-
-clamps = st.sampled_from([(-128, 127), (0, 127), (0, 48), (-7, 3)])
-roundings = st.sampled_from(Rounding)
-seeds = st.integers(0, 2**32 - 1)
 
 
 @st.composite
@@ -332,22 +282,6 @@ def test_a_device_gets_the_intrinsics_and_one_function_per_kernel() -> None:
     assert names[2:] == [kernel.symbol for kernel in Kernel]
     assert all(name.startswith("llvm.aie2.") for name in names[:2])
     assert list(KERNEL_BODIES) == list(Kernel)
-
-
-def test_the_bodies_fit_program_memory() -> None:
-    """
-    The kernels leave a third of the program memory for the core program, by an estimate on the high side.
-
-    llvm-aie encodes a single operation in 4 bytes and an empty cycle in 2 (AIE2Slots.td), less where several share an
-    instruction word. A software-pipelined loop repeats its body to fill and to drain, four times in all.
-    """
-    size = 0
-    for body in BODIES.values():
-        for code in pieces(body).values():
-            moved = sum(-(-width // 32) for width in (*code.loads, *code.stores))
-            operations = moved + code.products + code.vectors + code.narrowings + code.scalars
-            size += 4 * operations + 2 * code.straight if code.straight else 4 * 4 * operations
-    assert size < PRESETS["npu1"].program_memory_bytes * 2 / 3
 
 
 RUNNERS = ["interpreted", "compiled"]

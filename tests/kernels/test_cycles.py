@@ -267,3 +267,44 @@ def test_no_kernel_reaches_the_peak() -> None:
     cycles = kernel_cycles(CHIP, Kernel.CONV, params, call(blocks=8), Work(3, 8 * 8 * 9))
     macs = 56 * 64 * 64 * 9
     assert 0.8 < macs / (cycles * CHIP.mac_per_cycle) < 0.95
+
+
+def scaled_parameters(**values: int) -> npt.NDArray[np.int32]:
+    common = {"width": 44, "taps": 3, "edge_blocks": 4, "rescaling_words": 24}
+    return pool_parameters(**(common | values))
+
+
+def test_a_scaled_convolution_keeps_sums_and_makes_four_pixels_int8_at_once() -> None:
+    params, pieces = scaled_parameters(), PIECES[Kernel.SCALED_CONV]
+    kept = kernel_cycles(CHIP, Kernel.CONV, params, call(blocks=2, last=0), Work(2, 12))
+    around = 40 + pieces[""].straight + 10 + 6 + kept
+    # 44 pixels are a step of 28 and one of 16, which have 7 and 4 groups with 11 products each
+    block = pieces["/if0+/for0/for0"].straight + 10 + 6
+    step = pieces["/if0+/for0"].straight + 2 * block + 6
+    expected = around + pieces["/if0+"].straight + 2 * step + 2 * (7 + 4) * 11
+    assert kernel_cycles(CHIP, Kernel.SCALED_CONV, params, call(blocks=2), Work(2, 12)) == expected
+    assert kernel_cycles(CHIP, Kernel.SCALED_CONV, params, call(blocks=2, last=0), Work(2, 12)) == around
+
+
+def test_zero_points_around_the_map_cost_columns_of_each_row_and_sums_of_each_missing_one() -> None:
+    pieces = PIECES[Kernel.SCALED_CONV]
+
+    def more(rows: int, **values: int) -> int:
+        both = (scaled_parameters(**values), scaled_parameters())
+        among, without = (kernel_cycles(CHIP, Kernel.SCALED_CONV, each, call(), Work(rows)) for each in both)
+        return among - without
+
+    # two columns of four blocks in two rows, after a look at each of three taps
+    look, column = pieces["/for0"].straight + 6, pieces["/for0/for0"].straight + 4 + 10 + 6
+    assert more(2, edge_left=1, edge_right=1) == 3 * look + 2 * 2 * column
+    # in each of two steps; sums of four pixels take four stores
+    taps = 2 * 3 * (pieces["/if0+/for0/for0/for0"].straight + 10 + 6)
+    assert more(3, rescaling_words=48) == taps
+    assert more(2, rescaling_words=48) == taps + (7 + 4) * 4
+
+
+def test_scaled_rows_take_their_products() -> None:
+    params = pack({P.BLOCK_STRIDE: 20})
+    for kernel, step in ((Kernel.SCALED_ADD, 20), (Kernel.SCALED_REQUANTISE, 12)):
+        start = 40 + PIECES[kernel][""].straight + 10
+        assert kernel_cycles(CHIP, kernel, params, call(blocks=2), Work(2)) == start + 3 * step

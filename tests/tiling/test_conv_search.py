@@ -28,14 +28,14 @@ def test_no_other_mapping_is_faster_and_none_beats_its_floor(
     blocks = (0, layer.output.blocks)
     times: list[int] = []
     for candidate in planner.candidates(layer, rows, blocks):
-        cycles = launch_cycles(candidate.launch, chip, planner.program)
+        cycles = launch_cycles(candidate.launch, chip, planner.programs[layer.kernel])
         assert candidate.floor <= cycles
         if candidate.fits and not launch_faults(candidate.launch, chip):
             times.append(cycles)
     best = planner.best(layer, rows, blocks)
     assert (best is None) == (not times)
     if best is not None:
-        assert best.cycles == launch_cycles(best.launch, chip, planner.program) <= min(times)
+        assert best.cycles == launch_cycles(best.launch, chip, planner.programs[layer.kernel]) <= min(times)
         assert launch_faults(best.launch, chip) == []
         assert arena_faults(best.launch) == []
 
@@ -124,4 +124,6 @@ def test_fewer_rows_where_the_partial_sums_of_all_leave_no_room() -> None:
     launches = planner.plan(layer, rows)
     assert whole is not None
     assert len(launches) > 1
-    assert sum(launch_cycles(launch, planner.chip, planner.program) for launch in launches) < whole.cycles
+    assert (
+        sum(launch_cycles(launch, planner.chip, planner.programs[layer.kernel]) for launch in launches) < whole.cycles
+    )

@@ -17,8 +17,10 @@ from compiler.kernels.bodies.average import avg_pool
 from compiler.kernels.bodies.conv import conv
 from compiler.kernels.bodies.elementwise import add, requantise
 from compiler.kernels.bodies.pool import max_pool
+from compiler.kernels.bodies.scaled_conv import scaled_conv
+from compiler.kernels.bodies.scaled_rows import scaled_add, scaled_requantise
 from compiler.kernels.bodies.vector_unit import intrinsics
-from compiler.kernels.parameters import Kernel
+from compiler.kernels.parameters import Kernel, with_called
 
 __all__ = ["KERNEL_BODIES", "kernel_function", "kernel_functions"]
 
@@ -28,6 +30,9 @@ KERNEL_BODIES: dict[Kernel, Callable[[int], func.FuncOp]] = {
     Kernel.REQUANTISE: requantise,
     Kernel.MAX_POOL: max_pool,
     Kernel.AVG_POOL: avg_pool,
+    Kernel.SCALED_CONV: scaled_conv,
+    Kernel.SCALED_ADD: scaled_add,
+    Kernel.SCALED_REQUANTISE: scaled_requantise,
 }
 
 
@@ -37,5 +42,5 @@ def kernel_function(kernel: Kernel, arena_words: int) -> func.FuncOp:
 
 
 def kernel_functions(arena_words: int, kernels: Iterable[Kernel] = tuple(Kernel)) -> list[func.FuncOp]:
-    """The intrinsics' declarations and the bodies of `kernels`, in the order of `Kernel`."""
-    return [*intrinsics(), *(kernel_function(kernel, arena_words) for kernel in sorted(set(kernels)))]
+    """The intrinsics' declarations and the bodies of `kernels` and of those they call, in the order of `Kernel`."""
+    return [*intrinsics(), *(kernel_function(kernel, arena_words) for kernel in with_called(kernels))]

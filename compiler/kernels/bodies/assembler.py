@@ -229,6 +229,11 @@ class Assembler:
         """Call a function of the device."""
         return self.emit(func.CallOp(symbol, arguments, [result]))
 
+    def call_kernel(self, symbol: str, arguments: Arguments) -> None:
+        """Call another kernel."""
+        operands = [getattr(arguments, name) for name in Arguments.__dataclass_fields__]
+        self.block.add_op(func.CallOp(symbol, operands, []))
+
     @contextmanager
     def loop(
         self, lower: SSAValue, upper: SSAValue, step: int = 1, carried: Sequence[SSAValue] = ()

@@ -26,7 +26,7 @@ from xdsl.dialects import arith, func
 from xdsl.dialects.builtin import i8, i32
 from xdsl.ir import SSAValue
 
-from compiler.kernels.bodies.assembler import ACCUMULATOR, B32, B64, W4, W8, W16, W32, Assembler
+from compiler.kernels.bodies.assembler import ACCUMULATOR, B32, B64, H32, W4, W8, W16, W32, Assembler
 from compiler.kernels.parameters import OF_RESULT, Narrowing, Parameter, Rounding
 from compiler.kernels.row_steps import GROUP
 from dialects.aievec import ShiftRoundSaturateOp
@@ -46,6 +46,9 @@ Configuration word: left signed (512), 32 lanes of 16 bits (24) one by one (32).
 
 As upstream composes it in `MulElemOpConversion` (mlir-aie, AIEVecToLLVM.cpp), but for the right operand's sign.
 """
+
+SUBTRACTED = 2048
+"""Bit of a configuration word that takes the products off (`aiev2_vmac_compute_control`, same place: `sub_mul`)."""
 
 
 def intrinsics() -> list[func.FuncOp]:
@@ -69,9 +72,30 @@ def multiply_lanes(body: Assembler, lanes: SSAValue, factors: SSAValue, sums: SS
     return body.call(MULTIPLY_ACCUMULATE, operands, ACCUMULATOR)
 
 
+def subtract_lanes(body: Assembler, lanes: SSAValue, factors: SSAValue, sums: SSAValue) -> SSAValue:
+    """`sums` - `lanes` (int16[32]) times `factors` (16 words of 32 uint16), lane by lane."""
+    operands = [body.bitcast(lanes, B64), factors, sums, body.word(SIGNED_BY_UNSIGNED_LANES | SUBTRACTED)]
+    return body.call(MULTIPLY_ACCUMULATE, operands, ACCUMULATOR)
+
+
 def zeros(body: Assembler) -> SSAValue:
     """32 int32 sums of 0."""
-    return body.words(np.zeros(32, np.int32), ACCUMULATOR)
+    return every_sum(body, 0)
+
+
+def every_sum(body: Assembler, value: int) -> SSAValue:
+    """32 int32 sums of `value`."""
+    return body.words(np.full(32, value, np.int32), ACCUMULATOR)
+
+
+def every_lane(body: Assembler, value: int) -> SSAValue:
+    """32 lanes of 16 bits."""
+    return body.words(np.full(32, value).astype(np.uint16).view(np.int32), H32)
+
+
+def narrowed(body: Assembler, sums: SSAValue, shift: SSAValue) -> SSAValue:
+    """int16[32] of 32 sums shifted right, rounded half up and saturated."""
+    return body.emit(ShiftRoundSaturateOp(body.bitcast(sums, W32), shift, H32))
 
 
 @dataclass(frozen=True)
