@@ -27,6 +27,8 @@ from dialects.bsr_attributes import (
     BLOCK,
     WEIGHTS,
     BlocksAttr,
+    Encoding,
+    FixedAttr,
     blocks_of,
     position_of,
     shape_of,
@@ -44,6 +46,9 @@ CONSTANT = DENSE | BaseAttr(BlobAttr)
 
 
 Scales: TypeAlias = npt.NDArray[np.float32]
+
+SCALED_ONE = 64
+"""A weight whose scale is its inverse."""
 
 
 def array_of(attribute: Attribute) -> npt.NDArray[Any]:
@@ -89,6 +94,20 @@ class WeightsOp(BsrOp):
         """
         gamma, values = compress(weights)
         return cls.from_blocks(gamma, values, bias, weights.shape, position, key)
+
+    @classmethod
+    def of_ones(cls, places: npt.NDArray[np.int8], encoding: Encoding, key: str) -> WeightsOp:
+        """
+        Weights that move values of a map as they are, from O×I×KH×KW places of 1 and 0.
+
+        A general scale stays with SCALED_ONE · (x - zero) / SCALED_ONE, because a core multiplies sums by less than
+        1/2.
+        """
+        outputs = len(places)
+        if isinstance(encoding, FixedAttr):
+            return cls.from_dense(places, np.zeros(outputs, np.int32), 0, key)
+        bias = -SCALED_ONE * encoding.data.zero_point * places.reshape(outputs, -1).sum(axis=1, dtype=np.int32)
+        return cls.from_dense(SCALED_ONE * places, bias, np.full(outputs, 1 / SCALED_ONE, np.float32), key)
 
     @classmethod
     def from_blocks(

@@ -138,10 +138,9 @@ def _parts(maps: NetworkMaps, op: Operation, name: str) -> tuple[tuple[Layer, tu
 
 def _interleaved(maps: NetworkMaps, op: InterleaveOp, name: str) -> Iterator[tuple[Layer, tuple[int, ...]]]:
     """A copy of each operand, every so many pixels apart."""
-    position = position_of(op.result.type)
     for index, (value, offset) in enumerate(zip(op.inputs, op.offsets, strict=True)):
         to = Destination(0, *offset, *op.steps)
-        layer = requantise_layer(f"{name}.{index}", value, position, op.rounding, op.clamp, to)
+        layer = requantise_layer(f"{name}.{index}", value, op.result, op.rounding, op.clamp, to)
         yield layer, (_operand(maps, value, op),)
 
 

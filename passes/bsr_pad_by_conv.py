@@ -10,8 +10,8 @@ After:
     %w = bsr.weights … : tensor<64x64x1x1xi8, #bsr.blocks<0, 8 of 64>>
     %y = bsr.conv2d(%x, %w) {pads = array<i64: 1, 1, 1, 1>}
 
-Exact: each output is one input times 1 at position 0, or 0 on the border, without a shift. With a zero-point it is
-64 · (x - zero) / 64, because a core multiplies by less than 1/2.
+Exact: each output is one input times 1 at position 0, or 0 on the border, without a shift. With a general scale it is
+64 · (x - zero) / 64, and the border is the zero-point.
 """
 
 from __future__ import annotations
@@ -26,9 +26,6 @@ from xdsl.pattern_rewriter import PatternRewriter, PatternRewriteWalker, Rewrite
 
 from dialects.bsr import Conv2dOp, PadOp, WeightsOp, encoding_of, shape_of, zero_point_of
 
-_SCALED_ONE = 64
-"""A weight whose scale is its inverse."""
-
 
 class PadByConv(RewritePattern):
     """One pad into one convolution."""
@@ -37,11 +34,10 @@ class PadByConv(RewritePattern):
     def match_and_rewrite(self, op: PadOp, rewriter: PatternRewriter) -> None:
         channels = shape_of(op.input.type)[1]
         identity = np.eye(channels, dtype=np.int8)[:, :, None, None]
-        one = _SCALED_ONE if op.is_scaled else 1
-        bias = np.full(channels, -one * zero_point_of(op.input.type), np.int32)
-        scale = np.full(channels, 1 / one, np.float32) if op.is_scaled else 0
-        weights = WeightsOp.from_dense(one * identity, bias, scale, f"identity{channels}.{one}")
-        conv = Conv2dOp(op.input, weights.result, encoding_of(op.result.type), pads=op.pads)
+        encoding = encoding_of(op.result.type)
+        key = f"identity{channels}.{zero_point_of(op.input.type)}" if op.is_scaled else f"identity{channels}"
+        weights = WeightsOp.of_ones(identity, encoding, key)
+        conv = Conv2dOp(op.input, weights.result, encoding, pads=op.pads)
         conv.attributes |= op.attributes
         conv.location = op.location
         rewriter.replace(op, [weights, conv])

@@ -207,11 +207,9 @@ class Operands:
         return self.emit(ReshapeOp(source, shape), node)
 
     def select(self, selection: Selection) -> SSAValue:
-        """Regular phases of a map, each by a convolution with a single 1 at position 0 for each channel: exact."""
+        """Regular phases of a map, each by a convolution with a single one for each channel: exact."""
         node, source = selection.nodes[0], self.map(selection.source)
         encoding = encoding_of(source.type)
-        if not isinstance(encoding, FixedAttr):
-            raise Unrepresentable(f"the array moves pixels by a convolution, which only shifts, and has {encoding}")
         if any(linear_encoding(quantize) != encoding for quantize in selection.quantised):
             raise Unrepresentable(f"{node.describe()} and the nodes before it have different scales")
         key = f"{next(iter(node.output_names), node.operator)}.moved{node.outputs.index(selection.value)}"
@@ -231,8 +229,8 @@ class Operands:
         taps = np.zeros((len(phase.channels), channels, *window), np.int8)
         rows, columns = np.array(phase.firsts).T
         taps[np.arange(len(taps)), list(phase.channels), rows, columns] = 1
-        weights = WeightsOp.from_dense(taps, np.zeros(len(taps), np.int32), 0, key)
-        constant, encoding = self.emit(weights, node), encoding_of(source.type)
+        encoding = encoding_of(source.type)
+        constant = self.emit(WeightsOp.of_ones(taps, encoding, key), node)
         if len(shape_of(source.type)) == 4 and shape_of(source.type)[0] == 1:
             return self.emit(Conv2dOp(source, constant, encoding, strides=phase.strides), node)
         row = self.emit(GemmOp(self.shaped(source, (1, channels), node), constant, encoding), node)

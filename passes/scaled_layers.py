@@ -24,6 +24,7 @@ from dialects.bsr import (
     ConcatOp,
     Conv2dOp,
     GemmOp,
+    InterleaveOp,
     RequantiseOp,
     contraction_multipliers,
     is_scaled,
@@ -105,7 +106,9 @@ def unfit(op: BsrOp) -> str:
         case ConcatOp():
             if any(shape_of(value.type)[1] % 8 for value in op.inputs[:-1]):
                 return "its operands do not end on a block of 8 channels, which placing them by multipliers would need"
-            return next(filter(None, (_unfit_change(value, op.result) for value in op.inputs)), "")
+            return _unfit_changes(op)
+        case InterleaveOp():
+            return _unfit_changes(op)
         case AvgPoolOp():
             return "a mean with multipliers needs a quotient of 64 bits, which the kernels of the array do not have"
         case _:
@@ -119,6 +122,10 @@ def changes_scale(input: SSAValue, result: SSAValue) -> bool:
         scale_of(result.type),
         zero_point_of(result.type),
     )
+
+
+def _unfit_changes(op: ConcatOp | InterleaveOp) -> str:
+    return next(filter(None, (_unfit_change(value, op.result) for value in op.inputs)), "")
 
 
 def _unfit_change(input: SSAValue, result: SSAValue) -> str:
