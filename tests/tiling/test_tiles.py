@@ -62,7 +62,7 @@ def test_tiles_are_taken_where_rows_fill_a_core() -> None:
     assert all(launch.whole is layer for launch in launches)
     assert [fault for launch in launches for fault in (*launch_faults(launch, chip), *arena_faults(launch))] == []
     whole = planner.best(layer, rows, (0, 8))
-    taken = sum(launch_cycles(launch, chip, planner.program) for launch in launches)
+    taken = sum(launch_cycles(launch, chip, planner.programs[layer.kernel]) for launch in launches)
     assert whole is None or taken < whole.cycles
 
 
@@ -80,5 +80,5 @@ def test_input_stays_where_it_would_come_again_for_every_chunk() -> None:
         for candidate in planner.candidates(layer, rows, (0, 128))
         if not candidate.launch.stays and candidate.fits and not launch_faults(candidate.launch, chip)
     ]
-    taken = launch_cycles(launch, chip, planner.program)
-    assert all(launch_cycles(each.launch, chip, planner.program) > taken for each in streamed)
+    taken = launch_cycles(launch, chip, planner.programs[layer.kernel])
+    assert all(launch_cycles(each.launch, chip, planner.programs[layer.kernel]) > taken for each in streamed)
