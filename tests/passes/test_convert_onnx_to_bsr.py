@@ -259,7 +259,23 @@ def dilated_pool(builder: GraphBuilder, x: Tensor) -> Tensor:
     return builder.quantise(name, (1, 4, 4, 4), 4)
 
 
+def crossed_bounds(builder: GraphBuilder, x: Tensor) -> Tensor:
+    low, high = (builder.constant("bound", np.float32(bound)) for bound in (2, 1))
+    name = builder.node("Conv", [x.name, builder.weight(np.ones((4, 4, 1, 1), np.int8), 3)])
+    name = builder.node("Clip", [name, low, high])
+    return builder.quantise(name, x.shape, 4)
+
+
+def far_zero_point(builder: GraphBuilder, x: Tensor) -> Tensor:
+    weights = builder.constant("w", builder.random.integers(-128, 128, (4, 4, 1, 1)).astype(np.int8))
+    scale, zero = builder.constant("scale", np.float32(0.5)), builder.constant("zero", np.int8(100))
+    name = builder.node("Conv", [x.name, builder.node("DequantizeLinear", [weights, scale, zero])])
+    return builder.quantise(name, x.shape, 0)
+
+
 REFUSALS = [
+    (crossed_bounds, "the lower bound 2 of Clip lies above the upper bound 1"),
+    (far_zero_point, "its weight less the zero-point of .* reaches from -[0-9]+ to [0-9]+, beyond int8"),
     (concat_rows, "it concatenates axis 2 of 4, not the channels of maps"),
     (transpose, "does not move the elements of a map in a regular way"),
     (five_dimensions, "a tensor of shape 1x16x16x6x6, and the array has maps 1xCxHxW and vectors 1xK"),
