@@ -121,6 +121,7 @@ def default_stages(
                 step("bsr-fuse-add"),
                 step("bsr-pad-by-conv"),
                 step("bsr-split-ragged-concat"),
+                step("bsr-mean-by-conv"),
                 step("bsr-scaled-on-host"),
                 step("bsr-reshape-on-host"),
             ),
@@ -133,8 +134,8 @@ def default_stages(
     )
 
 
-LIMITS_OF_THE_ARRAY = ("bsr-scaled-on-host", "bsr-reshape-on-host")
-"""Passes that move to the host what only the array cannot compute."""
+LIMITS_OF_THE_ARRAY = ("bsr-mean-by-conv", "bsr-scaled-on-host", "bsr-reshape-on-host")
+"""Passes that write in another way, or move to the host, what only the array cannot compute."""
 
 
 def processor_stages(rounding: Rounding) -> tuple[Stage, ...]:

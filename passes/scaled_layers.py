@@ -110,7 +110,10 @@ def unfit(op: BsrOp) -> str:
         case InterleaveOp():
             return _unfit_changes(op)
         case AvgPoolOp():
-            return "a mean with multipliers needs a quotient of 64 bits, which the kernels of the array do not have"
+            return (
+                "its mean needs a quotient of 64 bits, which a core does not have; windows of up to 64 cells, as many "
+                "in each, whose sums a multiplier rounds as the quotient does, would be a convolution with ones"
+            )
         case _:
             return ""
 

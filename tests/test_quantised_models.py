@@ -49,9 +49,7 @@ def test_ops_says_that_the_array_has_multipliers(form: Form, tmp_path: Path) -> 
     onnx.save(quantised(NETWORKS["residual"](32), form), path)
     nodes = placements(str(path))
     moving = ("Flatten", "QuantizeLinear", "DequantizeLinear")
-    on_host = [node for node in nodes if node.place == "host" and node.op not in moving]
-    assert [node.op for node in on_host if "quotient of 64 bits" in node.reason] == [node.op for node in on_host]
-    assert len(on_host) == 1  # the average
+    assert not [node for node in nodes if node.place == "host" and node.op not in moving]
 
 
 RANDOM = np.random.default_rng(7)
