@@ -29,11 +29,11 @@ SHORTEST = 50
 """Cycles by which a segment may differ however short it is: a few set-ups, locks and switches."""
 CORE_TIME = 0.01
 """Share of a segment's core cycles that the two may count as different kinds of waiting, mostly at its ends."""
-SHIFTED = 640
+SHIFTED = 1024
 """
-Cycles between neighbours where DDR is slow. Columns that share it drift apart in the simulation, and a page of weights,
-2048 cycles at 2 bytes per cycle, is then waited for by the segment before or after: up to 632 were seen, which the
-segments before had gained.
+Cycles between neighbours where DDR is slow. A page of weights takes 2048 cycles then, of all columns at 8 bytes per
+cycle. The simulation serves columns in turn, the recurrence all at once, so a segment may wait for half a page that its
+neighbour paid for; what one has too much the other has too little, and the total keeps to 2 %.
 """
 TERMS = ("compute", "input", "weights", "output", "idle")
 
