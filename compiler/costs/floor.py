@@ -86,6 +86,8 @@ class _Core:
     """Cycles that a core spends between its first weights and its last output."""
 
     passes: int
+    arriving: int
+    """Of the passes, those in which input arrives."""
     serial: int
     last_pass: int
     last_row: int
@@ -96,6 +98,7 @@ class _Core:
 def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) -> _Core:
     layer = launch.layer
     chunks, inputs = launch.output_chunks(share.blocks), launch.input_chunks
+    arriving = inputs if launch.stays else chunks * inputs
     last_blocks = share.blocks[1] - share.blocks[0] - (chunks - 1) * launch.output_chunk
     table = layer.kernel_size[0] * program.tap + program.output + program.call + program.after + program.rows_end
     each = share.rows * (program.row + table) + 2 * program.rest + program.weights_end + 1
@@ -113,12 +116,12 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
     last_pass += lines * int(np.count_nonzero(layer.gamma[end - last_blocks : end, -launch.input_chunk :]))
     passes = chunks * inputs
     serial = passes * each + (passes - 1) * (program.each_pass + 1) + (chunks - 1) * (program.chunk + program.drained)
-    serial += launch.input_passes(share.blocks) * locks + 2 * share.rows * chunks - 1 + kernels
+    serial += arriving * locks + 2 * share.rows * chunks - 1 + kernels
     last_row = program.weights_end + 1
     if share.to_the_end:
         # a tap off the map may cost more than one on it
         last_row += table + final.fixed + min(final.row, 0) * layer.kernel_size[0]
-    return _Core(passes, serial, last_pass, last_row, last_blocks * layer.output.width * 2)
+    return _Core(passes, arriving, serial, last_pass, last_row, last_blocks * layer.output.width * 2)
 
 
 def launch_floor(launch: Launch, parts: Iterable[Share], calls: Calls, chip: Chip, program: ProgramCycles) -> int:
@@ -137,7 +140,7 @@ def launch_floor(launch: Launch, parts: Iterable[Share], calls: Calls, chip: Chi
         leaving = int(moved(chip, core.last_words))
         end = program.end + minted + 1 + seen + leaving + to_core
         computed = head + minted + core.serial
-        received = sent + launch.input_passes(share.blocks) * share.stream_rows * row + to_core + seen + core.last_row
+        received = sent + core.arriving * share.stream_rows * row + to_core + seen + core.last_row
         written = head + minted + core.serial - core.last_pass + share.rows * (setup + leaving) + to_core
         weighed = int(moved(chip, core.passes * launch.chunk_words))
         floor = max(floor, computed + end, received + end, written, weighed)

@@ -79,7 +79,7 @@ PIECES: dict[str, Steps] = {
 """Every piece, in a program with one kernel."""
 
 CHOICE = Steps(1, 1)
-"""Of another kernel than the one that is called: asked for before the call or after it, in the order of the kernels."""
+"""Of another kernel than the one that is called: those before it are asked for first."""
 
 
 def program_cycles(chip: Chip, kernels: Iterable[Kernel], kernel: Kernel) -> ProgramCycles:
@@ -88,5 +88,4 @@ def program_cycles(chip: Chip, kernels: Iterable[Kernel], kernel: Kernel) -> Pro
     cycles = {name: steps.cycles(chip) for name, steps in PIECES.items()}
     before = used.index(kernel)
     cycles["call"] += before * CHOICE.cycles(chip)
-    cycles["after"] += (len(used) - 1 - before) * CHOICE.cycles(chip)
     return ProgramCycles(**cycles)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -48,12 +49,17 @@ class Split:
     slices: tuple[Range, ...]
     works: tuple[CoreWork, ...]
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Output rows of the core with most."""
         return max(work.rows for work in self.works)
 
-    @property
+    @cached_property
+    def input_rows(self) -> int:
+        """Rows of the map that the core with most looks at, those between them included."""
+        return max(work.input_rows[1] - work.input_rows[0] for work in self.works)
+
+    @cached_property
     def widest(self) -> int:
         """Output blocks of the core with most."""
         return max(last - first for first, last in self.slices)
@@ -178,7 +184,7 @@ def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int, 
     partial_rows = partial_rows if input_chunks > 1 else int(layer.kernel is Kernel.SCALED_CONV)
     partial_row = computed_pixels(layer.output.width) * cut.output_chunk * 8 if partial_rows else 0
     stride = 1 if fetch.row_step > 1 else layer.strides[0]
-    stream = max(-(-(work.input_rows[1] - work.input_rows[0]) // fetch.row_step) for work in split.works)
+    stream = -(-split.input_rows // fetch.row_step)
     held = rows_held(layer, stride, stream)
     free = arena_words(chip) - WEIGHT_SLOTS * weight_slot - output_slot * OUTPUT_SLOTS - partial_row * partial_rows
     if stays:

@@ -47,6 +47,8 @@ def _count(block: Block, chip: Chip, head: int) -> Piece:
             case scf.IfOp():
                 gaps[-1] += chip.branch_cycles
                 inner.append(_count(op.true_region.block, chip, 0))
+                if len(op.false_region.block.ops) > 1:
+                    inner.append(_count(op.false_region.block, chip, 0))
                 gaps.append(0)
             case scf.YieldOp():
                 pass
@@ -78,9 +80,12 @@ def counted_cycles(chip: Chip, kernels: Iterable[Kernel], kernel: Kernel) -> Pro
     _, _, each_pass = chunk.inner
     _, rows, _, _, _ = each_pass.inner
     _, taps, *_ = rows.inner
-    # in a row: rows taken, table, output space, one choice per kernel, output released, rows released
-    assert len(rows.inner) == 5 + len(used), "the program of a row has another shape than the table knows"
-    called = 4 + used.index(kernel)
+    # in a row: rows taken, table, output space, the first kernel or else the others, output released, rows released
+    assert len(rows.inner) == 6 + (len(used) > 1), "the program of a row has another shape than the table knows"
+    choice, asked = rows, rows.gaps[3]
+    for number in range(used.index(kernel)):
+        choice = choice.inner[4 if number == 0 else 1]
+        asked += choice.gaps[0]
     return ProgramCycles(
         begin=launch.gaps[0] - chip.branch_cycles - 1,
         lock=mint.gaps[0],
@@ -90,9 +95,9 @@ def counted_cycles(chip: Chip, kernels: Iterable[Kernel], kernel: Kernel) -> Pro
         row=rows.gaps[0],
         tap=sum(taps.gaps),
         output=rows.cycles(1, 3),
-        call=rows.cycles(3, called),
-        after=rows.cycles(called, 4 + len(used)),
-        rows_end=rows.gaps[4 + len(used)],
+        call=asked,
+        after=rows.gaps[4],
+        rows_end=rows.gaps[5],
         rest=each_pass.gaps[2],
         weights_end=each_pass.gaps[4],
         end=launch.gaps[3],

@@ -119,9 +119,15 @@ def _call_kernel(p: ProgramBuilder, kernels: Iterable[Kernel], chunk: _Chunk, ro
     first = p.emit(arith.IndexCastOp(p.emit(arith.ExtUIOp(chunk.first_input, i32)), INDEX))
     last = p.emit(arith.IndexCastOp(p.emit(arith.ExtUIOp(chunk.last_input, i32)), INDEX))
     arguments = [p.r.params, p.r.arena, chunk.weights, out, partial, chunk.blocks, first, last, row]
-    for kernel in kernels:
-        chosen = p.compare(p.read[P.KERNEL], "eq", p.index(kernel))
-        p.when(chosen, lambda name=kernel.symbol: p.block.add_op(func.CallOp(name, arguments, [])))
+    _call_one(p, list(kernels), arguments)
+
+
+def _call_one(p: ProgramBuilder, kernels: list[Kernel], arguments: list[SSAValue]) -> None:
+    """The kernel that the parameters name: one question after the other, until one is answered."""
+    first, *others = kernels
+    chosen = p.compare(p.read[P.KERNEL], "eq", p.index(first))
+    called = func.CallOp(first.symbol, arguments, [])
+    p.when(chosen, lambda: p.block.add_op(called), (lambda: _call_one(p, others, arguments)) if others else None)
 
 
 def _row(

@@ -122,14 +122,17 @@ class ProgramBuilder:
         self.block.add_op(op)
         return tuple(op.results)
 
-    def when(self, condition: SSAValue, body: Callable[[], None]) -> None:
+    def when(self, condition: SSAValue, body: Callable[[], None], otherwise: Callable[[], None] | None = None) -> None:
         """`scf.if` without a result."""
-        inner = Block()
-        outer, self.block = self.block, inner
-        body()
-        self.block.add_op(scf.YieldOp())
+        outer, sides = self.block, list[Block]()
+        for side in (body, otherwise):
+            self.block = Block()
+            sides.append(self.block)
+            if side is not None:
+                side()
+            self.block.add_op(scf.YieldOp())
         self.block = outer
-        self.block.add_op(scf.IfOp(condition, [], Region(inner), Region(Block([scf.YieldOp()]))))
+        self.block.add_op(scf.IfOp(condition, [], Region(sides[0]), Region(sides[1])))
 
     def repeat_lock(self, count: SSAValue, lock: SSAValue, action: LockAction) -> None:
         """`count` units, one by one: the count is data, and upstream takes only constants."""
