@@ -77,7 +77,7 @@ def _arguments(maps: list[mem.MapOp], activation_words: int, weight_words: int) 
     return ArrayAttr([whole, *entries, weights])
 
 
-def _verify_size(kernels: Iterable[Kernel], chip: Chip) -> None:
+def verify_program_memory(kernels: Iterable[Kernel], chip: Chip) -> None:
     """The kernels of one configuration fit the program memory."""
     taken, free = kernels_bytes(kernels), bytes_for_kernels(chip)
     if taken > free:
@@ -103,7 +103,7 @@ class ConvertMemToAiePass(ModulePass):
         main = next(f for f in op.body.ops if isinstance(f, func.FuncOp) and f.sym_name.data == "main")
         maps = [m for m in main.body.block.ops if isinstance(m, mem.MapOp)]
         used = {launch.kernel for launch in op.walk() if isinstance(launch, mem.LaunchOp)} or {Kernel.REQUANTISE}
-        _verify_size(used, chip)
+        verify_program_memory(used, chip)
         rings = [ring for ring in main.body.block.ops if isinstance(ring, mem.RingOp)]
         device = DeviceWriter(chip, used, sum(ring.pages for ring in rings))
         device.write()
