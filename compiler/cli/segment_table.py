@@ -45,8 +45,8 @@ def print_simulation(compilation: Compilation, simulation: Simulation) -> None:
     print(LEGEND)
     _print_controller(simulation)
     print(
-        f"DDR: {simulation.ddr_read_bytes:,} bytes read, {simulation.weights_bytes:,} of them weights, which run "
-        f"ahead as one stream; {simulation.ddr_written_bytes:,} written"
+        f"DDR: {simulation.ddr_read_bytes:,} bytes read, {simulation.weights_bytes:,} of them weights and parameters, "
+        f"which run ahead; {simulation.ddr_written_bytes:,} written"
     )
     print(f"MemTile banks: {simulation.memtile_bank_load:.2f} accesses per cycle wanted of one at most; it serves 1")
     _print_totals(simulation)

@@ -19,7 +19,7 @@ from compiler.estimate.controller import InstructionCount
 from compiler.estimate.facts import launch_facts
 from compiler.estimate.result import COPY, ControllerEstimate, CoreCycles, Estimate, SegmentEstimate
 from compiler.hardware.chip import Chip
-from compiler.hardware.routes import CORE_INPUT, CORE_WEIGHTS, FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW
+from compiler.hardware.routes import CORE_INPUT, CORE_WEIGHTS, FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW, channels
 from compiler.hardware.timing import instruction_costs, with_timing
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
 from compiler.protocol.image import Image
@@ -51,6 +51,7 @@ class _Clock:
 
     def __init__(self, chip: Chip, kernels: frozenset[Kernel], instruction: Numbers):
         self.chip, self.kernels = chip, kernels
+        self.fill = channels(chip).fill
         self.instruction = instruction
         """Cycles of a controller instruction in each timeline."""
         self.now = np.zeros(len(instruction), np.int64)
@@ -192,7 +193,7 @@ class _Clock:
         tasks = self.sequence.launches[number].tasks
         before, pushed = self.counted.count, len(self.counted.pushes)
         self.sequence.run(op, segment)
-        pushes = self.counted.pushes[pushed:]
+        pushes = [push for push in self.counted.pushes[pushed:] if push[0].place[1] != SHIM_ROW]
         after = np.array([count - before for _, count in pushes], np.int64)
         ends = self.now + after[:, None] * self.instruction
         times = [(task, ends[number]) for number, (task, _) in enumerate(pushes)]
@@ -215,7 +216,7 @@ class _Clock:
         """Load the parameters of launch `number`."""
         loads = np.repeat(self.now[:, None], self.chip.columns, axis=1)
         for task, time in pushes:
-            if task.place[1] == SHIM_ROW:
+            if task.place[1] == MEMTILE_ROW and task.channel == self.fill and task.direction is DMAChannelDir.S2MM:
                 loads[:, task.place[0]] = time
         self._begin(loads[:, 0])
         for column in range(self.chip.columns):

@@ -20,14 +20,12 @@ from compiler.hardware.routes import (
     CORE_WEIGHTS,
     FIRST_CORE_ROW,
     MEMTILE_ROW,
-    SHIM_FILL,
-    SHIM_ROW,
     channels,
 )
 from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS, Kernel, Parameter, pack
 from compiler.protocol.copies import check_window
 from compiler.protocol.feed import stream_of
-from compiler.protocol.image import WEIGHTS, Image, linear
+from compiler.protocol.image import linear
 from compiler.protocol.tasks import Descriptor, Place, Task, parameter_lock, place_name
 from compiler.tiling.launch import WEIGHT_SLOTS
 from compiler.transfers.window import Window
@@ -48,6 +46,8 @@ class LaunchTasks:
     late: list[Task] = field(default_factory=list[Task])
     """Activations: pushed when the launch before has ended."""
     may_be_early: bool = True
+    parameters: list[npt.NDArray[np.int32]] = field(default_factory=list[npt.NDArray[np.int32]])
+    """Blocks of each column's cores, which shims load."""
 
 
 def _waits_for_input(op: mem.LaunchOp, core: mem.CoreOp) -> bool:
@@ -58,9 +58,8 @@ def _waits_for_input(op: mem.LaunchOp, core: mem.CoreOp) -> bool:
 class LaunchWriter:
     """Makes the tasks of launches, one after the other: the weight slots go on where the launch before left them."""
 
-    def __init__(self, chip: Chip, image: Image, parameters_word: int):
+    def __init__(self, chip: Chip, parameters_word: int):
         self.chip = chip
-        self.image = image
         self.parameters_word = parameters_word
         self.channels = channels(chip)
         self.first_slot = [0] * chip.domains
@@ -84,7 +83,7 @@ class LaunchWriter:
         for row in range(self.chip.domains):
             self.first_slot[row] = (self.first_slot[row] + stream_of(op, self.chip, row)[1]) % WEIGHT_SLOTS
         self.blocks = (self.blocks + 1) % PARAMETER_SETS
-        # tile by tile, from the shim upwards: parameters are on their way first
+        # tile by tile, from the MemTile upwards: parameters are on their way first
         made.early.sort(key=lambda task: task.place)
         # a core that begins with rows of padding alone writes them at once, where the launch before may still read
         made.may_be_early = all(_waits_for_input(op, core) for core in op.cores)
@@ -200,14 +199,13 @@ class LaunchWriter:
         return [Task(place, MM2S, CORE_OUTPUT, (word,)), Task(tile, S2MM, row, (taken,), token=True)]
 
     def _parameters(self, made: LaunchTasks, column: int, words: npt.NDArray[np.int32]) -> None:
-        """Parameter blocks of a column's cores, from DDR to the MemTile, which hands one to each."""
+        """Parameter blocks of a column's cores, into the MemTile, which hands one to each."""
         tile, count = (column, MEMTILE_ROW), self.chip.core_rows
         empty, full = (place_name(parameter_lock(self.blocks, state), tile) for state in ("empty", "full"))
         window = linear(self._block(0), words.size)
         arriving = Descriptor(place_name("memtile", tile), window, (empty, count), (full, count))
-        leaving = Descriptor(WEIGHTS, linear(self.image.append(words), words.size))
         made.early.append(Task(tile, S2MM, self.channels.fill, (arriving,)))
-        made.early.append(Task((column, SHIM_ROW), MM2S, SHIM_FILL, (leaving,)))
+        made.parameters.append(words)
 
 
 def _input_slots(values: dict[str, int], words: int) -> Window:

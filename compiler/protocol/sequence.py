@@ -17,8 +17,10 @@ from compiler.protocol.feed import WeightFeed
 from compiler.protocol.image import Image
 from compiler.protocol.issue import Issuer, UnderWay, have_room
 from compiler.protocol.launch import LaunchTasks, LaunchWriter
+from compiler.protocol.loads import load_task, loaded_together
 from compiler.protocol.tasks import Task
 from dialects import mem
+from dialects.notes import WEIGHT_STREAM
 
 SPARE_DESCRIPTORS = 3
 """Of each half of a MemTile's: for two copies that come before the next launch, and for the last page of weights."""
@@ -31,6 +33,10 @@ class _Launch:
     tasks: LaunchTasks
     running: list[UnderWay] = field(default_factory=list[UnderWay])
     early_done: bool = False
+    loads: list[Task] = field(default_factory=list[Task])
+    """What loads the parameters of this launch and of others after it; they belong to none."""
+    load_ends: int = 0
+    """The launch with which they end."""
     prepared: list[UnderWay] = field(default_factory=list[UnderWay])
     """Tasks that are not pushed yet, though their descriptors are written."""
 
@@ -48,8 +54,16 @@ class Sequence:
         self.copies = CopyWriter(tasks.chip, tasks)
         self.copying: dict[SSAValue, Copy] = {}
         ops = [(op, s) for s in invocation.segments for op in s.body.block.ops if isinstance(op, mem.LaunchOp)]
-        writer = LaunchWriter(tasks.chip, image, parameters_word)
+        writer = LaunchWriter(tasks.chip, parameters_word)
         self.launches = [_Launch(writer.tasks(op, segment.segment_name.data)) for op, segment in ops]
+        self.loading: dict[int, list[UnderWay]] = {}
+        """Tasks that load parameters, by the launch with which they end."""
+        for group in loaded_together(invocation, tasks.chip):
+            first, made = self.launches[group.start], [self.launches[number].tasks for number in group]
+            first.load_ends = group[-1]
+            columns = enumerate(zip(*(each.parameters for each in made), strict=True))
+            loads = [load_task(column, blocks, image) for column, blocks in columns]
+            first.loads = loads
         self.numbers: dict[SSAValue, int] = {op.token: number for number, (op, _) in enumerate(ops)}
         self.feed = WeightFeed(tasks.chip, tasks, image, [op for op, _ in ops])
 
@@ -82,6 +96,7 @@ class Sequence:
         """What this launch still needs, and what the next one can have beside it."""
         launch, late = self.launches[number], self.launches[number].tasks.late
         if not launch.early_done:
+            self._load(launch)
             self._start(launch, launch.tasks.early)
         self.tasks.enter(launch.tasks.segment)
         if launch.prepared:
@@ -95,9 +110,10 @@ class Sequence:
     def _ahead(self, launch: _Launch) -> None:
         """What can be done of a launch while the one before runs."""
         early, late = launch.tasks.early, launch.tasks.late
-        if not have_room(self.tasks, early):
+        if not have_room(self.tasks, [*launch.loads, *early]):
             return
         launch.early_done = True
+        self._load(launch)
         if have_room(self.tasks, early, late, SPARE_DESCRIPTORS):
             self.tasks.enter(launch.tasks.segment)
             issued = self.tasks.prepare(*early, *late, now=len(early))
@@ -109,12 +125,17 @@ class Sequence:
         self.tasks.enter(launch.tasks.segment)
         launch.running += self.tasks.start(*tasks)
 
+    def _load(self, launch: _Launch) -> None:
+        """Parameters of a launch and those after it, if those before it did not load them."""
+        self.tasks.enter(WEIGHT_STREAM)
+        self.loading.setdefault(launch.load_ends, []).extend(self.tasks.start(*launch.loads))
+
     def finish_launch(self, number: int) -> None:
         """Wait for the tokens of a launch, channel by channel: then all its tasks have ended."""
         running = self.launches[number].running
         for one in sorted((one for one in running if one.task.token), key=_by_channel):
             self.tasks.wait(one)
-        for one in running:
+        for one in (*running, *self.loading.get(number, ())):
             if not one.task.token:
                 self.tasks.ended(one)
         self.feed.launch_ended(number)

@@ -10,9 +10,10 @@ from xdsl.dialects.builtin import ModuleOp
 
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import listeners
+from compiler.kernels.parameters import PARAMETER_WORDS
 from compiler.kernels.weight_chunk import ChunkView
 from compiler.protocol.feed import stream_of
-from compiler.report.flows import LOAD, Place, cycles_until, ddr_bytes, timeline_of
+from compiler.report.flows import FILL, LOAD, Place, cycles_until, ddr_bytes, timeline_of
 from compiler.simulate.result import SegmentTime, Simulation
 from dialects.bsr import Conv2dOp, GemmOp, array_of, shape_of
 from dialects.bsr_weights import WeightsOp, weights_of
@@ -95,7 +96,11 @@ def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulati
                 *_shapes(segment, contraction),
                 (0, 0) if weights is None else _blocks(weights),
                 _placement(launches),
-                {**moved, LOAD: moved[LOAD] + _weight_bytes(launches, chip)},
+                {
+                    **moved,
+                    FILL: moved[FILL] + _parameter_bytes(launches, chip),
+                    LOAD: moved[LOAD] + _weight_bytes(launches, chip),
+                },
                 None if weights is None else _block_imbalance(launches, chip),
                 imbalances[index],
             )
@@ -105,6 +110,11 @@ def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulati
 
 def _launches(segment: SegmentOp) -> list[LaunchOp]:
     return [op for op in segment.body.block.ops if isinstance(op, LaunchOp)]
+
+
+def _parameter_bytes(launches: list[LaunchOp], chip: Chip) -> int:
+    """Bytes of all cores' parameters, which come for several segments at once."""
+    return 4 * PARAMETER_WORDS * chip.columns * chip.core_rows * len(launches)
 
 
 def _weight_bytes(launches: list[LaunchOp], chip: Chip) -> int:

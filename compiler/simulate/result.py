@@ -116,7 +116,7 @@ class Simulation:
     cores: tuple[CoreResult, ...]
     controller_instructions: int
     weights_instructions: int
-    """Those of them that feed the weights of all segments, and are in none."""
+    """Those of them that feed the weights and parameters of all segments, and are in none."""
     weights_bytes: int
     """What they bring from DDR."""
     launches: int
@@ -132,7 +132,7 @@ class Simulation:
 
     @property
     def ddr_read_bytes(self) -> int:
-        """From DDR, for all segments and with their weights."""
+        """From DDR, for all segments and with their weights and parameters."""
         return self.weights_bytes + sum(segment.ddr_read_bytes for segment in self.segments)
 
     @property

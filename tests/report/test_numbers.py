@@ -38,9 +38,9 @@ def test_drawn_ddr_traffic_is_all_there_is(measured: Measured) -> None:
 
 def test_the_ways_to_ddr_of_a_segment_add_up(measured: Measured) -> None:
     for row in measured.layers:
-        assert row.ddr["fill"] == row.time.ddr_read_bytes
+        assert row.ddr["fill"] > row.time.ddr_read_bytes, "with the parameters, which belong to no segment"
         assert row.ddr["spill"] == row.time.ddr_written_bytes
-    assert sum(row.ddr["load"] for row in measured.layers) == measured.simulation.weights_bytes
+    assert sum(row.ddr["load"] + row.ddr["fill"] for row in measured.layers) == measured.simulation.ddr_read_bytes
     # what comes beside the weights is activations and parameters, so the pictures may call the way the weights'
     assert not any(ddr_bytes(row.time.links)["load"] for row in measured.layers)
     assert measured.ddr == {way: sum(row.ddr[way] for row in measured.layers) for way in ("fill", "load", "spill")}
