@@ -32,7 +32,8 @@ from compiler.errors import InputError
 from dialects.bsr import TENSOR_NAME, WeightsOp, is_map, map_type
 from dialects.bsr_attributes import element_type_of
 from dialects.onnx import UNCONVERTED, OnnxOp, is_operator
-from passes.fixed_point_operands import Operands, Unrepresentable, is_int8, linear_encoding, static_shape
+from passes.fixed_point_operands import Operands
+from passes.fixed_point_values import Unrepresentable, is_int8, linear_encoding, static_shape
 from passes.host_segments import PLUMBING, Segment, cone_of, finish_segment, merge_segments, open_segment, stranded_ops
 from passes.quantised_operators import lower_quantize
 

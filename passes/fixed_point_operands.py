@@ -1,5 +1,5 @@
 """
-What the `bsr` level can make of a value of a quantised ONNX graph: the int8 map behind it, or its constant integers.
+What the `bsr` level can make of a value of a quantised ONNX graph: the int8 map behind it.
 
 A float value is a map if it is dequantised from int8, perhaps through operators that lose nothing on the way:
 Relu, Clip at representable bounds, MaxPool, and changes of shape. Everything else is `Unrepresentable`, with the reason
@@ -11,109 +11,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from xdsl.dialects.builtin import i8
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from compiler.quantization.arithmetic import INT8_RANGE, Clamp, Rounding
-from compiler.quantization.scaling import integer_bounds, is_bias_scale
 from dialects.bsr import (
     ClampOp,
     Conv2dOp,
-    FixedAttr,
     GemmOp,
     InterleaveOp,
     MaxPoolOp,
     ReshapeOp,
-    Scaled,
-    ScaledAttr,
     WeightsOp,
     encoding_of,
     scale_of,
     shape_of,
     zero_point_of,
 )
-from dialects.bsr_attributes import TENSOR, Encoding, as_map, element_type_of
-from dialects.bsr_weights import Scales
+from dialects.bsr_attributes import TENSOR, as_map
 from dialects.onnx import OnnxOp, is_operator
-from dialects.onnx_fixed_point import Linear, NotFixedPoint, constant_of, is_absent, linear_of
-from dialects.onnx_window import shape_of_value, window_of
-from passes.array_rules import broken_rules
+from dialects.onnx_window import window_of
+from passes.fixed_point_values import (
+    Unrepresentable,
+    bounds_of,
+    integer_clamp,
+    is_int8,
+    linear_encoding,
+    require_rules,
+    static_shape,
+)
 from passes.pixel_phases import Phase, whole_map
 from passes.regular_moves import Selection, selection_of
 
-UNBOUNDED = (-np.inf, np.inf)
 SHAPE_OPERATORS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
-
-
-class Unrepresentable(Exception):
-    """Why a part of the graph has no form at the bsr level; it runs on the host for this reason."""
-
-
-def require_rules(node: OnnxOp) -> None:
-    """Refuse a node that breaks rules of the array, with all of them at once."""
-    broken = broken_rules(node)
-    if broken:
-        raise Unrepresentable("; ".join(broken))
-
-
-def is_int8(value: SSAValue) -> bool:
-    """Whether a value is an int8 tensor."""
-    return element_type_of(value.type) == i8
-
-
-def linear(op: OnnxOp) -> Linear:
-    """What a Quantize or DequantizeLinear of constant scales says."""
-    try:
-        return linear_of(op)
-    except NotFixedPoint as error:
-        raise Unrepresentable(str(error)) from error
-
-
-def linear_encoding(op: OnnxOp) -> Encoding:
-    """The meaning of the int8 map that a QuantizeLinear makes or a DequantizeLinear reads."""
-    says = linear(op)
-    try:
-        return FixedAttr(says.position)
-    except NotFixedPoint:
-        pass  # a general scale or a zero-point: the next form has both
-    try:
-        return ScaledAttr(Scaled(says.scale, says.zero_point))
-    except NotFixedPoint as error:
-        raise Unrepresentable(str(error)) from error
-
-
-def static_shape(value: SSAValue) -> tuple[int, ...]:
-    """The shape of a value, which has to be known."""
-    shape = shape_of_value(value)
-    if shape is None:
-        raise Unrepresentable("its shape is not known when compiling")
-    return shape
-
-
-def bounds_of(op: OnnxOp) -> tuple[float, float]:
-    """The real bounds of a Relu or Clip."""
-    if is_operator(op, "Relu"):
-        return 0.0, np.inf
-    bounds = list(UNBOUNDED)
-    for index in (1, 2):
-        if index < len(op.inputs) and not is_absent(op.inputs[index]):
-            values = constant_of(op.inputs[index])
-            if values is None or values.size != 1:
-                raise Unrepresentable(f"the bounds of {op.describe()} are not constant numbers")
-            bounds[index - 1] = float(values.reshape(-1)[0])
-    return bounds[0], bounds[1]
-
-
-def integer_clamp(bounds: tuple[float, float], type: Attribute, rounding: Rounding) -> Clamp:
-    """The int8 clamp after rounding to a map of `type` that equals real bounds before it."""
-    if bounds[0] > bounds[1]:
-        raise Unrepresentable(f"the lower bound {bounds[0]:g} of Clip lies above the upper bound {bounds[1]:g}")
-    return integer_bounds(bounds, scale_of(type), zero_point_of(type), rounding)
 
 
 def _checked(value: SSAValue) -> SSAValue:
@@ -239,66 +171,3 @@ class Operands:
     def shaped(self, source: SSAValue, shape: tuple[int, ...], node: OnnxOp) -> SSAValue:
         """The same elements under another shape."""
         return source if shape_of(source.type) == shape else self.emit(ReshapeOp(source, shape), node)
-
-    def constant(self, value: SSAValue, what: str) -> tuple[npt.NDArray[Any], Linear]:
-        """Integers of a dequantised constant and what they mean."""
-        producer = value.owner
-        if isinstance(producer, OnnxOp) and is_operator(producer, "DequantizeLinear"):
-            integers = constant_of(producer.inputs[0])
-            if integers is not None and integers.dtype.name in ("int8", "int32"):
-                return integers, linear(producer)
-        raise Unrepresentable(f"{what} is not a constant in int8 or int32 with a DequantizeLinear")
-
-    def weights(self, value: SSAValue, output_axis: int) -> tuple[npt.NDArray[np.int8], Scales]:
-        """Integers of constant weights, less their zero-points, and their scales: one, or one for each output."""
-        integers, says = self.constant(value, "its weight")
-        if integers.dtype != np.int8:
-            raise Unrepresentable(f"its weight is {integers.dtype}, not int8")
-        if says.scales.size > 1 and says.axis % integers.ndim != output_axis:
-            raise Unrepresentable(f"{says.label} has a scale for each index of axis {says.axis}, not of the outputs")
-        if says.zero_points.any():
-            zeros = says.along(says.zero_points, integers.ndim) if says.zero_points.size > 1 else says.zero_points
-            centred = integers - zeros
-            if centred.min(initial=0) < INT8_RANGE[0] or centred.max(initial=0) > INT8_RANGE[1]:
-                raise Unrepresentable(
-                    f"its weight less the zero-point of {says.label} reaches from {centred.min()} to {centred.max()}, "
-                    "beyond int8; weights with zero-point 0 would fit"
-                )
-            integers = centred.astype(np.int8)
-        return integers, np.unique(says.scales) if np.ptp(says.scales) == 0 else says.scales
-
-    def bias(self, node: OnnxOp, products: npt.NDArray[np.float64], channels: int) -> npt.NDArray[np.int32]:
-        """
-        The bias, the third input of `node`, as int32 at the scale of the products; zeros if it is left out.
-
-        `products` is that scale, one or one for each channel. A bias at another scale is taken if they are a power of
-        two apart and nothing is lost, and one in floating point if the scale of the products is a power of two.
-        """
-        if len(node.inputs) < 3 or is_absent(node.inputs[2]):
-            return np.zeros(channels, np.int32)
-        plain = constant_of(node.inputs[2])
-        if plain is not None:
-            integers, scales = plain.astype(np.float64).reshape(-1), np.ones(1)
-        else:
-            given, says = self.constant(node.inputs[2], "its bias")
-            if says.zero_points.any():
-                raise Unrepresentable(f"its bias has the zero-point {says.zero_points[0]}")
-            integers, scales = given.astype(np.float64).reshape(-1), says.scales.astype(np.float64)
-        if integers.size not in (1, channels):
-            raise Unrepresentable(f"its bias has {integers.size} values for {channels} channels")
-        if plain is not None or not is_bias_scale(*np.broadcast_arrays(scales, products)):
-            apart = scales / products
-            if integers.any() and (apart.size > 1 or np.frexp(apart)[0] != 0.5):
-                raise Unrepresentable(
-                    f"its bias has the scale {scales[0]:g}, which is not that of the products, {products[0]:g}"
-                )
-            integers = integers * apart[0]
-        if np.any(integers != np.rint(integers)) or np.any(np.abs(integers) >= 2**31):
-            raise Unrepresentable(f"its bias is no int32 at {_at(products)}, where the products are")
-        return np.broadcast_to(integers, channels).astype(np.int32)
-
-
-def _at(products: npt.NDArray[np.float64]) -> str:
-    """A scale in words."""
-    mantissa, exponent = np.frexp(products[0])
-    return f"position {1 - exponent}" if products.size == 1 and mantissa == 0.5 else "the scale of the input and weight"

@@ -10,8 +10,6 @@ Clip in between amount to. It refuses, by `Unrepresentable`, whatever it cannot 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
 from math import prod
 from typing import TypeAlias
 
@@ -19,37 +17,27 @@ import numpy as np
 import numpy.typing as npt
 from xdsl.ir import SSAValue
 
-from compiler.quantization.arithmetic import INT8_RANGE, LARGEST_ACCUMULATOR, Clamp, accumulator_bound
+from compiler.quantization.arithmetic import INT8_RANGE
 from dialects.bsr import (
     AddOp,
     AvgPoolOp,
     ClampOp,
     ConcatOp,
-    Conv2dOp,
-    GemmOp,
-    InterleaveOp,
     PadOp,
     RequantiseOp,
     ReshapeOp,
-    WeightsOp,
     encoding_of,
     map_type,
-    scale_of,
     shape_of,
-    zero_point_of,
 )
-from dialects.bsr_attributes import Encoding, as_map
-from dialects.bsr_weights import Scales
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of
 from dialects.onnx_moves import MOVES
-from dialects.onnx_reductions import reduced_axes, reduced_count, reduced_into
-from dialects.onnx_transposed import phase_weights, transposed_window, weights_by_output
+from dialects.onnx_reductions import reduced_axes, reduced_count
 from dialects.onnx_window import window_of
-from passes.fixed_point_operands import (
-    SHAPE_OPERATORS,
+from passes.fixed_point_operands import SHAPE_OPERATORS, Operands
+from passes.fixed_point_values import (
     UNBOUNDED,
-    Operands,
     Unrepresentable,
     bounds_of,
     integer_clamp,
@@ -58,18 +46,7 @@ from passes.fixed_point_operands import (
     static_shape,
 )
 from passes.pixel_phases import phases_of
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the QuantizeLinear at the end asks for."""
-
-    value: SSAValue
-    """What is quantised: one of the results of the node."""
-    encoding: Encoding
-    clamp: Clamp
-    name: str
-
+from passes.quantised_products import Target, conv, conv_transpose, gemm, weighted_sum
 
 Lowering: TypeAlias = Callable[[Operands, OnnxOp, Target], SSAValue]
 
@@ -111,108 +88,6 @@ def _max_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     return _requantised(operands, node, operands.max_pool(node, INT8_RANGE), target)
 
 
-def _conv(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    window = window_of(node)
-    assert window is not None, f"{node.describe()} reads a map, as its rules demand"
-    source = operands.map(node.inputs[0])
-    weights, scales = operands.weights(node.inputs[1], 0)
-    full = ungrouped(weights, node.integer("group", 1))
-    constant = _constant(operands, node, target, source, full, scales)
-    return operands.build(
-        lambda: Conv2dOp(
-            source,
-            constant,
-            target.encoding,
-            strides=window.strides,
-            pads=window.pads,
-            dilations=window.dilations,
-            clamp=target.clamp,
-            rounding=operands.rounding,
-        ),
-        node,
-    )
-
-
-def _conv_transpose(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    """A convolution for each phase, and their pixels in turn."""
-    window = transposed_window(node)
-    assert window is not None, f"{node.describe()} reads a map, as its rules demand"
-    source = operands.map(node.inputs[0])
-    weights, scales = operands.weights(node.inputs[1], 1)
-    groups = node.integer("group", 1)
-    if scales.size > 1 and groups > 1:
-        raise Unrepresentable(f"its {groups} groups have a scale for each of their channels")
-    full = ungrouped(weights_by_output(weights, groups), groups)
-    parts: list[SSAValue] = []
-    for number, (rows, columns) in enumerate(window.phases()):
-        phase = replace(target, name=f"{target.name}.phase{number}")
-        constant = _constant(operands, node, phase, source, phase_weights(full, rows, columns), scales)
-        pads = (rows.pads[0], columns.pads[0], rows.pads[1], columns.pads[1])
-        conv = partial(
-            Conv2dOp, source, constant, target.encoding, pads=pads, clamp=target.clamp, rounding=operands.rounding
-        )
-        parts.append(operands.build(conv, node))
-    if len(parts) == 1:
-        return parts[0]
-    return operands.build(lambda: InterleaveOp(parts, window.steps, target.encoding), node)
-
-
-def ungrouped(weights: npt.NDArray[np.int8], groups: int) -> npt.NDArray[np.int8]:
-    """
-    The weights of a grouped convolution as those of an ordinary one: zero between different groups.
-
-    Exact for any group size; Γ keeps the zeros out of memory and time wherever whole blocks of 8×8 channels are zero.
-    """
-    if groups == 1:
-        return weights
-    outputs, per_group = len(weights) // groups, weights.shape[1]
-    full = np.zeros((len(weights), groups * per_group, *weights.shape[2:]), np.int8)
-    for group in range(groups):
-        rows = slice(group * outputs, (group + 1) * outputs)
-        full[rows, group * per_group : (group + 1) * per_group] = weights[rows]
-    return full
-
-
-def _constant(
-    operands: Operands, node: OnnxOp, target: Target, source: SSAValue, weights: npt.NDArray[np.int8], scales: Scales
-) -> SSAValue:
-    """
-    Weights and bias of one layer that reads `source`.
-
-    Its zero-point goes into the bias: Σ (x - z)·w + b = Σ x·w + (b - z·Σ w), over all taps, as pads hold z.
-    """
-    products = scale_of(source.type) * scales.astype(np.float64)
-    bias = operands.bias(node, products, len(weights)).astype(np.int64)
-    bias -= zero_point_of(source.type) * weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
-    bound = accumulator_bound(weights, bias)
-    if bound > LARGEST_ACCUMULATOR:
-        raise Unrepresentable(f"its accumulator can reach {bound}, and int32 holds {LARGEST_ACCUMULATOR}")
-    position = _position(scales, len(weights))
-    constant = WeightsOp.from_dense(weights, bias.astype(np.int32), position, f"{target.name}.blocks")
-    return operands.emit(constant, node)
-
-
-def _position(scales: Scales, outputs: int) -> int | Scales:
-    """The binary position of weights, or else a scale for each output channel."""
-    mantissa, exponent = np.frexp(scales)
-    if scales.size == 1 and mantissa[0] == 0.5:
-        return int(1 - exponent[0])
-    return np.broadcast_to(scales, outputs).astype(np.float32)
-
-
-def _gemm(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    by_rows = bool(node.integer("transB", 0))
-    weights, scales = operands.weights(node.inputs[1], 0 if by_rows else 1)
-    source = operands.map(node.inputs[0])
-    by_output = weights if by_rows else np.ascontiguousarray(weights.T)
-    if isinstance(source.owner, ReshapeOp) and len(shape_of(source.owner.input.type)) == 4:
-        source = source.owner.input  # a Flatten: contract the map itself, so that blocks are of its channels
-    shape = (*shape_of(source.type)[1:], 1, 1)[:3]
-    constant = _constant(operands, node, target, source, by_output.reshape(len(by_output), *shape), scales)
-    op = GemmOp(source, constant, target.encoding, clamp=target.clamp, rounding=operands.rounding)
-    return operands.emit(op, node)
-
-
 def _add(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     left, right = operands.map(node.inputs[0]), operands.map(node.inputs[1])
     return operands.emit(AddOp(left, right, target.encoding, clamp=target.clamp, rounding=operands.rounding), node)
@@ -242,7 +117,7 @@ def _reduce_mean(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     source = operands.map(node.inputs[0])
     shape = shape_of(source.type)
     if len(shape) != 4 or shape[0] != 1 or reduced_axes(node) != (2, 3):
-        return _sum(operands, node, target, (reduced_count(node) or 1).bit_length() - 1)
+        return weighted_sum(operands, node, target, (reduced_count(node) or 1).bit_length() - 1)
     kernel = (shape[2], shape[3])
     mean = AvgPoolOp(source, target.encoding, kernel, clamp=target.clamp, rounding=operands.rounding)
     result = operands.emit(mean, node)
@@ -251,23 +126,7 @@ def _reduce_mean(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 
 
 def _reduce_sum(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    return _sum(operands, node, target, 0)
-
-
-def _sum(operands: Operands, node: OnnxOp, target: Target, places: int) -> SSAValue:
-    """Sums by a matrix of ones at position `places`: over a number of elements that is 2**places, their mean."""
-    source, axes, result = operands.map(node.inputs[0]), reduced_axes(node), static_shape(node.output)
-    shape = shape_of(source.type)
-    assert axes is not None, f"{node.describe()} has constant axes, as its rules demand"
-    ones = np.zeros((prod(result), prod(shape)), np.int8)
-    ones[reduced_into(axes, shape), np.arange(prod(shape))] = 1
-    if len(shape) != 4 or shape[0] != 1:
-        source = operands.shaped(source, (1, prod(shape)), node)
-    constant = _constant(
-        operands, node, target, source, ones.reshape(len(ones), *as_map(shape)), np.full(1, 2.0**-places, np.float32)
-    )
-    total = GemmOp(source, constant, target.encoding, clamp=target.clamp, rounding=operands.rounding)
-    return operands.shaped(operands.emit(total, node), result, node)
+    return weighted_sum(operands, node, target, 0)
 
 
 def _concat(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
@@ -305,10 +164,10 @@ def _pad(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 
 
 LOWERINGS: dict[str, Lowering] = {
-    "Conv": _conv,
-    "ConvTranspose": _conv_transpose,
-    "Gemm": _gemm,
-    "MatMul": _gemm,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "Gemm": gemm,
+    "MatMul": gemm,
     "Add": _add,
     "Sum": _add,
     "MaxPool": _max_pool,

@@ -1,0 +1,152 @@
+"""Sums of products between Dequantize and QuantizeLinear: convolutions, matrix products and sums over axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.ir import SSAValue
+
+from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR, Clamp, accumulator_bound
+from dialects.bsr import Conv2dOp, GemmOp, InterleaveOp, ReshapeOp, WeightsOp, scale_of, shape_of, zero_point_of
+from dialects.bsr_attributes import Encoding, as_map
+from dialects.bsr_weights import Scales
+from dialects.onnx import OnnxOp
+from dialects.onnx_reductions import reduced_axes, reduced_into
+from dialects.onnx_transposed import phase_weights, transposed_window, weights_by_output
+from dialects.onnx_window import window_of
+from passes.fixed_point_constants import bias_integers, weight_integers
+from passes.fixed_point_operands import Operands
+from passes.fixed_point_values import Unrepresentable, static_shape
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the QuantizeLinear at the end asks for."""
+
+    value: SSAValue
+    """What is quantised: one of the results of the node."""
+    encoding: Encoding
+    clamp: Clamp
+    name: str
+
+
+def conv(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    window = window_of(node)
+    assert window is not None, f"{node.describe()} reads a map, as its rules demand"
+    source = operands.map(node.inputs[0])
+    weights, scales = weight_integers(node.inputs[1], 0)
+    full = ungrouped(weights, node.integer("group", 1))
+    constant = _constant(operands, node, target, source, full, scales)
+    return operands.build(
+        lambda: Conv2dOp(
+            source,
+            constant,
+            target.encoding,
+            strides=window.strides,
+            pads=window.pads,
+            dilations=window.dilations,
+            clamp=target.clamp,
+            rounding=operands.rounding,
+        ),
+        node,
+    )
+
+
+def conv_transpose(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    """A convolution for each phase, and their pixels in turn."""
+    window = transposed_window(node)
+    assert window is not None, f"{node.describe()} reads a map, as its rules demand"
+    source = operands.map(node.inputs[0])
+    weights, scales = weight_integers(node.inputs[1], 1)
+    groups = node.integer("group", 1)
+    if scales.size > 1 and groups > 1:
+        raise Unrepresentable(f"its {groups} groups have a scale for each of their channels")
+    full = ungrouped(weights_by_output(weights, groups), groups)
+    parts: list[SSAValue] = []
+    for number, (rows, columns) in enumerate(window.phases()):
+        phase = replace(target, name=f"{target.name}.phase{number}")
+        constant = _constant(operands, node, phase, source, phase_weights(full, rows, columns), scales)
+        pads = (rows.pads[0], columns.pads[0], rows.pads[1], columns.pads[1])
+        conv = partial(
+            Conv2dOp, source, constant, target.encoding, pads=pads, clamp=target.clamp, rounding=operands.rounding
+        )
+        parts.append(operands.build(conv, node))
+    if len(parts) == 1:
+        return parts[0]
+    return operands.build(lambda: InterleaveOp(parts, window.steps, target.encoding), node)
+
+
+def ungrouped(weights: npt.NDArray[np.int8], groups: int) -> npt.NDArray[np.int8]:
+    """
+    The weights of a grouped convolution as those of an ordinary one: zero between different groups.
+
+    Exact for any group size; Γ keeps the zeros out of memory and time wherever whole blocks of 8×8 channels are zero.
+    """
+    if groups == 1:
+        return weights
+    outputs, per_group = len(weights) // groups, weights.shape[1]
+    full = np.zeros((len(weights), groups * per_group, *weights.shape[2:]), np.int8)
+    for group in range(groups):
+        rows = slice(group * outputs, (group + 1) * outputs)
+        full[rows, group * per_group : (group + 1) * per_group] = weights[rows]
+    return full
+
+
+def _constant(
+    operands: Operands, node: OnnxOp, target: Target, source: SSAValue, weights: npt.NDArray[np.int8], scales: Scales
+) -> SSAValue:
+    """
+    Weights and bias of one layer that reads `source`.
+
+    Its zero-point goes into the bias: Σ (x - z)·w + b = Σ x·w + (b - z·Σ w), over all taps, as pads hold z.
+    """
+    products = scale_of(source.type) * scales.astype(np.float64)
+    bias = bias_integers(node, products, len(weights)).astype(np.int64)
+    bias -= zero_point_of(source.type) * weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
+    bound = accumulator_bound(weights, bias)
+    if bound > LARGEST_ACCUMULATOR:
+        raise Unrepresentable(f"its accumulator can reach {bound}, and int32 holds {LARGEST_ACCUMULATOR}")
+    position = _position(scales, len(weights))
+    constant = WeightsOp.from_dense(weights, bias.astype(np.int32), position, f"{target.name}.blocks")
+    return operands.emit(constant, node)
+
+
+def _position(scales: Scales, outputs: int) -> int | Scales:
+    """The binary position of weights, or else a scale for each output channel."""
+    mantissa, exponent = np.frexp(scales)
+    if scales.size == 1 and mantissa[0] == 0.5:
+        return int(1 - exponent[0])
+    return np.broadcast_to(scales, outputs).astype(np.float32)
+
+
+def gemm(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    by_rows = bool(node.integer("transB", 0))
+    weights, scales = weight_integers(node.inputs[1], 0 if by_rows else 1)
+    source = operands.map(node.inputs[0])
+    by_output = weights if by_rows else np.ascontiguousarray(weights.T)
+    if isinstance(source.owner, ReshapeOp) and len(shape_of(source.owner.input.type)) == 4:
+        source = source.owner.input  # a Flatten: contract the map itself, so that blocks are of its channels
+    shape = (*shape_of(source.type)[1:], 1, 1)[:3]
+    constant = _constant(operands, node, target, source, by_output.reshape(len(by_output), *shape), scales)
+    op = GemmOp(source, constant, target.encoding, clamp=target.clamp, rounding=operands.rounding)
+    return operands.emit(op, node)
+
+
+def weighted_sum(operands: Operands, node: OnnxOp, target: Target, places: int) -> SSAValue:
+    """Sums by a matrix of ones at position `places`: over a number of elements that is 2**places, their mean."""
+    source, axes, result = operands.map(node.inputs[0]), reduced_axes(node), static_shape(node.output)
+    shape = shape_of(source.type)
+    assert axes is not None, f"{node.describe()} has constant axes, as its rules demand"
+    ones = np.zeros((prod(result), prod(shape)), np.int8)
+    ones[reduced_into(axes, shape), np.arange(prod(shape))] = 1
+    if len(shape) != 4 or shape[0] != 1:
+        source = operands.shaped(source, (1, prod(shape)), node)
+    constant = _constant(
+        operands, node, target, source, ones.reshape(len(ones), *as_map(shape)), np.full(1, 2.0**-places, np.float32)
+    )
+    total = GemmOp(source, constant, target.encoding, clamp=target.clamp, rounding=operands.rounding)
+    return operands.shaped(operands.emit(total, node), result, node)
