@@ -11,6 +11,7 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     IntegerType,
     StringAttr,
+    UnitAttr,
     i64,
 )
 from xdsl.ir import Attribute, SSAValue
@@ -217,10 +218,13 @@ class WeightsOp(MemOp):
 @irdl_op_definition
 class RingOp(MemOp):
     """
-    Space in every MemTile through which all weights pass on their way from DDR to the cores, page after page.
+    Space in every MemTile through which weights pass on their way from DDR to the cores, page after page.
 
         %r = mem.ring {address = 0 : i64, page_words = 1024 : i64, pages = 16 : i64, live = array<i64: 0, 4>}
              : !mem.buffer<memtile>
+
+    What passes is broadcast. With `cores = 4` there are four such rings side by side, one for each core of the column;
+    `ahead` says that they may be filled while the segment before runs, which has nothing else there.
     """
 
     name = "mem.ring"
@@ -229,20 +233,36 @@ class RingOp(MemOp):
     page_words_attr = prop_def(INTEGER, prop_name="page_words")
     pages_attr = prop_def(INTEGER, prop_name="pages")
     live_attr = prop_def(INTEGERS, prop_name="live")
+    cores_attr = opt_prop_def(INTEGER, prop_name="cores")
+    ahead_attr = opt_prop_def(UnitAttr, prop_name="ahead")
     result = result_def(BufferType)
 
     assembly_format = "attr-dict `:` type($result)"
 
-    def __init__(self, address: int, page_words: int, pages: int, live: tuple[int, int]):
+    def __init__(
+        self, address: int, page_words: int, pages: int, live: tuple[int, int], cores: int = 0, ahead: bool = False
+    ):
         super().__init__(
             properties={
                 "address": IntegerAttr(address, i64),
                 "page_words": IntegerAttr(page_words, i64),
                 "pages": IntegerAttr(pages, i64),
                 "live": integers_attr(live),
+                "cores": IntegerAttr(cores, i64) if cores else None,
+                "ahead": UnitAttr() if ahead else None,
             },
             result_types=[MEMTILE],
         )
+
+    @property
+    def cores(self) -> int:
+        """Rings side by side, one for each core of a column; 0 if there is one, which is broadcast."""
+        return self.cores_attr.value.data if self.cores_attr is not None else 0
+
+    @property
+    def ahead(self) -> bool:
+        """Whether it may be filled while the segment before runs."""
+        return self.ahead_attr is not None
 
     @property
     def address(self) -> int:
@@ -262,7 +282,7 @@ class RingOp(MemOp):
     @property
     def size(self) -> int:
         """Bytes in each MemTile."""
-        return 4 * self.page_words * self.pages
+        return 4 * self.page_words * self.pages * max(self.cores, 1)
 
     @property
     def live(self) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
     opt_operand_def,
+    opt_prop_def,
     prop_def,
     region_def,
     result_def,
@@ -218,6 +219,8 @@ class LaunchOp(MemOp):
     """
     Cores compute some rows of a layer. The region lists the cores that have work; all others stay idle.
 
+    With `sent = array<i64: 7, 8>` the rows are of several rows of a map: of every 8 pixels the cores send the first 7.
+
         %t = mem.launch "conv" (%in) to %out weights(%w via %ring) {parameters = {kernel = 0 : i64, …}} ({ mem.core … })
              : …
     """
@@ -232,6 +235,7 @@ class LaunchOp(MemOp):
     weights = opt_operand_def(BufferType)
     ring = opt_operand_def(BufferType)
     parameters = prop_def(DictionaryAttr)
+    sent_attr = opt_prop_def(INTEGERS, prop_name="sent")
     body = region_def("single_block")
     token = result_def(TokenType)
 
@@ -249,10 +253,15 @@ class LaunchOp(MemOp):
         ring: SSAValue | None,
         parameters: Mapping[str, int],
         cores: Region,
+        sent: tuple[int, int] | None = None,
     ):
         super().__init__(
             operands=[list(inputs), output, weights, ring],
-            properties={"kernel": StringAttr(kernel.symbol), "parameters": named_integers_attr(parameters)},
+            properties={
+                "kernel": StringAttr(kernel.symbol),
+                "parameters": named_integers_attr(parameters),
+                "sent": integers_attr(sent) if sent else None,
+            },
             regions=[cores],
             result_types=[TokenType()],
         )
@@ -271,9 +280,23 @@ class LaunchOp(MemOp):
         return ring
 
     @property
+    def deep(self) -> bool:
+        """Whether weights come to each core by itself, and its input is broadcast."""
+        return self.ring is not None and self.ring_op.cores > 0
+
+    @property
     def cores(self) -> tuple[CoreOp, ...]:
         """Cores with work."""
         return tuple(cast(CoreOp, op) for op in self.body.block.ops)
+
+    @property
+    def sent(self) -> tuple[int, int]:
+        """Of every so many pixels of an output row the first so many are sent: the latter, then the former."""
+        width = self.common_parameters["width"]
+        if self.sent_attr is None:
+            return width, width
+        first, pitch = integers_of(self.sent_attr)
+        return first, pitch
 
     @property
     def common_parameters(self) -> dict[str, int]:

@@ -14,7 +14,7 @@ from compiler.kernels.bodies import kernel_functions
 from compiler.kernels.bodies.core_program import core_program
 from compiler.kernels.bodies.program_builder import CoreResources
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS, PARAMETER_SETS, Kernel
-from compiler.protocol.tasks import Place, parameter_lock, place_name
+from compiler.protocol.tasks import Place, parameter_lock, place_name, ring_lock
 from compiler.tiling.launch import WEIGHT_SLOTS, arena_words
 from dialects.aie import (
     BufferOp,
@@ -46,10 +46,12 @@ FIRST_PACKET_ID = 1
 class DeviceWriter:
     """Appends the device's static parts to a block; `handles` names what the sequence refers to."""
 
-    def __init__(self, chip: Chip, kernels: Iterable[Kernel], pages: int):
+    def __init__(self, chip: Chip, kernels: Iterable[Kernel], pages: int, own_pages: int):
         self.chip = chip
         self.pages = pages
-        """Of the weights' ring."""
+        """Of the ring from which weights are broadcast."""
+        self.own_pages = own_pages
+        """Of each ring with weights for one core; 0 if there are none."""
         self.kernels = tuple(kernels)
         self.block = Block()
         self.handles = Handles({}, {}, {})
@@ -95,7 +97,11 @@ class DeviceWriter:
         self._buffer("memtile", place, self.chip.memtile_words, 0)
         names = [parameter_lock(number, state) for number in range(PARAMETER_SETS) for state in ("empty", "full")]
         initial = {"weights_empty": self.pages, **dict.fromkeys(names[::2], self.chip.core_rows)}
-        self._locks(place, (*names, "weights_empty", "weights_full"), initial, self.chip.memtile_locks)
+        names += ["weights_empty", "weights_full"]
+        for row in range(self.chip.core_rows if self.own_pages else 0):
+            names += [ring_lock(row, "empty"), ring_lock(row, "full")]
+            initial[ring_lock(row, "empty")] = self.own_pages
+        self._locks(place, tuple(names), initial, self.chip.memtile_locks)
 
     def _core_memory(self, place: Place) -> None:
         start = self.chip.core_stack_bytes

@@ -11,7 +11,7 @@ pass writes their decisions down. Refuses (CapacityError) a layer that fits no c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xdsl.context import Context
 from xdsl.dialects import func
@@ -55,7 +55,7 @@ class _Writer:
         """Tensors on the host, old to new."""
         self.segments: Block | None = None
         self.streams: dict[str, int] = {}
-        self.ring: SSAValue | None = None
+        self.rings: dict[Ring, SSAValue] = {}
 
     def declare(self, buffer: MapBuffer) -> None:
         """The op of one map buffer."""
@@ -76,10 +76,13 @@ class _Writer:
         memtile, ddr, column = transfer.memtile, transfer.ddr, transfer.column
         assert memtile.stripes is not None, "copies are between DDR and MemTiles"
         first, last = transfer.rows
-        pitch = memtile.shape.row_words
-        words = (last - first) * pitch
-        there = Window(column, ddr.address // 4 + first * pitch, (words,), (1,))
-        here = Window(column, memtile.address // 4 + (first - memtile.stripes[column][0]) * pitch, (words,), (1,))
+        pitch, width = memtile.shape.row_words, memtile.shape.width
+        low, high = transfer.blocks or (0, memtile.shape.blocks)
+        rows = Window(column, low * width * 2, (last - first, high - low, width * 2), (pitch, width * 2, 1))
+        rows = rows.merged(self.chip.memtile_wrap_limit)
+        there = replace(rows, offset=rows.offset + ddr.address // 4 + first * pitch)
+        start = memtile.address // 4 + (first - memtile.stripes[column][0]) * pitch
+        here = replace(rows, offset=rows.offset + start)
         if transfer.to_ddr:
             return mem.CopyOp(self.buffers[memtile.name], self.buffers[ddr.name], here, there)
         return mem.CopyOp(self.buffers[ddr.name], self.buffers[memtile.name], there, here)
@@ -96,11 +99,15 @@ class _Writer:
         body.add_op(weights)
         return weights.result
 
-    def declare_ring(self, ring: Ring) -> None:
-        """The op of the weights' ring."""
-        op = mem.RingOp(ring.address, ring.page_words, ring.pages, ring.live)
-        self.block.add_op(op)
-        self.ring = op.result
+    def declare_rings(self) -> None:
+        """The op of the ring that broadcasts weights, and those of DEEP launches."""
+        segments = [segment for segment in self.plan.segments if isinstance(segment, Segment)]
+        own = [planned.ring for segment in segments for band in segment.bands for planned in band.launches]
+        for ring in dict.fromkeys((self.plan.ring, *own)):
+            if ring is not None:
+                op = mem.RingOp(ring.address, ring.page_words, ring.pages, ring.live, ring.cores, ring.ahead)
+                self.block.add_op(op)
+                self.rings[ring] = op.result
 
     def _launch(self, planned: PlannedLaunch, body: Block) -> mem.LaunchOp:
         launch = planned.launch
@@ -117,18 +124,20 @@ class _Writer:
                     [chain.runs for chain in reads],
                     [chain.windows[0] for chain in writes],
                     [chain.runs for chain in writes],
-                    launch.slices.index(_slice_of(launch.slices, work.blocks)) if launch.slices else -1,
+                    launch.stream_of(self.chip, work.column, work.row) if launch.slices else -1,
                 )
             )
         weights = self._weights(planned, body)
+        ring = planned.ring or self.plan.ring
         return mem.LaunchOp(
             launch.layer.kernel,
             [self.buffers[buffer.name] for buffer in planned.inputs],
             self.buffers[planned.output.name],
             weights,
-            self.ring if weights is not None else None,
+            self.rings[ring] if weights is not None and ring is not None else None,
             _names(common_parameters(launch)),
             Region(Block(cores)),
+            launch.sent,
         )
 
     def _band(self, band: Band, body: Block) -> None:
@@ -188,14 +197,11 @@ class _Writer:
             self.store(old, new)
 
 
-def _slice_of(slices: tuple[tuple[int, int], ...], blocks: tuple[int, int]) -> tuple[int, int]:
-    return next(part for part in slices if part[0] <= blocks[0] and blocks[1] <= part[1])
-
-
 def _final_buffer(segment: Segment, plan: ProgramPlan) -> MapBuffer:
-    """Where a segment's whole map is when it has ended: in the MemTiles, or in DDR if it ran in bands."""
-    output = segment.bands[0].launches[0].output
-    return output if len(segment.bands) == 1 else plan.ddr_maps[output.number]
+    """Where a segment's whole map is when it has ended: in the MemTiles, or in DDR if it ran in bands, or DEEP."""
+    first = segment.bands[0].launches[0]
+    apart = len(segment.bands) > 1 or first.launch.rings is not None
+    return plan.ddr_maps[first.output.number] if apart else first.output
 
 
 @dataclass(frozen=True)
@@ -229,8 +235,7 @@ class ConvertBsrToMemPass(ModulePass):
             writer.values[argument] = writer.block.insert_arg(argument.type, len(writer.block.args))
         for buffer in writer.plan.buffers:
             writer.declare(buffer)
-        if writer.plan.ring is not None:
-            writer.declare_ring(writer.plan.ring)
+        writer.declare_rings()
         for argument in body.args:
             writer.store(argument, writer.values[argument])
         last = {steps[-1] for steps in plan.network.writers().values()}

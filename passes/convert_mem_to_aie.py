@@ -49,6 +49,7 @@ class _Sequence:
         handles.buffers[ACTIVATIONS], handles.buffers[WEIGHTS] = self.block.args
         sequence = Sequence(TaskWriter(device.chip, handles, self.block), image, parameters_word, invocation)
         for segment in invocation.segments:
+            sequence.begin(segment)
             for op in segment.body.block.ops:
                 sequence.run(op, segment)
 
@@ -105,7 +106,9 @@ class ConvertMemToAiePass(ModulePass):
         used = {launch.kernel for launch in op.walk() if isinstance(launch, mem.LaunchOp)} or {Kernel.REQUANTISE}
         verify_program_memory(used, chip)
         rings = [ring for ring in main.body.block.ops if isinstance(ring, mem.RingOp)]
-        device = DeviceWriter(chip, used, sum(ring.pages for ring in rings))
+        pages = max((ring.pages for ring in rings if not ring.cores), default=0)
+        own_pages = max((ring.pages for ring in rings if ring.cores), default=0)
+        device = DeviceWriter(chip, used, pages, own_pages)
         device.write()
         image = Image()
         weights = mem.ImageOp(constant_attribute(image.words(), "array.weights"))

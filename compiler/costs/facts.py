@@ -12,6 +12,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.cycles import Work, kernel_cycles
 from compiler.kernels.parameters import Kernel, Parameter, pack
 from compiler.kernels.semantics import Call
+from compiler.tiling.launch import Rings
 
 Numbers = npt.NDArray[np.int64]
 
@@ -71,6 +72,8 @@ class LaunchFacts:
     """Which of `streams` each core hears."""
     streams: tuple[Stream, ...]
     chunk_words: int
+    rings: Rings | None
+    """DEEP launches: the rings through which each core gets weights of its own."""
 
     @property
     def input_chunks(self) -> int:

@@ -121,7 +121,7 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
     if share.to_the_end:
         # a tap off the map may cost more than one on it
         last_row += table + final.fixed + min(final.row, 0) * layer.kernel_size[0]
-    return _Core(passes, arriving, serial, last_pass, last_row, last_blocks * layer.output.width * 2)
+    return _Core(passes, arriving, serial, last_pass, last_row, last_blocks * launch.sent_width * 2)
 
 
 def launch_floor(launch: Launch, parts: Iterable[Share], calls: Calls, chip: Chip, program: ProgramCycles) -> int:

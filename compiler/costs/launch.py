@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.costs.facts import CallCycles, LaunchFacts, Numbers
-from compiler.costs.feed import Feed, loaded, moved
+from compiler.costs.feed import Feed, cores_of, loaded, moved
 from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import PARAMETER_WORDS
@@ -104,6 +104,12 @@ class _Cores:
         self.since = since
         self.to_core = chip.hop_cycles * (facts.row + 2)
         self.setup, self.seen = chip.descriptor_cycles, chip.lock_cycles
+        _, _, source = cores_of(chip)
+        far = np.abs(facts.column - source) if facts.rings else np.zeros_like(source)
+        self.from_memtile = self.to_core + chip.hop_cycles * far
+        self.group = np.unique(source, return_inverse=True)[1]
+        self.order = np.argsort(self.group, kind="stable")
+        self.first = np.searchsorted(self.group[self.order], np.arange(int(self.group.max()) + 1))
         self._parameters(starts)
         self.time = self.began + program.begin
         outputs = np.full_like(facts.input_slots, facts.parameters["output_slots"])
@@ -121,9 +127,9 @@ class _Cores:
         pushed = starts.early + self.setup
         ready = np.maximum(np.maximum(starts.loaded, pushed), array.input_end + self.setup)
         accepted = array.given_back + self.seen - self.to_core
-        sent = np.maximum(ready, accepted) + int(moved(chip, PARAMETER_WORDS))
-        self.input_end = np.maximum(sent, starts.late)
-        self.began = sent + self.to_core + self.seen
+        self.parameters_sent = np.maximum(ready, accepted) + int(moved(chip, PARAMETER_WORDS))
+        self.input_end = starts.late if self.facts.rings else np.maximum(self.parameters_sent, starts.late)
+        self.began = self.parameters_sent + self.to_core + self.seen
 
     def _mint(self, slots: Numbers) -> Numbers:
         """Each core's ring of empty slots: when each can be filled, [slot][timeline][core]."""
@@ -158,12 +164,18 @@ class _Cores:
         duration = moved(self.chip, self.facts.input_words) + self.setup * (self.facts.input_descriptors - 1)
         for number in range(int(counts.max(initial=0))):
             active = number < counts
-            free = self.input_free[self.taken % slots, :, self.cores].T
-            end = np.maximum(self.input_end + self.setup, free - self.to_core) + duration
+            free = self.input_free[self.taken % slots, :, self.cores].T - self.from_memtile
+            end = np.maximum(self.input_end + self.setup, self._of_all_listeners(free)) + duration
             self.input_end = np.where(active, end, self.input_end)
             self.taken = self.taken + active
             self.spend(active, self.program.lock)
-            self.wait("input", active, end + self.to_core + self.seen)
+            self.wait("input", active, end + self.from_memtile + self.seen)
+
+    def _of_all_listeners(self, free: Numbers) -> Numbers:
+        """When a row finds a free slot: in the core itself, or if it is broadcast, in every core that hears it."""
+        if not self.facts.rings:
+            return free
+        return np.maximum.reduceat(free[:, self.order], self.first, axis=1)[:, self.group]
 
     def give_rows(self, counts: Numbers) -> None:
         """Each core gives `counts` slots back."""
@@ -252,7 +264,7 @@ def launch_times(
     """
     cores, kernels = _Cores(facts, chip, program, starts, array, since), _Kernels(facts, chip)
     if feed is not None and facts.streams:
-        feed.begin(facts, starts.weights)
+        feed.begin(facts, np.maximum(starts.weights, cores.parameters_sent) if facts.rings else starts.weights)
     inputs, passes = facts.input_chunks, facts.passes
     for number in range(int(passes.max())):
         active = number < passes
@@ -284,7 +296,8 @@ def launch_times(
     array.given_back = cores.time
     # back to the start, where the next parameters are asked for
     cores.spend(everyone, program.lock)
-    array.input_end, array.output_end = cores.input_end, cores.output_end
+    array.input_end = feed.send_end[:, feed.group] if facts.rings and feed is not None else cores.input_end
+    array.output_end = cores.output_end
     return LaunchTimes(cores.output_end + cores.to_core, *cores.spent())
 
 

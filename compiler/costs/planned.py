@@ -47,7 +47,10 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
     numbers["blocks"], numbers["last_blocks"] = np.ones(count, np.int64), np.ones(count, np.int64)
     layer, convolution = launch.layer, launch.layer.kernel.convolves
     streams = tuple(_stream(launch, blocks) for blocks in launch.slices)
-    stream = row % chip.domains % max(1, len(streams))
+    stream = np.zeros(count, np.int64)
+    if streams:
+        hears = [launch.stream_of(chip, int(c), int(r)) for c, r in zip(column, row, strict=True)]
+        stream = np.array(hears, np.int64)
     if streams:
         numbers["output_chunks"] = np.array([launch.output_chunks(blocks) for blocks in launch.slices])[stream]
     for work in launch.cores:
@@ -63,8 +66,8 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
             "blocks": own[P.BLOCKS],
             "last_blocks": own[P.LAST_BLOCKS],
             "input_words": arriving if own[P.STREAM_ROWS] else 0,
-            "output_words": min(own[P.BLOCKS], work.block_count) * layer.output.width * 2,
-            "last_words": own[P.LAST_BLOCKS] * layer.output.width * 2,
+            "output_words": min(own[P.BLOCKS], work.block_count) * launch.sent_width * 2,
+            "last_words": own[P.LAST_BLOCKS] * launch.sent_width * 2,
         }
         for name, value in values.items():
             numbers[name][index] = value
@@ -76,6 +79,7 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
         stream=stream,
         streams=streams,
         chunk_words=launch.chunk_words,
+        rings=launch.rings,
         **numbers,
     )
 
@@ -89,13 +93,17 @@ def launch_cycles(launch: Launch, chip: Chip, program: ProgramCycles) -> int:
     """
     facts = planned_facts(launch, chip)
     late, early = np.zeros((1, chip.columns * chip.core_rows), np.int64), np.full((1, chip.columns), -LONG_AGO)
-    feed = None
-    words = words_by_column(facts, chip)
-    if facts.streams:
+    feed, by_column = None, words_by_column(facts, chip)
+    words = int(by_column.max())
+    if facts.rings:
+        # what shares its channel with activations comes when they have come
+        feed = Feed.unicast(chip, facts, early[:, 0], early, np.zeros_like(early))
+        words = -(-chip.core_rows // 2) * int(feed.left.max())
+    elif facts.streams:
         page = page_words(chip)
-        feed = Feed(chip, page, ring_bytes(chip) // (4 * page), words, early[:, 0])
+        feed = Feed.broadcast(chip, page, ring_bytes(chip) // (4 * page), by_column, early[:, 0])
     since = np.zeros((1, 1), np.int64)
     array = Array.quiet(chip, 1)
     starts = Starts(late - LONG_AGO, late - LONG_AGO, late, array.load(chip, early))
     times = launch_times(facts, chip, program, starts, array, feed, since)
-    return max(int(times.done.max()), int(moved(chip, int(words.max()))))
+    return max(int(times.done.max()), int(moved(chip, words)))

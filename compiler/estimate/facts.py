@@ -8,6 +8,7 @@ import numpy as np
 
 from compiler.costs.facts import LaunchFacts, Stream
 from compiler.hardware.chip import Chip
+from compiler.tiling.launch import Rings
 from dialects import mem
 from dialects.bsr import array_of
 
@@ -52,7 +53,7 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
             own = core.own_parameters
             sizes[core.stream] = (own["blocks"], own["last_blocks"])
         streams = _streams(weights, op, sizes)
-        stream = row % chip.domains % len(streams)
+        stream = np.arange(count) if op.deep else row % chip.domains % len(streams)
         heard = np.array([each.chunks for each in streams], np.int64) // common["input_chunks"]
         chunks = heard[stream]
         chunk_words = weights.chunk_words
@@ -81,5 +82,6 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
         stream=stream,
         streams=streams,
         chunk_words=chunk_words,
+        rings=Rings(op.ring_op.page_words, op.ring_op.pages) if op.deep else None,
         **numbers,
     )

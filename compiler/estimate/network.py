@@ -11,20 +11,21 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
 from compiler.costs.facts import Numbers
-from compiler.costs.feed import Feed, loaded
+from compiler.costs.feed import cores_of, loaded
 from compiler.costs.launch import Array, Spent, Starts, launch_times
 from compiler.costs.program import program_cycles
 from compiler.errors import InputError
 from compiler.estimate.controller import InstructionCount
 from compiler.estimate.facts import launch_facts
+from compiler.estimate.feeds import Feeds
 from compiler.estimate.result import COPY, ControllerEstimate, CoreCycles, Estimate, SegmentEstimate
 from compiler.hardware.chip import Chip
-from compiler.hardware.routes import CORE_INPUT, CORE_WEIGHTS, FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW, channels
+from compiler.hardware.routes import FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW, channels
 from compiler.hardware.timing import instruction_costs, with_timing
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
 from compiler.protocol.image import Image
 from compiler.protocol.sequence import Sequence
-from compiler.protocol.tasks import Task
+from compiler.protocol.tasks import Task, place_name
 from dialects import mem
 from dialects.aie import DMAChannelDir
 from dialects.chip import chip_of
@@ -81,23 +82,22 @@ class _Clock:
         their MemTiles, [timeline][core].
         """
         self.array = Array.quiet(self.chip, len(self.now), self.now[:, None])
-        self.feed = self._feed(op)
+        self.began = [self.now]
+        """When each segment began."""
+        self.feeds = self._feeds(op)
         self._pass(self.counted.count)
         for segment in op.segments:
             self._segment(segment)
         self.count += self.counted.count
         self.instructions += self.counted.by_segment
 
-    def _feed(self, op: mem.InvokeOp) -> Feed | None:
-        columns = self.sequence.feed.columns
-        if not columns:
-            return None
-        ring = next(part.ring_op for part in op.walk() if isinstance(part, mem.LaunchOp) and part.weights is not None)
-        words = np.array([int(column.ends[-1]) for column in columns])
-        first = next(count for task, count in self.counted.pushes if task.place[1] == MEMTILE_ROW)
-        start = self.now + self.instruction * first
-        self._begin(start)
-        return Feed(self.chip, ring.page_words, ring.pages, words, start)
+    def _feeds(self, op: mem.InvokeOp) -> Feeds:
+        """The array's time begins with the first page of weights, if there are any."""
+        first = next((count for task, count in self.counted.pushes if task.place[1] == MEMTILE_ROW), None)
+        start = self.now + self.instruction * (first or 0)
+        if first is not None:
+            self._begin(start)
+        return Feeds(self.chip, op, self.sequence.feed.broadcast_words, start)
 
     def _pass(self, instructions: int) -> None:
         """The controller issues."""
@@ -115,6 +115,10 @@ class _Clock:
 
     def _segment(self, op: mem.SegmentOp) -> None:
         """The ops of a segment in order."""
+        before = self.counted.count
+        self.sequence.begin(op)
+        self._pass(self.counted.count - before)
+        self.began.append(self.now)
         begin = self.end
         self.since = np.zeros_like(self.now) if begin is None else begin
         segment = _Segment(op.segment_name.data, np.zeros_like(self.now))
@@ -159,10 +163,11 @@ class _Clock:
 
     def _beside_the_feed(self, column: int, words: int, columns: int) -> int:
         """Cycles by which `words` in a column and the feed of the weights delay each other, if both want DDR now."""
-        if self.feed is None or not self.feed.loads(column, int(self.now[FREE])):
+        feed = self.feeds.broadcast
+        if feed is None or not feed.loads(column, int(self.now[FREE])):
             return 0
         cycles = loaded(self.chip, words, columns, 2) - loaded(self.chip, words, columns)
-        self.feed.delay(column, cycles)
+        feed.delay(column, cycles)
         return cycles
 
     def _wait_for(self, op: mem.WaitOp, segment: mem.SegmentOp) -> None:
@@ -201,12 +206,20 @@ class _Clock:
             self._parameters(number, times[: len(tasks.early)])
             times = times[len(tasks.early) :]
         early, weights, there = self.early.pop(number)
-        starts = Starts(early, weights, self._by_core(times[: len(tasks.late)]), there)
+        pushed_late = sum(task.place[1] != SHIM_ROW for task in tasks.late)
+        late = times[:pushed_late]
+        starts = Starts(early, weights, self._broadcasts(late) if op.deep else self._by_core(late), there)
         facts = launch_facts(op, self.chip)
         program = program_cycles(self.chip, self.kernels, facts.kernel)
-        result = launch_times(facts, self.chip, program, starts, self.array, self.feed, self.since[:, None])
-        if len(times) > len(tasks.late):
-            self._parameters(number + 1, times[len(tasks.late) :])
+        feed = self.feeds.broadcast
+        if op.deep:
+            begun = self.began[-2 if op.ring_op.ahead else -1]
+            feed = self.feeds.own(facts, begun, self._of_fills(late), self.array)
+        result = launch_times(facts, self.chip, program, starts, self.array, feed, self.since[:, None])
+        if op.deep and feed is not None:
+            self.feeds.after(feed, self.array)
+        if len(times) > pushed_late:
+            self._parameters(number + 1, times[pushed_late:])
         self._pass(self.counted.count - before)
         self.done[op.token] = result.done
         self.segments[-1].spent += _of_all_cores(result.spent)
@@ -214,22 +227,27 @@ class _Clock:
 
     def _parameters(self, number: int, pushes: list[tuple[Task, Numbers]]) -> None:
         """Load the parameters of launch `number`."""
-        loads = np.repeat(self.now[:, None], self.chip.columns, axis=1)
-        for task, time in pushes:
-            if task.place[1] == MEMTILE_ROW and task.channel == self.fill and task.direction is DMAChannelDir.S2MM:
-                loads[:, task.place[0]] = time
+        loads = self._of_fills(pushes)
         self._begin(loads[:, 0])
         for column in range(self.chip.columns):
             self._beside_the_feed(column, self.chip.core_rows * PARAMETER_WORDS, self.chip.columns)
-        early, weights = (self._of_cores(pushes, channel) for channel in (CORE_INPUT, CORE_WEIGHTS))
+        early, weights = (self._of_cores(pushes, lock) for lock in ("parameters_empty", "weights_empty"))
         self.early[number] = (early, weights, self.array.load(self.chip, loads))
 
-    def _of_cores(self, pushes: list[tuple[Task, Numbers]], channel: int) -> Numbers:
-        """When the first task for what comes to each core on a channel was pushed, [timeline][core]."""
+    def _of_fills(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
+        """When the last task that fills each column's MemTile was pushed, [timeline][column]."""
+        times = np.repeat(self.now[:, None], self.chip.columns, axis=1)
+        for task, time in pushes:
+            if task.place[1] == MEMTILE_ROW and task.channel == self.fill and task.direction is DMAChannelDir.S2MM:
+                times[:, task.place[0]] = time
+        return times
+
+    def _of_cores(self, pushes: list[tuple[Task, Numbers]], lock: str) -> Numbers:
+        """When the first task that waits for space by a `lock` of each core was pushed, [timeline][core]."""
         times = np.repeat(self.now[:, None], self.chip.columns * self.chip.core_rows, axis=1)
         for task, time in reversed(pushes):
-            column, row = task.place
-            if row >= FIRST_CORE_ROW and task.direction is DMAChannelDir.S2MM and task.channel == channel:
+            (column, row), acquired = task.place, task.chain[0].acquire
+            if row >= FIRST_CORE_ROW and acquired == (place_name(lock, task.place), 1):
                 times[:, column * self.chip.core_rows + row - FIRST_CORE_ROW] = time
         return times
 
@@ -239,6 +257,14 @@ class _Clock:
         for task, time in reversed(pushes):
             times[:, task.place[0] * self.chip.core_rows + task.channel] = time
         return times
+
+    def _broadcasts(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
+        """When the broadcast of its input was pushed for each core of a DEEP launch, [timeline][core]."""
+        columns, channel = np.repeat(self.now[:, None], self.chip.columns, axis=1), channels(self.chip).broadcast
+        for task, time in pushes:
+            if task.place[1] == MEMTILE_ROW and task.direction is DMAChannelDir.MM2S and task.channel == channel:
+                columns[:, task.place[0]] = time
+        return columns[:, cores_of(self.chip)[2]]
 
     def estimates(self) -> list[SegmentEstimate]:
         """What is known of every segment in the end."""

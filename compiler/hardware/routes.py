@@ -9,6 +9,8 @@ The one routing plan that serves every layer: which channel of which tile feeds 
     spill  MemTile c MM2S S      -> shim c S2MM 0             activations to DDR
 
 Weights from DDR share their channel with nothing: what came behind them would wait until the cores have used them all.
+A DEEP launch lets U and B change places: activations are broadcast, weights go to each core. As they come on both shim
+channels then, those on the channel of the activations follow the activations and parameters of their own launch.
 With up to four core rows B and F are channel 4, S and L channel 5, the most a MemTile has.
 """
 

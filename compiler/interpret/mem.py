@@ -146,7 +146,9 @@ class _Machine:
         shaped = stream.view(np.int8).reshape(passes, rows, -1) if rows else np.zeros((passes, 0, 8), np.int8)
         shaped = np.concatenate([shaped] * again)
         results = compute(launch.kernel, parameters, shaped, self.chunks(launch, core))
-        words = np.concatenate([np.ascontiguousarray(part).reshape(-1).view(np.int32) for part in results])
+        first, pitch = launch.sent
+        sent = [part.reshape(*part.shape[:2], -1, pitch, 8)[:, :, :, :first] for part in results]
+        words = np.concatenate([np.ascontiguousarray(part).reshape(-1).view(np.int32) for part in sent])
         position = 0
         for window, runs in core.writes:
             for run in range(runs):

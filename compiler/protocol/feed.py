@@ -5,11 +5,16 @@ A shim sends the chunks of all launches one after the other, as the cores of its
 MemTile passes them on page by page through one ring, and a page knows nothing of chunks or launches: a core's own
 descriptors cut the stream into chunks. So weights come from DDR as far ahead as the ring is long, and the controller
 spends a handful of instructions on them for a whole network.
+
+A DEEP launch brings words for each core of a column by itself. Those of even rows come in the same stream, a page for
+each in turn, into rings of their own; those of odd rows come on the channel of the activations, behind those of their
+launch (`compiler.protocol.launch`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +24,8 @@ from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW, SHIM_LOAD, SHIM_ROW, channels, listeners
 from compiler.protocol.image import WEIGHTS, Image, linear
 from compiler.protocol.issue import Issuer, UnderWay
-from compiler.protocol.tasks import Descriptor, Task, place_name
+from compiler.protocol.tasks import Descriptor, Place, Task, place_name, ring_lock
+from compiler.transfers.window import Window
 from dialects import mem
 from dialects.aie import DMAChannelDir
 from dialects.bsr import array_of
@@ -28,12 +34,19 @@ from dialects.notes import WEIGHT_STREAM
 S2MM, MM2S = DMAChannelDir.S2MM, DMAChannelDir.MM2S
 
 
-def stream_of(op: mem.LaunchOp, chip: Chip, row: int) -> tuple[int, int, int]:
-    """First word, chunks and chunk size of the weight stream that core row `row` hears."""
-    if op.weights is None:
-        return 0, 0, 0
+def weights_of(op: mem.LaunchOp) -> mem.WeightsOp:
+    """The weights of a launch that has some."""
+    assert op.weights is not None, "this launch has weights"
     weights = op.weights.owner
     assert isinstance(weights, mem.WeightsOp), "weights come from mem.weights"
+    return weights
+
+
+def stream_of(op: mem.LaunchOp, chip: Chip, row: int) -> tuple[int, int, int]:
+    """First word, chunks and chunk size of the weight stream that is broadcast to core row `row`."""
+    if op.weights is None or op.deep:
+        return 0, 0, 0
+    weights = weights_of(op)
     first, count = weights.streams[chip.domain(row) % len(weights.streams)]
     return first, count, weights.chunk_words
 
@@ -43,83 +56,214 @@ def _words_heard(op: mem.LaunchOp, chip: Chip, row: int) -> npt.NDArray[np.int32
     first, count, size = stream_of(op, chip, row)
     if not count:
         return np.zeros(0, np.int32)
-    assert op.weights is not None, "a stream with chunks has weights"
-    weights = op.weights.owner
-    assert isinstance(weights, mem.WeightsOp), "weights come from mem.weights"
-    return array_of(weights.values).reshape(-1)[first : first + count * size]
+    return array_of(weights_of(op).values).reshape(-1)[first : first + count * size]
+
+
+def own_words(op: mem.LaunchOp, column: int, rows: Iterable[int]) -> npt.NDArray[np.int32]:
+    """
+    All weights of a DEEP launch for the cores of a column in some `rows`, a page for each of them in turn.
+
+    The order in which one shim channel brings them, int32[pages of a core * rows * words of a page].
+    """
+    weights, ring = weights_of(op), op.ring_op
+    values = array_of(weights.values).reshape(-1)
+    heard = {core.row: weights.streams[core.stream] for core in op.cores if core.column == column}
+    each = [values[first : first + count * weights.chunk_words] for first, count in (heard[row] for row in rows)]
+    return np.stack([words.reshape(-1, ring.page_words) for words in each], axis=1).reshape(-1)
+
+
+def ring_window(op: mem.LaunchOp, row: int) -> Window:
+    """The ring of a DEEP launch's weights for the core in `row`, a page per run."""
+    ring = op.ring_op
+    start = ring.address // 4 + row * ring.pages * ring.page_words
+    return linear(start, ring.page_words, ring.pages, ring.page_words)
+
+
+def chunk_size(op: mem.LaunchOp) -> int:
+    """Words of every chunk of a launch's weights."""
+    return weights_of(op).chunk_words
+
+
+def own_pages(op: mem.LaunchOp) -> int:
+    """Pages of weights that every core receives in a DEEP launch."""
+    weights = weights_of(op)
+    return weights.streams[0][1] * weights.chunk_words // op.ring_op.page_words
+
+
+def arriving_pages(op: mem.LaunchOp, tile: Place, channel: int, rows: Iterable[int]) -> Task:
+    """Pages of weights for cores of a column in some `rows`, in turn, from the shim into their rings."""
+    chain = tuple(
+        Descriptor(
+            place_name("memtile", tile),
+            ring_window(op, row),
+            (place_name(ring_lock(row, "empty"), tile), 1),
+            (place_name(ring_lock(row, "full"), tile), 1),
+        )
+        for row in rows
+    )
+    return Task(tile, S2MM, channel, chain, own_pages(op))
+
+
+def streamed_words(op: mem.LaunchOp, chip: Chip) -> int:
+    """Words of a launch's weights in the streams of all columns; a DEEP launch brings others with its activations."""
+    if op.deep:
+        own = own_pages(op) * op.ring_op.page_words
+        return chip.columns * len(range(0, chip.core_rows, 2)) * own
+    heard = [listeners(chip, column)[0][1] for column in range(chip.columns)]
+    return sum(chunks * size for _, chunks, size in (stream_of(op, chip, row) for row in heard))
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A task that is still to be pushed."""
+
+    task: Task
+    last: int
+    """The launch with whose end it has ended."""
+    segment: int = 0
+    """It may be pushed when this segment has begun,"""
+    launches: int = 0
+    """and so many launches have ended."""
+
+
+@dataclass
+class _Channel:
+    """Tasks of one MemTile channel in their order. The queue may hold `room` of them."""
+
+    room: int
+    waiting: deque[_Waiting] = field(default_factory=deque[_Waiting])
+    running: deque[tuple[int, UnderWay]] = field(default_factory=deque[tuple[int, UnderWay]])
 
 
 @dataclass
 class _Column:
-    """Tasks of one column's ring that are still to be pushed, with the word of the stream at which each ends."""
+    """How far the stream of one column has been made into tasks."""
 
-    ends: npt.NDArray[np.int64]
-    """Word of the stream at which each launch has all it needs."""
-    waiting: list[tuple[int, Task, Task]] = field(default_factory=list[tuple[int, Task, Task]])
-    running: list[tuple[int, UnderWay, UnderWay]] = field(default_factory=list[tuple[int, UnderWay, UnderWay]])
+    words: list[npt.NDArray[np.int32]] = field(default_factory=list[npt.NDArray[np.int32]])
+    page: int = 0
+    """Slot of the ring that broadcasts in which the next page begins."""
 
 
 class WeightFeed:
-    """Writes the ring's tasks: as many as the queues hold at the start, the others as launches end."""
+    """
+    Writes the rings' tasks: as many as the queues hold at the start, the others as launches end.
 
-    def __init__(self, chip: Chip, tasks: Issuer, image: Image, launches: Sequence[mem.LaunchOp]):
+    `launches` come with the number of their segment. Broadcasts of weights are held back until all DEEP launches
+    before have ended, since those broadcast activations on the same channel.
+    """
+
+    def __init__(self, chip: Chip, tasks: Issuer, image: Image, launches: Sequence[tuple[mem.LaunchOp, int]]):
         self.chip = chip
         self.tasks = tasks
-        self.columns: list[_Column] = []
+        self.launches = launches
+        self.channels: list[_Channel] = []
+        self.broadcast_words: list[int] = []
+        """Words that each column broadcasts; empty if there are no weights at all."""
+        self.segment, self.ended = 0, 0
         tasks.enter(WEIGHT_STREAM)
-        weighted = [op for op in launches if op.weights is not None]
-        if not weighted:
+        if not any(op.weights is not None for op, _ in launches):
             return
-        ring = weighted[0].ring_op
         for column in range(chip.columns):
-            _, row = listeners(chip, column)[0]
-            parts = [_words_heard(op, chip, row) for op in launches]
-            ends = np.cumsum([part.size for part in parts])
-            state, words = _Column(ends), int(ends[-1])
-            self.columns.append(state)
-            if words:
-                self._stream(column, image.append(*parts), words)
-                state.waiting = self._tasks(column, ring, words)
+            self._column(column, image)
         self._push()
 
-    def _stream(self, column: int, start: int, words: int) -> None:
-        source = Descriptor(WEIGHTS, linear(start, words))
-        self.tasks.start(Task((column, SHIM_ROW), MM2S, SHIM_LOAD, (source,)))
+    def _column(self, column: int, image: Image) -> None:
+        """Everything that the column's channel for weights brings, launch by launch."""
+        _, row = listeners(self.chip, column)[0]
+        deep = [number for number, (op, _) in enumerate(self.launches) if op.deep]
+        arriving = _Channel(self.chip.queue_depth)
+        leaving = _Channel(self.chip.queue_depth - bool(deep))
+        self.channels += [arriving, leaving]
+        state, broadcast, first = _Column(), 0, 0
+        for last in (*deep, len(self.launches)):
+            sizes = [stream_of(op, self.chip, row)[1:] for op, _ in self.launches[first:last]]
+            broadcast += sum(count * size for count, size in sizes)
+            self._broadcast(column, row, range(first, last), state, arriving, leaving)
+            if last in deep:
+                self._own(column, last, state, arriving)
+            first = last + 1
+        self.broadcast_words.append(broadcast)
+        words = sum(part.size for part in state.words)
+        if words:
+            source = Descriptor(WEIGHTS, linear(image.append(*state.words), words))
+            self.tasks.start(Task((column, SHIM_ROW), MM2S, SHIM_LOAD, (source,)))
 
-    def _tasks(self, column: int, ring: mem.RingOp, words: int) -> list[tuple[int, Task, Task]]:
-        """Whole pages, in tasks of as many turns as can be counted, and the rest of the last page."""
-        pages, rest = divmod(words, ring.page_words)
-        most = self.chip.run_limit // ring.pages * ring.pages
+    def _own(self, column: int, number: int, state: _Column, arriving: _Channel) -> None:
+        """A DEEP launch's weights for the cores of even rows."""
+        op, segment = self.launches[number]
+        rows = range(0, self.chip.core_rows, 2)
+        state.words.append(own_words(op, column, rows))
+        task = arriving_pages(op, (column, MEMTILE_ROW), channels(self.chip).load, rows)
+        first = number == 0 or self.launches[number - 1][1] < segment
+        begin = _Waiting(task, number, segment - op.ring_op.ahead) if first else _Waiting(task, number, segment, number)
+        arriving.waiting.append(begin)
+
+    def _broadcast(
+        self, column: int, row: int, numbers: range, state: _Column, arriving: _Channel, leaving: _Channel
+    ) -> None:
+        """Launches without a DEEP one among them: whole pages, and the rest of the last page."""
+        parts = [_words_heard(self.launches[number][0], self.chip, row) for number in numbers]
+        ends = np.cumsum([part.size for part in parts])
+        if not len(ends) or not ends[-1]:
+            return
+        state.words += parts
+        ring = next(self.launches[n][0].ring_op for n in numbers if self.launches[n][0].weights is not None)
         tile, shared = (column, MEMTILE_ROW), channels(self.chip)
         empty, full = (place_name(f"weights_{state}", tile) for state in ("empty", "full"))
-        buffer, start = place_name("memtile", tile), ring.address // 4
-        runs = [min(most, pages - first) for first in range(0, pages, most)]
-        window = linear(start, ring.page_words, ring.pages, ring.page_words)
-        parts = [(window, count, count * ring.page_words) for count in runs]
-        if rest:
-            parts.append((linear(start + pages % ring.pages * ring.page_words, rest), 1, rest))
-        tasks: list[tuple[int, Task, Task]] = []
+        buffer = place_name("memtile", tile)
         end = 0
-        for window, count, size in parts:
-            end += size
-            arriving = Task(tile, S2MM, shared.load, (Descriptor(buffer, window, (empty, 1), (full, 1)),), count)
-            leaving = Task(tile, MM2S, shared.broadcast, (Descriptor(buffer, window, (full, 1), (empty, 1)),), count)
-            tasks.append((end, arriving, leaving))
-        return tasks
+        for window, count in self._turns(ring, state, int(ends[-1])):
+            end += count * window.words
+            last = numbers[int(np.searchsorted(ends, end))]
+            task = Task(tile, S2MM, shared.load, (Descriptor(buffer, window, (empty, 1), (full, 1)),), count)
+            arriving.waiting.append(_Waiting(task, last))
+            task = Task(tile, MM2S, shared.broadcast, (Descriptor(buffer, window, (full, 1), (empty, 1)),), count)
+            leaving.waiting.append(_Waiting(task, last, launches=numbers.start))
+
+    def _turns(self, ring: mem.RingOp, state: _Column, words: int) -> Iterator[tuple[Window, int]]:
+        """Windows and runs: to the end of the turn that has begun, whole turns, and the rest of the last page."""
+        pages, rest = divmod(words, ring.page_words)
+        start, size = ring.address // 4, ring.page_words
+        most = self.chip.run_limit // ring.pages * ring.pages
+        if state.page and pages:
+            count = min(pages, ring.pages - state.page)
+            yield linear(start + state.page * size, size, ring.pages - state.page, size), count
+            pages, state.page = pages - count, (state.page + count) % ring.pages
+        for first in range(0, pages, most):
+            count = min(most, pages - first)
+            yield linear(start, size, ring.pages, size), count
+            state.page = count % ring.pages
+        if rest:
+            yield linear(start + state.page * size, rest), 1
+            state.page = (state.page + 1) % ring.pages
 
     def _push(self) -> None:
         self.tasks.enter(WEIGHT_STREAM)
-        for column in self.columns:
-            while column.waiting and len(column.running) < self.chip.queue_depth:
-                end, arriving, leaving = column.waiting.pop(0)
-                first, second = self.tasks.start(arriving, leaving)
-                column.running.append((end, first, second))
+        ready = [(channel, waiting) for channel in self.channels for waiting in self._ready(channel)]
+        started = self.tasks.start(*(waiting.task for _, waiting in ready))
+        for (channel, waiting), under_way in zip(ready, started, strict=True):
+            channel.running.append((waiting.last, under_way))
+
+    def _ready(self, channel: _Channel) -> list[_Waiting]:
+        """Take from a channel what may be pushed now."""
+        ready: list[_Waiting] = []
+        while channel.waiting and len(channel.running) + len(ready) < channel.room:
+            task = channel.waiting[0]
+            if task.segment > self.segment or task.launches > self.ended:
+                break
+            ready.append(channel.waiting.popleft())
+        return ready
+
+    def segment_begins(self, number: int) -> None:
+        """All segments before segment `number` have ended."""
+        if number > self.segment:
+            self.segment = number
+            self._push()
 
     def launch_ended(self, number: int) -> None:
-        """All words up to those of launch `number` have gone to the cores: tasks that end there have ended."""
-        for column in self.columns:
-            while column.running and column.running[0][0] <= column.ends[number]:
-                _, arriving, leaving = column.running.pop(0)
-                self.tasks.ended(arriving)
-                self.tasks.ended(leaving)
+        """All weights up to those of launch `number` have gone to the cores: tasks that end there have ended."""
+        self.ended = number + 1
+        for channel in self.channels:
+            while channel.running and channel.running[0][0] <= number:
+                self.tasks.ended(channel.running.popleft()[1])
         self._push()

@@ -20,13 +20,16 @@ from compiler.hardware.routes import (
     CORE_WEIGHTS,
     FIRST_CORE_ROW,
     MEMTILE_ROW,
+    SHIM_FILL,
+    SHIM_ROW,
     channels,
+    listeners,
 )
 from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS, Kernel, Parameter, pack
 from compiler.protocol.copies import check_window
-from compiler.protocol.feed import stream_of
-from compiler.protocol.image import linear
-from compiler.protocol.tasks import Descriptor, Place, Task, parameter_lock, place_name
+from compiler.protocol.feed import arriving_pages, chunk_size, own_pages, own_words, ring_window, stream_of
+from compiler.protocol.image import WEIGHTS, Image, linear
+from compiler.protocol.tasks import Descriptor, Place, Task, parameter_lock, place_name, ring_lock
 from compiler.tiling.launch import WEIGHT_SLOTS
 from compiler.transfers.window import Window
 from dialects import mem
@@ -41,6 +44,8 @@ class LaunchTasks:
     """Tasks of a launch, in the order in which they are pushed. When all tokens have come, the launch has ended."""
 
     segment: str
+    sent: tuple[int, int] = (1, 1)
+    """Of every so many pixels of an output row the first so many are sent: the latter, then the former."""
     early: list[Task] = field(default_factory=list[Task])
     """May be pushed while the launch before runs."""
     late: list[Task] = field(default_factory=list[Task])
@@ -58,17 +63,20 @@ def _waits_for_input(op: mem.LaunchOp, core: mem.CoreOp) -> bool:
 class LaunchWriter:
     """Makes the tasks of launches, one after the other: the weight slots go on where the launch before left them."""
 
-    def __init__(self, chip: Chip, parameters_word: int):
+    def __init__(self, chip: Chip, image: Image, parameters_word: int):
         self.chip = chip
+        self.image = image
         self.parameters_word = parameters_word
         self.channels = channels(chip)
         self.first_slot = [0] * chip.domains
+        self.after_deep = False
+        """Whether the launch before was DEEP."""
         self.blocks = 0
         """Which set of parameter blocks is next."""
 
     def tasks(self, op: mem.LaunchOp, segment: str) -> LaunchTasks:
         """All tasks of a launch. Raises CapacityError for a window that no descriptor holds."""
-        made = LaunchTasks(segment)
+        made = LaunchTasks(segment, op.sent)
         cores = {(core.column, core.row): core for core in op.cores}
         for column in range(self.chip.columns):
             blocks: list[npt.NDArray[np.int32]] = []
@@ -78,16 +86,31 @@ class LaunchWriter:
                 own = core.own_parameters if core else self._idle_parameters(op, row)
                 values = {**op.common_parameters, **own, P.WEIGHT_FIRST.name.lower(): first_slot}
                 blocks.append(pack({P[name.upper()]: value for name, value in values.items()}))
-                self._core_tasks(made, (column, row), core, values, stream_of(op, self.chip, row))
+                if op.deep:
+                    assert core is not None, "in a DEEP launch every core has work"
+                    self._deep_core_tasks(made, op, core, values)
+                else:
+                    self._core_tasks(made, (column, row), core, values, stream_of(op, self.chip, row))
             self._parameters(made, column, np.concatenate(blocks))
+            if op.deep:
+                self._deep_column(made, op, column)
         for row in range(self.chip.domains):
-            self.first_slot[row] = (self.first_slot[row] + stream_of(op, self.chip, row)[1]) % WEIGHT_SLOTS
+            self.first_slot[row] = (self.first_slot[row] + self._chunks(op, row)) % WEIGHT_SLOTS
         self.blocks = (self.blocks + 1) % PARAMETER_SETS
         # tile by tile, from the MemTile upwards: parameters are on their way first
         made.early.sort(key=lambda task: task.place)
-        # a core that begins with rows of padding alone writes them at once, where the launch before may still read
-        made.may_be_early = all(_waits_for_input(op, core) for core in op.cores)
+        # a core that begins with rows of padding alone writes them at once, where the launch before may still read; and
+        # weights that come on another channel of the core than before could come before those of the launch before
+        exchanged = self.after_deep and op.weights is not None and not op.deep
+        made.may_be_early = all(_waits_for_input(op, core) for core in op.cores) and not exchanged
+        self.after_deep = op.deep
         return made
+
+    def _chunks(self, op: mem.LaunchOp, row: int) -> int:
+        """Chunks of weights that the cores of a row receive."""
+        if not op.deep:
+            return stream_of(op, self.chip, row)[1]
+        return own_pages(op) * op.ring_op.page_words // chunk_size(op)
 
     def _idle_parameters(self, op: mem.LaunchOp, row: int) -> dict[str, int]:
         """A core without work takes its chunks of weights off the broadcast and sends one word."""
@@ -113,7 +136,38 @@ class LaunchWriter:
         if core is None:
             made.early += self._empty_output(place, tile, row)
         else:
-            self._output(made, place, tile, row, core, values)
+            self._output(made, place, tile, row, core, values, made.early)
+
+    def _deep_core_tasks(self, made: LaunchTasks, op: mem.LaunchOp, core: mem.CoreOp, values: dict[str, int]) -> None:
+        """
+        Parameters, weights, input and output of a core whose streams have changed places.
+
+        Its own stream brings parameters, which wait for the launch before, and then weights. The input is late even in
+        the core: on the other stream, nothing keeps it from taking slots that the launch before gives back. What leaves
+        the core is started after all that arrives, so that its end tells of theirs.
+        """
+        row = core.row
+        place, tile = (core.column, FIRST_CORE_ROW + row), (core.column, MEMTILE_ROW)
+        made.early += self._parameter_tasks(place, tile, row)
+        made.early += self._weights(place, values, self._chunks(op, row), chunk_size(op), CORE_INPUT)
+        empty, full = (place_name(ring_lock(row, state), tile) for state in ("empty", "full"))
+        pages = Descriptor(place_name("memtile", tile), ring_window(op, row), (full, 1), (empty, 1))
+        made.early.append(Task(tile, MM2S, row, (pages,), own_pages(op)))
+        made.late += self._arriving_input(place, core, values, CORE_WEIGHTS)
+        self._output(made, place, tile, row, core, values, made.late)
+
+    def _deep_column(self, made: LaunchTasks, op: mem.LaunchOp, column: int) -> None:
+        """The map, broadcast to all who hear the column's MemTile, and weights for the cores of odd rows."""
+        tile, heard = (column, MEMTILE_ROW), listeners(self.chip, column)
+        if heard:
+            core = next(core for core in op.cores if (core.column, core.row) == heard[0])
+            made.late += self._leaving_input(made, tile, self.channels.broadcast, core)
+        rows = range(1, self.chip.core_rows, 2)
+        if rows:
+            words = own_words(op, column, rows)
+            made.late.append(arriving_pages(op, tile, self.channels.fill, rows))
+            source = Descriptor(WEIGHTS, linear(self.image.append(words), words.size))
+            made.late.append(Task((column, SHIM_ROW), MM2S, SHIM_FILL, (source,)))
 
     def _block(self, row: int) -> int:
         """Word of the MemTile at which the parameters for a core row lie."""
@@ -144,51 +198,79 @@ class LaunchWriter:
         counts = [min(most, runs - first) for first in range(0, runs, most)]
         return [Task(place, direction, channel, (descriptor,), count) for count in counts]
 
-    def _weights(self, place: Place, values: dict[str, int], chunks: int, words: int) -> list[Task]:
+    def _weights(
+        self, place: Place, values: dict[str, int], chunks: int, words: int, channel: int = CORE_WEIGHTS
+    ) -> list[Task]:
         """Chunks into the weight slots; one that begins in the middle of the ring goes by itself."""
         base, pitch, first = (values[name] for name in ("weight_base", "weight_slot", "weight_first"))
         tasks: list[Task] = []
         if first:
             alone = min(chunks, WEIGHT_SLOTS - first)
             window = linear(base + first * pitch, words)
-            tasks += self._ring_tasks(place, S2MM, CORE_WEIGHTS, window, "weights", alone)
+            tasks += self._ring_tasks(place, S2MM, channel, window, "weights", alone)
             chunks -= alone
         window = linear(base, words, WEIGHT_SLOTS, pitch)
-        return tasks + self._ring_tasks(place, S2MM, CORE_WEIGHTS, window, "weights", chunks)
+        return tasks + self._ring_tasks(place, S2MM, channel, window, "weights", chunks)
 
     def _input(
         self, made: LaunchTasks, place: Place, tile: Place, row: int, core: mem.CoreOp, values: dict[str, int]
     ) -> None:
         """Rows from the MemTiles into the core's ring."""
+        made.early += self._arriving_input(place, core, values, CORE_INPUT)
+        made.late += self._leaving_input(made, tile, row, core)
+
+    def _leaving_input(self, made: LaunchTasks, tile: Place, channel: int, core: mem.CoreOp) -> list[Task]:
+        """The rows of a core on their way out of the MemTiles."""
+        tasks: list[Task] = []
+        for windows, runs in core.reads:
+            for part in windows:
+                check_window(part, self.chip, made.segment)
+            chain = tuple(Descriptor(place_name("memtile", (part.column, MEMTILE_ROW)), part) for part in windows)
+            tasks.append(Task(tile, MM2S, channel, chain, runs))
+        return tasks
+
+    def _arriving_input(self, place: Place, core: mem.CoreOp, values: dict[str, int], channel: int) -> list[Task]:
+        """Rows on a stream of the core into its ring."""
         total = core.read_words
         passes = values["input_chunks"] * (1 if values["stays"] else values["output_chunks"])
         rows = passes * values["stream_rows"]
         window = _input_slots(values, total // rows)
         assert total == rows * window.words, f"{total} words do not make {rows} rows"
-        made.early += self._ring_tasks(place, S2MM, CORE_INPUT, window, "input", rows)
-        for windows, runs in core.reads:
-            for part in windows:
-                check_window(part, self.chip, made.segment)
-            chain = tuple(Descriptor(place_name("memtile", (part.column, MEMTILE_ROW)), part) for part in windows)
-            made.late.append(Task(tile, MM2S, row, chain, runs))
+        return self._ring_tasks(place, S2MM, channel, window, "input", rows)
 
     def _output(
-        self, made: LaunchTasks, place: Place, tile: Place, row: int, core: mem.CoreOp, values: dict[str, int]
+        self,
+        made: LaunchTasks,
+        place: Place,
+        tile: Place,
+        row: int,
+        core: mem.CoreOp,
+        values: dict[str, int],
+        leaving: list[Task],
     ) -> None:
-        """Rows from the core's output slots into the MemTile; the last window's task carries the token."""
+        """
+        Rows from the core's output slots into the MemTile; the last window's task carries the token.
+
+        What leaves the core is added to `leaving`.
+        """
         for index, (window, runs) in enumerate(core.writes):
             check_window(window, self.chip, made.segment)
             rows = runs * values["rows"]
-            slot = linear(
-                values["output_base"],
-                window.words // values["rows"],
-                values["output_slots"],
-                values["output_slot"],
-            )
-            made.early += self._ring_tasks(place, MM2S, CORE_OUTPUT, slot, "output", rows)
+            slot = self._slot(made.sent, window.words // values["rows"], values)
+            leaving += self._ring_tasks(place, MM2S, CORE_OUTPUT, slot, "output", rows)
             descriptor = Descriptor(place_name("memtile", (window.column, MEMTILE_ROW)), window)
             last = index + 1 == len(core.writes)
             made.early.append(Task(tile, S2MM, row, (descriptor,), runs, token=last))
+
+    def _slot(self, sent: tuple[int, int], words: int, values: dict[str, int]) -> Window:
+        """The `words` of an output row that are sent, slot after slot: the first pixels of every so many."""
+        first, pitch = sent
+        whole = first == pitch
+        sizes = (words,) if whole else (words // (2 * first), 2 * first)
+        strides = (1,) if whole else (2 * pitch, 1)
+        slots = values["output_slots"]
+        step = values["output_slot"] if slots > 1 else 0
+        return Window(0, values["output_base"], sizes, strides, (), slots, step)
 
     def _empty_output(self, place: Place, tile: Place, row: int) -> list[Task]:
         """One word, of its parameters, into the MemTile's scratch: the sign of a core that had nothing to compute."""

@@ -2,9 +2,9 @@
 Parameter blocks of many launches, as one task of each shim: it sends those of one launch after those of the other, as
 the MemTile asks for them.
 
-Maps from DDR come on the same channel and would wait behind what is sent ahead of them. So where maps are filled
-between two launches, a task ends before the second one and begins anew after it, whose parameters may be pushed before
-the fill or after it.
+Maps from DDR come on the same channel and would wait behind what is sent ahead of them, and so do weights of a DEEP
+launch. So where maps are filled between two launches, or weights come there, a task ends before the second one and
+begins anew after it, whose parameters may be pushed before the fill or after it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def loaded_together(invocation: mem.InvokeOp, chip: Chip) -> list[range]:
     """Launches of an invocation whose parameters one task sends, by their numbers."""
     filled, number = set[int](), 0
     for op in (op for segment in invocation.segments for op in segment.body.block.ops):
-        if isinstance(op, mem.CopyOp) and op.fills and number:
+        fills = isinstance(op, mem.CopyOp) and op.fills and number > 0
+        if fills or (isinstance(op, mem.LaunchOp) and op.deep):
             filled.add(number)
         number += isinstance(op, mem.LaunchOp)
     most = min(chip.iteration_limit, chip.run_limit)

@@ -54,7 +54,7 @@ class Sequence:
         self.copies = CopyWriter(tasks.chip, tasks)
         self.copying: dict[SSAValue, Copy] = {}
         ops = [(op, s) for s in invocation.segments for op in s.body.block.ops if isinstance(op, mem.LaunchOp)]
-        writer = LaunchWriter(tasks.chip, parameters_word)
+        writer = LaunchWriter(tasks.chip, image, parameters_word)
         self.launches = [_Launch(writer.tasks(op, segment.segment_name.data)) for op, segment in ops]
         self.loading: dict[int, list[UnderWay]] = {}
         """Tasks that load parameters, by the launch with which they end."""
@@ -65,7 +65,12 @@ class Sequence:
             loads = [load_task(column, blocks, image) for column, blocks in columns]
             first.loads = loads
         self.numbers: dict[SSAValue, int] = {op.token: number for number, (op, _) in enumerate(ops)}
-        self.feed = WeightFeed(tasks.chip, tasks, image, [op for op, _ in ops])
+        self.segments = {segment: number for number, segment in enumerate(invocation.segments)}
+        self.feed = WeightFeed(tasks.chip, tasks, image, [(op, self.segments[segment]) for op, segment in ops])
+
+    def begin(self, segment: mem.SegmentOp) -> None:
+        """A segment begins: all those before it have ended."""
+        self.feed.segment_begins(self.segments[segment])
 
     def run(self, op: Operation, segment: mem.SegmentOp) -> None:
         """One op of a segment."""

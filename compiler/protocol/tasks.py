@@ -37,6 +37,11 @@ def parameter_lock(blocks: int, state: str) -> str:
     return f"parameters_{blocks}_{state}"
 
 
+def ring_lock(row: int, state: str) -> str:
+    """The lock of a MemTile's ring of weights for the core in `row`, through which those of DEEP launches pass."""
+    return f"weights_{row}_{state}"
+
+
 @dataclass(frozen=True)
 class Descriptor:
     """One buffer descriptor. `window.column` is not used: the buffer says whose memory it is."""

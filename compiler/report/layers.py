@@ -9,10 +9,9 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler.hardware.chip import Chip
-from compiler.hardware.routes import listeners
 from compiler.kernels.parameters import PARAMETER_WORDS
 from compiler.kernels.weight_chunk import ChunkView
-from compiler.protocol.feed import stream_of
+from compiler.protocol.feed import streamed_words
 from compiler.report.flows import FILL, LOAD, Place, cycles_until, ddr_bytes, timeline_of
 from compiler.simulate.result import SegmentTime, Simulation
 from dialects.bsr import Conv2dOp, GemmOp, array_of, shape_of
@@ -119,9 +118,7 @@ def _parameter_bytes(launches: list[LaunchOp], chip: Chip) -> int:
 
 def _weight_bytes(launches: list[LaunchOp], chip: Chip) -> int:
     """Bytes that the columns load of the launches' weights; they come as one stream, of which no segment knows."""
-    heard = [listeners(chip, column)[0][1] for column in range(chip.columns)]
-    streams = [stream_of(op, chip, row) for op in launches for row in heard]
-    return 4 * sum(chunks * chunk_words for _, chunks, chunk_words in streams)
+    return 4 * sum(streamed_words(op, chip) for op in launches)
 
 
 def _shape(shape: Sequence[int], operands: int = 1) -> str:

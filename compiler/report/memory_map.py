@@ -51,9 +51,10 @@ def memory_map(measured: Measured) -> Picture:
         "memory",
         "MemTile occupancy over time",
         f"A rectangle is a buffer: its height the bytes it takes in each MemTile, its width its life. All MemTiles are "
-        f"laid out alike, each holding its own rows of a map. Rectangles never overlap (a sum is written over one of "
-        f"its operands, in its rectangle); white between them is room to keep maps longer. The ring keeps its room all "
-        f"the time, since the weights of all segments pass through it; how they run ahead is in the next picture. "
+        f"laid out alike, each holding its own rows of a map, or all rows for a DEEP layer. Rectangles never overlap "
+        f"(a sum is written over one of its operands, in its rectangle); white between them is room to keep maps "
+        f"longer. The ring keeps its room all the time, since all weights pass through it but those of DEEP "
+        f"segments, which have rings of their own; how they run ahead is in the next picture. "
         f"The fullest moment is cycle {cycle:,.0f} with {bytes_ / KIB:.0f} of {capacity // KIB} KiB "
         f"({100 * bytes_ / capacity:.0f} %); the highest address in use is {used / KIB:.0f} KiB. Parameter blocks are "
         f"not drawn. Bands of one segment share its cycles evenly here.",

@@ -54,8 +54,8 @@ def memtile_boxes(module: ModuleOp, times: tuple[SegmentTime, ...], bounds: list
                 live = (edges[op.live[0]], edges[op.live[1]])
                 boxes.append(Box(op.map_name.data, MAP, op.address, op.size, *live))
             case RingOp():
-                size = op.size
-                boxes.append(Box("ring", RING, op.address, size, edges[op.live[0]], edges[op.live[1]]))
+                live = (edges[op.live[0]], edges[op.live[1]])
+                boxes.append(Box("rings" if op.cores else "ring", RING, op.address, op.size, *live))
             case _:
                 pass
     return tuple({(box.address, box.size, box.first, box.last): box for box in reversed(boxes)}.values())[::-1]

@@ -40,6 +40,6 @@ def resource_text(resource: str, chip: Chip) -> str:
             return f"{'inputs' if port.sends else 'outputs'} of core ({column}, {port.channel})"
         if not port.sends:
             return f"{'fill' if port.channel == channels(chip).fill else 'load'}, column {column}"
-        return f"{'weights' if port.channel == channels(chip).broadcast else 'spill'}, column {column}"
-    kind = "outputs" if port.sends else "weights" if port.channel else "inputs"
-    return f"{kind} of core ({column}, {row - FIRST_CORE_ROW})"
+        return f"{'broadcast' if port.channel == channels(chip).broadcast else 'spill'}, column {column}"
+    kind = "outputs of" if port.sends else "broadcast to" if port.channel else "inputs of"
+    return f"{kind} core ({column}, {row - FIRST_CORE_ROW})"

@@ -9,7 +9,7 @@ both come to the cores together (`compiler.tiling.skip`); whether it is faster, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from compiler.errors import CapacityError
@@ -47,15 +47,29 @@ def _is_faster(conv: Layer, addition: Layer, cycles: Cycles) -> bool:
         return True
 
 
-def add_at_once(network: Network, cycles: Cycles) -> Network:
-    """The network with additions made by the convolutions before them, where those take less time so."""
+def sums(network: Network) -> dict[int, Layer]:
+    """The addition that each convolution could make at once, by the map between them."""
+    found: dict[int, Layer] = {}
+    for index, step in enumerate(network.steps):
+        made = _convolution(network, list(network.steps[:index]), step) if isinstance(step, ArrayStep) else None
+        if isinstance(step, ArrayStep) and made is not None:
+            found[made.output] = step.parts[0][0]
+    return found
+
+
+def add_at_once(network: Network, cycles: Cycles, apart: Collection[int] = ()) -> Network:
+    """
+    The network with additions made by the convolutions before them, where those take less time so.
+
+    Convolutions that make the maps `apart` make nothing else.
+    """
     steps: list[Step] = []
     for step in network.steps:
         made = _convolution(network, steps, step) if isinstance(step, ArrayStep) else None
         if isinstance(step, ArrayStep) and made is not None:
             conv, (source,) = made.parts[0]
             addition, (_, skip) = step.parts[0]
-            if _is_faster(conv, addition, cycles):
+            if made.output not in apart and _is_faster(conv, addition, cycles):
                 steps.remove(made)
                 step = ArrayStep(made.name, ((replace(conv, addition=addition), (source, skip)),), step.output)
         steps.append(step)

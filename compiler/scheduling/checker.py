@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
 from compiler.scheduling.additions_checker import additions_apart
+from compiler.scheduling.deep_checker import deep_faults, flat_input_faults
 from compiler.scheduling.in_place_checker import in_place_faults
 from compiler.scheduling.launch_checker import (
     NOTHING,
@@ -75,6 +76,8 @@ class _Run:
         launches = [p.launch for s in plan.segments if isinstance(s, Segment) for b in s.bands for p in b.launches]
         self.weight_slot = launches[0].arena.weight_slot if launches else 0
         self.time = 0
+        self.previous = 0
+        """The band in which the step before began."""
         self.where = ""
         self.found: list[str] = []
 
@@ -88,8 +91,10 @@ class _Run:
         for number, buffer in self.plan.ddr_maps.items():
             if number not in produced:
                 self._write_ddr(buffer)
+        begun = 0
         for index, (step, segment) in enumerate(zip(self.network.steps, self.plan.segments, strict=True)):
             self.where = f"step '{step.name}'"
+            self.previous, begun = begun, self.time
             if isinstance(segment, Segment) and isinstance(step, ArrayStep):
                 self._segment(step, segment, whole=index in self.last)
             elif isinstance(segment, HostSegment) and isinstance(step, HostStep):
@@ -151,19 +156,22 @@ class _Run:
             pitch = transfer.memtile.shape.row_words
             there = transfer.ddr.address // 4 + low * pitch
             here = transfer.memtile.address // 4 + (low - stripes[transfer.column][0]) * pitch
-            words = self.numbers.rows(transfer.memtile.number, low, high)
+            blocks = transfer.blocks or (0, transfer.memtile.shape.blocks)
+            rows = np.arange((high - low) * pitch).reshape(high - low, transfer.memtile.shape.blocks, -1)
+            moved = rows[:, slice(*blocks)].reshape(-1)
+            words = self.numbers.rows(transfer.memtile.number, low, high)[moved]
             tile = self.memtiles[transfer.column]
             source, start = (tile, here) if transfer.to_ddr else (self.ddr, there)
             target, to = (self.ddr, there) if transfer.to_ddr else (tile, here)
             if transfer.ddr.number != transfer.memtile.number:
                 self.fault(f"{what} are another map in DDR")
-            if not np.array_equal(source[start : start + words.size], words):
+            if not np.array_equal(source[start + moved], words):
                 self.fault(f"{what} are moved {'to' if transfer.to_ddr else 'from'} DDR, but do not lie there")
-            target[to : to + words.size] = words
-            moved = touched[-1 if transfer.to_ddr else transfer.column][to : to + words.size]
-            if moved.any():
+            target[to + moved] = words
+            before = touched[-1 if transfer.to_ddr else transfer.column]
+            if before[to + moved].any():
                 self.fault(f"{what} are written by two transfers at once")
-            moved[:] = True
+            before[to + moved] = True
 
     # Launches
 
@@ -212,9 +220,9 @@ class _Run:
         self._concurrency(planned, reads, writes)
         for work, where in zip(launch.cores, writes, strict=True):
             to = launch.layer.destination
-            rows = [to.row_of(row) for row in range(*work.output_rows)]
+            rows = [to.row_of(row) for row in range(*launch.map_rows(work))]
             blocks = slice(to.block + work.blocks[0], to.block + work.blocks[1])
-            width = to.column_step * launch.layer.output.width
+            width = to.column_step * launch.on_map.output.width
             computed[rows, blocks, to.column : to.column + width : to.column_step] += 1
             words = output_numbers(launch, work, step.output, self.numbers)
             if where.size != words.size:
@@ -243,7 +251,7 @@ class _Run:
                 if not np.isin(mine, added_numbers(planned.launch, work, operands, self.numbers)).all():
                     self.fault(f"core ({work.column}, {work.row}) writes over its own input")
 
-    def _windows(self, work: CoreWork, chains: Sequence[Chain], reach: int) -> Iterator[tuple[int, Numbers]]:
+    def _windows(self, work: CoreWork, chains: Sequence[Chain], reach: range) -> Iterator[tuple[int, Numbers]]:
         """Column and words of every run of every window that can be; the others are faults."""
         core = f"core ({work.column}, {work.row})"
         for chain in chains:
@@ -251,7 +259,7 @@ class _Run:
             for window in chain.windows:
                 for fault in window_faults(window, self.chip):
                     self.fault(f"{core}: {fault}")
-                if abs(window.column - work.column) > reach or not 0 <= window.column < self.chip.columns:
+                if window.column not in reach or not 0 <= window.column < self.chip.columns:
                     self.fault(f"{core} reaches for MemTile {window.column}")
                 elif window.offset < 0 or window.highest_word() >= self.memtiles[window.column].size:
                     self.fault(f"{core} reaches for words up to {window.highest_word()}")
@@ -266,22 +274,34 @@ class _Run:
         parts: list[Numbers] = [np.zeros(0, np.int64)]
         touched: list[list[Numbers]] = [[np.zeros(0, np.int64)] for _ in self.memtiles]
         rows = range(work.input_rows[0], work.input_rows[1], planned.launch.fetch.row_step)
+        column, reach = work.column, range(work.column - 1, work.column + 2)
+        if planned.launch.rings is not None:
+            # a broadcast comes from one MemTile, and sees no other
+            column = self.chip.source_column(work.column, work.row)
+            layer, reach = planned.launch.on_map, range(column, column + 1)
+            rows = range(*layer.input_rows((0, layer.output.height)))
         for buffer in planned.inputs:
-            far = [row for row in rows if source_column(buffer.stripes or (), work.column, row) is None]
+            far = [row for row in rows if source_column(buffer.stripes or (), column, row) is None]
             if far:
                 self.fault(f"core ({work.column}, {work.row}) has row {far[0]} of '{buffer.name}' out of reach")
                 return [np.zeros(0, np.int64) for _ in self.memtiles]
-        for column, words in self._windows(work, read_chains(planned.launch, work, planned.inputs, self.chip), reach=1):
+        for column, words in self._windows(work, read_chains(planned.launch, work, planned.inputs, self.chip), reach):
             parts.append(np.where(words == PADDING, ZERO, self.memtiles[column][words]))
             touched[column].append(words[words != PADDING])
-        for fault in input_faults(planned.launch, work, operands, np.concatenate(parts), self.numbers):
+        launch, stream = planned.launch, np.concatenate(parts)
+        for fault in (
+            input_faults(launch, work, operands, stream, self.numbers)
+            if launch.flat is None
+            else flat_input_faults(launch, launch.flat, operands[0], stream, self.numbers)
+        ):
             self.fault(f"core ({work.column}, {work.row}): {fault}")
         return [np.unique(np.concatenate(words)) for words in touched]
 
     def _core_writes(self, planned: PlannedLaunch, work: CoreWork) -> Numbers:
         """Where the output stream of a core goes."""
         chains = write_chains(planned.launch, work, planned.output, self.chip)
-        return np.concatenate([words for _, words in self._windows(work, chains, reach=0)])
+        own = range(work.column, work.column + 1)
+        return np.concatenate([words for _, words in self._windows(work, chains, own)])
 
     def _weight_faults(self, planned: PlannedLaunch) -> Iterator[str]:
         """Weights without a way to the cores, or that the wrong cores would hear; weight slots that move."""
@@ -289,13 +309,15 @@ class _Run:
         for work in launch.cores:
             if not (0 <= work.column < self.chip.columns and 0 <= work.row < self.chip.core_rows):
                 yield f"there is no core ({work.column}, {work.row})"
-            elif launch.slices and work.blocks != launch.slices[self.chip.domain(work.row) % len(launch.slices)]:
+            elif launch.slices and work.blocks != launch.slices[launch.stream_of(self.chip, work.column, work.row)]:
                 yield f"core ({work.column}, {work.row}) computes blocks {work.blocks} with the weights of others"
         if launch.arena.weight_slot != self.weight_slot:
             yield f"weight slots of {launch.arena.weight_slot} words, other launches have {self.weight_slot}"
-        ring = self.plan.ring
+        ring = planned.ring or self.plan.ring
         if not launch.slices:
             return
+        if launch.rings is not None or planned.ring is not None:
+            yield from deep_faults(planned, self.chip, self.previous)
         if ring is None:
             yield "weights without a ring"
         elif not ring.live[0] <= self.time < ring.live[1]:

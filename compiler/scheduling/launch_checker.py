@@ -158,13 +158,14 @@ def output_numbers(launch: Launch, work: CoreWork, number: int, numbers: WordNum
     first, last = work.blocks
     chunk = launch.output_chunk if launch.slices else work.block_count
     to = launch.layer.destination
-    columns = to.column + to.column_step * np.arange(launch.layer.output.width)
-    parts = [
-        numbers.pixels(number, to.row_of(row), to.block + np.arange(block, min(block + chunk, last)), columns)
-        for block in range(first, last, chunk)
-        for row in range(*work.output_rows)
-    ]
-    return np.concatenate([part.reshape(-1) for part in parts])
+    columns = to.column + to.column_step * np.arange(launch.on_map.output.width)
+    parts: list[Numbers] = []
+    for block in range(first, last, chunk):
+        blocks = to.block + np.arange(block, min(block + chunk, last))
+        rows = [numbers.pixels(number, to.row_of(row), blocks, columns) for row in range(*launch.map_rows(work))]
+        # where the map is one row, a block has all of its rows
+        parts.append(np.stack(rows, axis=1 if launch.flat else 0).reshape(-1))
+    return np.concatenate(parts)
 
 
 def added_numbers(launch: Launch, work: CoreWork, maps: tuple[int, ...], numbers: WordNumbers) -> Numbers:

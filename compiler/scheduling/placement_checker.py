@@ -60,6 +60,13 @@ def placement_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[st
     tile = [_Space("the parameter blocks", plan.parameters_address, parameters, (0, max(end, 1)))]
     if plan.ring is not None:
         tile.append(_Space("the ring of the weights", plan.ring.address, plan.ring.size, plan.ring.live))
+    for segment in (segment for segment in plan.segments if isinstance(segment, Segment)):
+        for band in segment.bands:
+            rings = dict.fromkeys(planned.ring for planned in band.launches if planned.ring is not None)
+            if rings:
+                largest = max(rings, key=lambda ring: ring.size)
+                name = f"the rings of '{segment.name}'"
+                tile.append(_Space(name, largest.address, largest.size, largest.live))
     ddr: list[_Space] = []
     for buffer in plan.buffers:
         space = _Space(f"'{buffer.name}'", buffer.address, buffer.size, buffer.live, buffer.number)

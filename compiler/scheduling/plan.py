@@ -50,22 +50,28 @@ class Ring:
     page_words: int
     pages: int
     live: Range
+    cores: int = 0
+    """DEEP launches: the rings lie side by side, one for each of so many cores of a column; 0 for the broadcast's."""
+    ahead: bool = False
+    """DEEP launches: whether it may be filled while the step before runs."""
 
     @property
     def size(self) -> int:
         """Bytes in each MemTile."""
-        return 4 * self.page_words * self.pages
+        return 4 * self.page_words * self.pages * max(self.cores, 1)
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """Whole rows of a map between DDR and one MemTile: a fill, or a spill if `to_ddr`."""
+    """Rows of a map between DDR and one MemTile: a fill, or a spill if `to_ddr`."""
 
     ddr: MapBuffer
     memtile: MapBuffer
     column: int
     rows: Range
     to_ddr: bool
+    blocks: Range | None = None
+    """Channel blocks; None for all, which are one run of words."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,8 @@ class PlannedLaunch:
     launch: Launch
     inputs: tuple[MapBuffer, ...]
     output: MapBuffer
+    ring: Ring | None = None
+    """DEEP launches: through which their weights come."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from compiler.allocation.allocate import allocate
@@ -12,6 +12,7 @@ from compiler.costs.program import program_cycles
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.scheduling.additions import add_at_once
+from compiler.scheduling.deep import deep_launches
 from compiler.scheduling.in_place import concatenate_in_place
 from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
 from compiler.scheduling.plan import (
@@ -20,6 +21,7 @@ from compiler.scheduling.plan import (
     MapBuffer,
     PlannedLaunch,
     ProgramPlan,
+    Ring,
     Segment,
     Transfer,
 )
@@ -28,11 +30,11 @@ from compiler.scheduling.residency import (
     Apart,
     Choice,
     Draft,
-    Planner,
     Residency,
     band_name,
     fill_name,
     map_name,
+    ring_name,
 )
 from compiler.scheduling.ring import ring_bytes, widest_ring
 from compiler.scheduling.stripes import Stripes, even_stripes
@@ -59,6 +61,8 @@ def _cycles(layer: Layer, convolutions: ConvPlanner) -> int:
     chip = convolutions.chip
     program = program_cycles(chip, convolutions.kernels, layer.kernel)
     stripes = even_stripes((0, layer.output.height), chip.columns)
+    if layer.kernel.convolves:
+        return convolutions.planned(layer, stripes).cycles
     return sum(launch_cycles(launch, chip, program) for launch in plan_layer(layer, convolutions, stripes))
 
 
@@ -115,6 +119,31 @@ class _Program:
         self.buffers.append(buffer)
         return buffer
 
+    def _slices(self, memtile: MapBuffer, launches: Sequence[PlannedLaunch]) -> tuple[Transfer, ...]:
+        """Spills of what DEEP launches made: in each column the channel blocks of its own cores."""
+        rows = (0, memtile.shape.height)
+        spills: list[Transfer] = []
+        for planned in launches:
+            for column in range(self.residency.chip.columns):
+                mine = [work.blocks for work in planned.launch.cores if work.column == column]
+                blocks = (min(first for first, _ in mine), max(last for _, last in mine))
+                spills.append(Transfer(self.ddr[memtile.number], memtile, column, rows, True, blocks))
+        return tuple(spills)
+
+    def _ring(self, index: int, launch: Launch) -> Ring | None:
+        """Where the weights of a DEEP launch pass."""
+        if launch.rings is None:
+            return None
+        place = self.lives[ring_name(index)]
+        return Ring(
+            self.solution.offsets[ring_name(index)],
+            launch.rings.page_words,
+            launch.rings.pages,
+            (place.lower, place.upper),
+            self.residency.chip.core_rows,
+            index in self.choice.ahead,
+        )
+
     def _transfers(self, memtile: MapBuffer, to_ddr: bool) -> tuple[Transfer, ...]:
         assert memtile.stripes is not None, "transfers are between DDR and MemTiles"
         return tuple(
@@ -126,6 +155,7 @@ class _Program:
     def _band(self, index: int, step: ArrayStep, offset: int, stripes: Stripes, banded: bool) -> Band:
         inputs: dict[int, MapBuffer] = {}
         fills: list[Transfer] = []
+        deep = index in self.choice.deep
         for number in inputs_of(step):
             place = fill_name(index, number, offset)
             if (index, number) not in self.draft.filled:
@@ -134,7 +164,7 @@ class _Program:
                 needed = self.residency.needed(step, number, stripes)
                 inputs[number] = self._buffer(f"{place}.{step.name}", number, needed, place)
                 fills += self._transfers(inputs[number], to_ddr=False)
-        if banded:
+        if banded or deep:
             place = band_name(index, offset)
             output = self._buffer(f"{place}.{step.name}", step.output, stripes, place)
         else:
@@ -144,9 +174,13 @@ class _Program:
                 self.resident[step.output] = self._buffer(name, step.output, stripes, map_name(root))
             output = self.resident[step.output]
         launches = tuple(
-            PlannedLaunch(launch, tuple(inputs[n] for n in step.parts[part][1] if n in inputs), output)
-            for part, launch in self.residency.band_launches(index, self.choice.bands[index])[offset]
+            PlannedLaunch(
+                launch, tuple(inputs[n] for n in step.parts[part][1] if n in inputs), output, self._ring(index, launch)
+            )
+            for part, launch in self.residency.step_launches(index, self.choice)[offset]
         )
+        if deep:
+            return Band(tuple(fills), launches, self._slices(output, launches))
         whole = index == self.residency.writers[step.output][-1]
         spills = self._transfers(output, to_ddr=True) if whole and step.output in self.draft.in_ddr else ()
         return Band(tuple(fills), launches, spills)
@@ -155,7 +189,7 @@ class _Program:
         """One step, with its buffers."""
         if not isinstance(step, ArrayStep):
             return HostSegment(step, tuple(self.ddr[n] for n in step.inputs), tuple(self.ddr[n] for n in step.outputs))
-        bands = self.residency.band_stripes(step, self.choice.bands[index])
+        bands = self.residency.step_stripes(index, step, self.choice)
         return Segment(
             step.name,
             tuple(self._band(index, step, i, stripes, len(bands) > 1) for i, stripes in enumerate(bands)),
@@ -163,12 +197,16 @@ class _Program:
 
 
 def _solve(
-    network: Network, chip: Chip, plan: Planner, reserved: int
+    network: Network, convolutions: ConvPlanner, deep: Mapping[int, list[Launch]], reserved: int
 ) -> tuple[Residency, tuple[Choice, Draft, Solution]]:
     """A draft that fits beside `reserved` bytes, with as many concatenations in place as the MemTiles allow."""
+
+    def plan(layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
+        return plan_layer(layer, convolutions, column_rows)
+
     apart: set[int] = set()
     while True:
-        residency = Residency(concatenate_in_place(network, apart), chip, plan, reserved)
+        residency = Residency(concatenate_in_place(network, apart), convolutions.chip, plan, reserved, deep)
         try:
             return residency, residency.solve()
         except Apart as refusal:
@@ -200,12 +238,13 @@ def _plan(network: Network, chip: Chip) -> ProgramPlan:
         chip = replace(chip, core_weight_bytes=0)
     convolutions = ConvPlanner(chip, kernels)
 
-    def plan(layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
-        return plan_layer(layer, convolutions, column_rows)
+    def cycles(layer: Layer) -> int:
+        return _cycles(layer, convolutions)
 
-    network = add_at_once(network, lambda layer: _cycles(layer, convolutions))
+    deep = deep_launches(concatenate_in_place(network), convolutions, cycles)
+    network = add_at_once(network, cycles, deep)
     names = {step.output: step.name for step in network.steps if isinstance(step, ArrayStep)}
-    residency, found = _solve(network, chip, plan, ring_bytes(chip) if weighted else 0)
+    residency, found = _solve(network, convolutions, deep, ring_bytes(chip) if weighted else 0)
     program = _Program(names, residency, *found)
     segments = tuple(program.segment(index, step) for index, step in enumerate(residency.network.steps))
     ring = None

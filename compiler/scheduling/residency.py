@@ -8,7 +8,7 @@ ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,9 +19,10 @@ from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.scheduling.network import ArrayStep, Network, inputs_of, outputs_of
 from compiler.scheduling.plan import parameter_bytes
-from compiler.scheduling.stripes import Stripes, even_stripes, needed_rows, reachable, tallest
+from compiler.scheduling.stripes import Stripes, even_stripes, everywhere, needed_rows, reachable, tallest
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range, split_evenly
+from compiler.tiling.limits import own_ring_descriptors, spare_descriptors
 
 PARAMETERS = "parameters"
 Planner = Callable[[Layer, Sequence[Range]], list[Launch]]
@@ -41,6 +42,10 @@ class Choice:
 
     resident: set[int]
     bands: list[int]
+    deep: set[int]
+    """Steps that run DEEP: their maps come from DDR and go there."""
+    ahead: set[int]
+    """DEEP steps whose weights may come while the step before runs."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class Residency:
     plan: Planner
     reserved: int = 0
     """Bytes of each MemTile that are not for maps."""
+    apart: Mapping[int, list[Launch]] = field(default_factory=dict[int, list[Launch]])
+    """Launches of the steps that should run DEEP, by the map that each writes alone."""
     launches: dict[tuple[int, int], list[list[tuple[int, Launch]]]] = field(
         default_factory=dict[tuple[int, int], list[list[tuple[int, Launch]]]]
     )
@@ -81,10 +88,27 @@ class Residency:
         """The steps that write each map."""
         return self.network.writers()
 
+    @cached_property
+    def deep(self) -> dict[int, list[Launch]]:
+        """Launches of the steps that should run DEEP."""
+        return {writers[0]: self.apart[n] for n, writers in self.writers.items() if n in self.apart}
+
     def band_stripes(self, step: ArrayStep, bands: int) -> list[Stripes]:
         """Output rows per column of each band."""
         height = self.network.maps[step.output].height
         return [even_stripes(rows, self.chip.columns) for rows in split_evenly(height, bands) if rows[1] > rows[0]]
+
+    def step_launches(self, index: int, choice: Choice) -> list[list[tuple[int, Launch]]]:
+        """Per band of a choice, the launches with the index of their part."""
+        if index in choice.deep:
+            return [[(0, launch) for launch in self.deep[index]]]
+        return self.band_launches(index, choice.bands[index])
+
+    def step_stripes(self, index: int, step: ArrayStep, choice: Choice) -> list[Stripes]:
+        """Output rows per column of each band of a choice."""
+        if index in choice.deep:
+            return [everywhere((0, self.network.maps[step.output].height), self.chip.columns)]
+        return self.band_stripes(step, choice.bands[index])
 
     def band_launches(self, index: int, bands: int) -> list[list[tuple[int, Launch]]]:
         """Per band, the launches with the index of their part; planned once per number of bands."""
@@ -121,7 +145,7 @@ class Residency:
         times: list[Range] = []
         start = 0
         for index, step in enumerate(steps):
-            count = len(self.band_stripes(step, choice.bands[index])) if isinstance(step, ArrayStep) else 1
+            count = len(self.step_stripes(index, step, choice)) if isinstance(step, ArrayStep) else 1
             times.append((start, start + count))
             start += count
         producer = {number: index for index, step in enumerate(steps) for number in outputs_of(step)}
@@ -137,13 +161,14 @@ class Residency:
                 band = even_stripes((0, maps[step.output].height), self.chip.columns)
                 stays = number in by_array and number in choice.resident
                 stays = stays and choice.bands[index] == choice.bands[producer[number]] == 1
+                stays = stays and choice.deep.isdisjoint((index, producer[number]))
                 if stays and reachable(self.stripes(number), self.needed(step, number, band)):
                     last_read[number] = index
                 else:
                     filled.add((index, number))
                     in_ddr.add(number)
-        for step, bands in zip(steps, choice.bands, strict=True):
-            if bands > 1:
+        for index, step in enumerate(steps):
+            if choice.bands[index] > 1 or index in choice.deep:
                 in_ddr.update(outputs_of(step))
         shared = self._shared(choice, filled, last_read)
         problem = self._problem(choice, times, filled, last_read, producer, shared)
@@ -187,7 +212,11 @@ class Residency:
             if not isinstance(step, ArrayStep):
                 continue
             start, stop = times[index]
-            bands = self.band_stripes(step, choice.bands[index])
+            bands = self.step_stripes(index, step, choice)
+            if index in choice.deep:
+                size = max(launch.rings.bytes(self.chip) for launch in self.deep[index] if launch.rings)
+                first = times[index - 1][0] if index in choice.ahead else start
+                buffers.append(Buffer(ring_name(index), first, stop, size))
             for number in inputs_of(step):
                 if (index, number) in filled:
                     for offset, band in enumerate(bands):
@@ -195,7 +224,7 @@ class Residency:
                         if size:
                             time = start + offset
                             buffers.append(Buffer(fill_name(index, number, offset), time, time + 1, size))
-            if len(bands) > 1:
+            if len(bands) > 1 or index in choice.deep:
                 for offset, band in enumerate(bands):
                     size = 4 * maps[step.output].row_words * tallest(band)
                     buffers.append(Buffer(band_name(index, offset), start + offset, start + offset + 1, size))
@@ -209,13 +238,22 @@ class Residency:
             buffers.append(Buffer(map_name(number), start, stop, size))
         return Problem(tuple(buffers), self.chip.memtile_bytes - self.reserved)
 
+    def _leaves_room(self, index: int) -> bool:
+        """Whether descriptors for weights of the next step can wait while a step runs."""
+        if not isinstance(self.network.steps[index], ArrayStep):
+            return False
+        launches = self.deep.get(index) or [launch for _, launch in self.band_launches(index, 1)[0]]
+        return all(spare_descriptors(launch, self.chip) >= own_ring_descriptors(self.chip) for launch in launches)
+
     def solve(self) -> tuple[Choice, Draft, Solution]:
         """
         Give up residency and split into bands until the MemTiles hold everything.
 
         Raises Apart if that takes a concatenation of its own, and CapacityError if nothing helps.
         """
-        choice = Choice(set(range(len(self.network.maps))), [1] * len(self.network.steps))
+        steps = self.network.steps
+        ahead = {index for index in self.deep if index and self._leaves_room(index - 1)}
+        choice = Choice(set(range(len(self.network.maps))), [1] * len(steps), set(self.deep), ahead)
         while True:
             draft = self.draft(choice)
             try:
@@ -224,10 +262,17 @@ class Residency:
                 self._give_up(choice, draft, error)
 
     def _give_up(self, choice: Choice, draft: Draft, error: CapacityError) -> None:
-        """Change `choice` where memory is fullest: evict a bystander, else split the step. Raises if neither helps."""
+        """
+        Change `choice` where memory is fullest: bring weights later, evict a bystander, run the step WIDE, or split it.
+
+        Raises if nothing helps.
+        """
         section = lower_bound(draft.problem).section
         assert section is not None, "a problem that does not fit has buffers"
         index = next(i for i, (start, stop) in enumerate(draft.times) if start <= section.lower < stop)
+        if index + 1 in choice.ahead:
+            choice.ahead.remove(index + 1)
+            return
         step = self.network.steps[index]
         roots: dict[int, list[int]] = {}
         for number in draft.stays:
@@ -244,6 +289,10 @@ class Residency:
         if bystanders:
             largest = max(bystanders, key=lambda buffer: (buffer.size, buffer.upper))
             choice.resident -= set(by_name[largest.name])
+            return
+        if index in choice.deep:
+            choice.deep.remove(index)
+            choice.ahead.discard(index)
             return
         if growing:
             raise Apart(max(growing, key=lambda number: (self.network.maps[number].bytes, number)))
@@ -262,6 +311,11 @@ def map_name(number: int) -> str:
 def fill_name(step: int, number: int, band: int) -> str:
     """Name of a buffer filled from DDR for one band."""
     return f"fill{step}.{number}.{band}"
+
+
+def ring_name(step: int) -> str:
+    """Name of the rings of a DEEP step."""
+    return f"rings{step}"
 
 
 def band_name(step: int, band: int) -> str:

@@ -21,6 +21,11 @@ def even_stripes(rows: Range, columns: int) -> Stripes:
     return tuple((first + low, first + high) for low, high in split_evenly(last - first, columns))
 
 
+def everywhere(rows: Range, columns: int) -> Stripes:
+    """`rows` in every column: what a DEEP launch reads."""
+    return (rows,) * columns
+
+
 def needed_rows(layer: Layer, output_stripes: Stripes) -> Stripes:
     """Input rows that each column needs for its rows of the map that the layer writes."""
     return tuple(layer.input_rows(layer.own_rows(rows)) for rows in output_stripes)

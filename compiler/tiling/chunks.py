@@ -49,7 +49,8 @@ def _chunk(
     taps, columns = launch.layer.kernel_size
     stride = launch.column_stride
     # rows lie in as many parts as the stride: which one a horizontal tap sees, and how far from its start
-    place, part = np.divmod(np.arange(columns) * launch.layer.dilations[1], stride)
+    across = np.array(launch.flat.taps) if launch.flat else np.arange(columns) * launch.layer.dilations[1]
+    place, part = np.divmod(across, stride)
     width = launch.fetch.width // stride
     taps_at = part * launch.input_chunk * width + place
     pointers = [0]
@@ -58,7 +59,9 @@ def _chunk(
     for block in range(*blocks):
         present = np.flatnonzero(weights.gamma[block, inputs[0] : inputs[1]])
         entries = weights.values[numbers[block, inputs[0] + present]]
-        values.append(entries.transpose(1, 0, 2, 3, 4).reshape(-1, 8, 8))
+        # a map that is one row has one line of taps, whatever its kernel is
+        lines = entries.reshape(len(entries), taps, columns, 8, 8)
+        values.append(lines.transpose(1, 0, 2, 3, 4).reshape(-1, 8, 8))
         row = (present[:, None] * width + taps_at).reshape(-1) * 2
         offsets += [row] * taps
         pointers += [pointers[-1] + row.size * tap for tap in range(1, taps + 1)]

@@ -53,13 +53,21 @@ class Evaluated:
     """The lowest floor of those that the array cannot run with so many rows; a very large number if it is not lower."""
 
 
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """Launches of a whole convolution, and the cycles of all of them."""
+
+    launches: list[Launch]
+    cycles: int
+
+
 @dataclass(frozen=True)
 class ConvPlanner:
     """Chooses launches of convolutions on `chip`, in a device whose cores know `kernels`."""
 
     chip: Chip
     kernels: frozenset[Kernel] = KERNELS
-    known: dict[Hashable, list[Launch]] = field(default_factory=dict[Hashable, list[Launch]])
+    known: dict[Hashable, Planned] = field(default_factory=dict[Hashable, Planned])
     """Launches that were chosen, by everything that the choice depends on: many layers of a network are equal."""
     calls: dict[Hashable, Calls] = field(default_factory=dict[Hashable, Calls])
     """Cycles of kernel calls, by what they depend on."""
@@ -70,7 +78,8 @@ class ConvPlanner:
         asked = {kernel: self.kernels | {kernel} for kernel in Kernel if kernel.convolves}
         return {kernel: program_cycles(self.chip, kernels, kernel) for kernel, kernels in asked.items()}
 
-    def _floor(self, launch: Launch, parts: frozenset[Share]) -> int:
+    def floor(self, launch: Launch, parts: frozenset[Share]) -> int:
+        """Cycles that a launch takes at least; `parts` are the shares of its cores."""
         geometry = launch.layer.geometry
         if geometry not in self.calls:
             self.calls[geometry] = Calls(launch, self.chip)
@@ -86,13 +95,13 @@ class ConvPlanner:
                 launch = launch or mapped(layer, self.chip, split, cut, 1)
                 if launch is not None:
                     parts = parts or shares(launch)
-                    yield Candidate(launch, self._floor(launch, parts), fits)
+                    yield Candidate(launch, self.floor(launch, parts), fits)
                 # skip rows come with input rows, others for every output chunk
                 several = cut.output_chunk < split.widest and layer.addition is None
                 stays = mapped(layer, self.chip, split, cut, split.rows, stays=True) if several else None
                 if stays is not None:
                     parts = parts or shares(stays)
-                    yield Candidate(stays, self._floor(stays, parts), True)
+                    yield Candidate(stays, self.floor(stays, parts), True)
 
     def best(
         self, layer: Layer, column_rows: Sequence[Range], blocks: Range, below: int | None = None
@@ -120,7 +129,7 @@ class ConvPlanner:
         while better is not None:
             best, better = better, None
             for launch in with_more_slots(best.launch):
-                if self._floor(launch, parts) < best.cycles and not launch_faults(launch, self.chip):
+                if self.floor(launch, parts) < best.cycles and not launch_faults(launch, self.chip):
                     cycles = launch_cycles(launch, self.chip, self.programs[launch.layer.kernel])
                     if cycles < (better or best).cycles:
                         better = Evaluated(launch, cycles, best.least)
@@ -132,12 +141,16 @@ class ConvPlanner:
 
         Raises CapacityError if not even one row of one channel block fits a core.
         """
+        return [_launch_of(layer, launch) for launch in self.planned(layer, column_rows).launches]
+
+    def planned(self, layer: Layer, column_rows: Sequence[Range]) -> Planned:
+        """The same, of some layer of equal shape, with the cycles of all launches. Raises as `plan` does."""
         key = (layer.geometry, layer.gamma.shape, layer.gamma.tobytes(), tuple(column_rows))
         if key not in self.known:
             self.known[key] = self._plan(layer, column_rows)
-        return [_launch_of(layer, launch) for launch in self.known[key]]
+        return self.known[key]
 
-    def _plan(self, layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
+    def _plan(self, layer: Layer, column_rows: Sequence[Range]) -> Planned:
         """
         Launches over whole rows, or over tiles of the map while narrower ones take less time: that can only be where
         so much memory goes into rows that weights come in many chunks, or rows and output blocks in many launches.
@@ -151,7 +164,7 @@ class ConvPlanner:
             found = tiled
         if found is None:
             raise _refusal(layer, self.chip)
-        return [each.launch for each in found]
+        return Planned([each.launch for each in found], sum(each.cycles for each in found))
 
     def _in_tiles(
         self, layer: Layer, columns: Sequence[Range], column_rows: Sequence[Range], below: int | None

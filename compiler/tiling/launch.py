@@ -8,7 +8,7 @@ level only spells it out: access windows at the memory level, descriptors and pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS
@@ -109,6 +109,66 @@ class CoreWork:
         return self.blocks[1] - self.blocks[0]
 
 
+@dataclass(frozen=True)
+class Rings:
+    """
+    Space in every MemTile through which the weights of a DEEP launch pass, one ring of pages for each core above it.
+
+    The words that a core receives fill whole turns of its ring, so that every launch begins with its first page.
+    """
+
+    page_words: int
+    pages: int
+
+    def bytes(self, chip: Chip) -> int:
+        """Size in each MemTile."""
+        return 4 * self.page_words * self.pages * chip.core_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Flat:
+    """How a map becomes one row. All numbers are rows, columns and pixels."""
+
+    layer: Layer
+    """As it is on the map."""
+    rows: int
+    columns: int
+    row_step: int
+    column_step: int
+    above: int
+    """Rows of zeros before those of the map, and after them."""
+    below: int
+    left: int
+    """Zeros before every row."""
+    taps: tuple[int, ...]
+    """Distance of each tap from its pixel, row by row of the kernel."""
+
+    @property
+    def pitch(self) -> int:
+        """Pixels from one row to the next."""
+        return self.left + self.columns
+
+    @property
+    def fetch(self) -> Fetch:
+        """The long row."""
+        return Fetch(0, (self.above + self.rows + self.below) * self.pitch, 0)
+
+    @property
+    def seen(self) -> Layer:
+        """The layer as the cores compute it: a kernel of one row, on maps of one row."""
+        layer = self.layer
+        width = layer.output.height * self.pitch if layer.output.height > 1 else layer.output.width
+        return replace(
+            layer,
+            input=MapShape(layer.input.channels, 1, self.fetch.width),
+            output=MapShape(layer.output.channels, 1, width),
+            kernel_size=(1, len(self.taps)),
+            strides=(1, 1),
+            pads=(0, 0, 0, 0),
+            dilations=(1, 1),
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Launch:
     """
@@ -133,11 +193,38 @@ class Launch:
     tile: Tile = WHOLE
     tiled: Layer | None = None
     """The layer of which `layer` is a tile; None if it is whole."""
+    rings: Rings | None = None
+    """DEEP launches: each core hears a stream of its own, and every MemTile broadcasts the whole map."""
+    flat: Flat | None = None
+    """Where `layer` is that of a map seen as one row."""
+
+    @property
+    def on_map(self) -> Layer:
+        """What it computes, in rows as the map has them."""
+        return self.flat.layer if self.flat else self.layer
 
     @property
     def whole(self) -> Layer:
         """The layer of the network."""
-        return self.tiled or self.layer
+        return self.tiled or self.on_map
+
+    def map_rows(self, work: CoreWork) -> Range:
+        """Rows of the output map that a core computes."""
+        return (0, self.flat.layer.output.height) if self.flat else work.output_rows
+
+    @property
+    def sent(self) -> tuple[int, int] | None:
+        """Of how many pixels the first are sent, and of every how many of an output row; None if all are."""
+        if self.flat is None or self.layer.output.width == self.sent_width:
+            return None
+        return self.flat.layer.output.width, self.flat.pitch
+
+    @property
+    def sent_width(self) -> int:
+        """Pixels that are sent of an output row."""
+        if self.flat is None:
+            return self.layer.output.width
+        return self.flat.layer.output.height * self.flat.layer.output.width
 
     @property
     def input_chunks(self) -> int:
@@ -164,6 +251,10 @@ class Launch:
     def stream_row_words(self) -> int:
         """Convolutions: words of one row of the stream."""
         return self.input_chunk * self.fetch.width * 2 + self.skip_words
+
+    def stream_of(self, chip: Chip, column: int, row: int) -> int:
+        """Which of the weight streams a core hears."""
+        return column * chip.core_rows + row if self.rings else chip.domain(row) % len(self.slices)
 
     def output_chunks(self, blocks: Range) -> int:
         """Chunks that cover `blocks`."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import TABLE_WORDS
+from compiler.kernels.parameters import PARAMETER_SETS, TABLE_WORDS
 from compiler.kernels.row_steps import surplus_reach
 from compiler.tiling.launch import CoreWork, Launch, arena_words, most_rows
 from compiler.tiling.layer import Layer, split_evenly
@@ -72,6 +74,9 @@ def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
     low, high = work.input_rows
     most, pieces = most_rows(launch.fetch, chip), [max(0, min(high, last) - max(low, first)) for first, last in near]
     chain = max(1, -(-(high - low) // most), sum(-(-rows // most) for rows in pieces))
+    if launch.rings is not None:
+        # its own descriptor sends weights, and the rows are those of the broadcast
+        chain = 1
     operands = 2 if launch.layer.kernel.adds else 1
     blocks, chunks = work.block_count, launch.output_chunks(work.blocks) if launch.slices else 1
     uneven = chunks > 1 and blocks % launch.output_chunk > 0
@@ -79,9 +84,18 @@ def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
     return 1 + reads + (2 if uneven else 1)
 
 
-def _descriptor_faults(launch: Launch, chip: Chip) -> list[str]:
-    """Each half of a MemTile's descriptors serves the channels of one parity; idle cores have two tasks."""
-    faults: list[str] = []
+def memtile_locks(chip: Chip) -> int:
+    """Locks of every MemTile in a program with DEEP launches: of parameters, of the broadcast, of each core's ring."""
+    return 2 * (PARAMETER_SETS + 1 + chip.core_rows)
+
+
+def own_ring_descriptors(chip: Chip) -> int:
+    """Descriptors that bring a DEEP launch's weights on one channel: one for each core of a column that it serves."""
+    return -(-chip.core_rows // 2)
+
+
+def _descriptors_left(launch: Launch, chip: Chip) -> Iterator[tuple[int, range, int, int]]:
+    """Column, its rows of one parity, and the descriptors that they need and have: idle cores have two tasks."""
     works = {(work.column, work.row): work for work in launch.cores}
     limit = chip.memtile_descriptors // 2 - SHARED_DESCRIPTORS
     for column in range(chip.columns):
@@ -89,12 +103,22 @@ def _descriptor_faults(launch: Launch, chip: Chip) -> list[str]:
             rows = range(parity, chip.core_rows, 2)
             mine = [works.get((column, row)) for row in rows]
             used = sum(2 if work is None else _memtile_descriptors(launch, work, chip) for work in mine)
-            if used > limit:
-                faults.append(
-                    f"{used} descriptors for the cores of rows {', '.join(map(str, rows))} of column {column}; their "
-                    f"MemTile has {limit} for channels of that parity"
-                )
-    return faults
+            yield column, rows, used + (own_ring_descriptors(chip) if launch.rings else 0), limit
+
+
+def spare_descriptors(launch: Launch, chip: Chip) -> int:
+    """Descriptors that a launch leaves free in every half of a MemTile."""
+    return min(limit - used for _, _, used, limit in _descriptors_left(launch, chip))
+
+
+def _descriptor_faults(launch: Launch, chip: Chip) -> list[str]:
+    """Each half of a MemTile's descriptors serves the channels of one parity."""
+    return [
+        f"{used} descriptors for the cores of rows {', '.join(map(str, rows))} of column {column}; their "
+        f"MemTile has {limit} for channels of that parity"
+        for column, rows, used, limit in _descriptors_left(launch, chip)
+        if used > limit
+    ]
 
 
 def launch_faults(launch: Launch, chip: Chip) -> list[str]:
@@ -120,6 +144,8 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
         faults.append(f"rows of {widest} pixels, the limit is {chip.memtile_wrap_limit}")
     if launch.layer.kernel_size[0] > TABLE_WORDS:
         faults.append(f"a kernel of {launch.layer.kernel_size[0]} rows, the row table holds {TABLE_WORDS}")
+    if launch.rings is not None and memtile_locks(chip) > chip.memtile_locks:
+        faults.append(f"{memtile_locks(chip)} locks with rings for each core, a MemTile has {chip.memtile_locks}")
     faults += _descriptor_faults(launch, chip)
     for work in launch.cores:
         faults += [f"core ({work.column}, {work.row}): {fault}" for fault in _core_faults(launch, work, chip)]

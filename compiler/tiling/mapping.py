@@ -108,7 +108,7 @@ def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], slices: Sequ
     return tuple(works)
 
 
-def _work(layer: Layer, chip: Chip) -> npt.NDArray[np.int64]:
+def block_cycles(layer: Layer, chip: Chip) -> npt.NDArray[np.int64]:
     """Cycles that each output block takes in a call for one row, with its non-zero blocks and without any."""
 
     def call(blocks: int, entries: int) -> int:
@@ -129,7 +129,7 @@ def _work(layer: Layer, chip: Chip) -> npt.NDArray[np.int64]:
 def splits(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> Iterator[Split]:
     """Every number of streams that divides those of the chip, with slices of equal length and slices of equal work."""
     first, last = blocks
-    work = _work(layer, chip)[first:last]
+    work = block_cycles(layer, chip)[first:last]
     for streams in divisors(chip.domains):
         ways = [split_evenly(last - first, streams)]
         if work.min() < work.max():
@@ -166,17 +166,25 @@ def cuts(layer: Layer, chip: Chip, split: Split) -> Iterator[Cut]:
                 yield Cut(output_chunk, input_chunk, counted)
 
 
-def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int, stays: bool = False) -> Launch | None:
+def mapped(
+    layer: Layer,
+    chip: Chip,
+    split: Split,
+    cut: Cut,
+    partial_rows: int,
+    stays: bool = False,
+    fetch: Fetch | None = None,
+) -> Launch | None:
     """
     The launch of a split and a cut with space for `partial_rows` rows of partial sums; None if a core has no room.
 
     Input slots are as many as help: a window with the two next strides, or fewer. Input that `stays` takes as many as
-    it has rows.
+    it has rows. `fetch` is what to send, if it is not what the kernel spans.
     """
     weight_slot = weight_slot_words(chip)
     if cut.chunk_words > weight_slot:
         return None
-    fetch = conv_fetch(layer)
+    fetch = fetch or conv_fetch(layer)
     skip = 0 if layer.addition is None else cut.output_chunk * layer.output.width * 2
     input_slot = cut.input_chunk * fetch.width * 2 + skip
     output_slot = cut.output_chunk * layer.output.width * 2 + OUTPUT_SLACK_WORDS
@@ -190,7 +198,9 @@ def mapped(layer: Layer, chip: Chip, split: Split, cut: Cut, partial_rows: int, 
     if stays:
         held = input_slots = max(1, input_chunks * stream)
     else:
-        input_slots = min(layer.window_rows + 2 * stride, max(stream, held))
+        # the rows of one pass follow those of another
+        rows = stream * input_chunks * -(-split.widest // cut.output_chunk)
+        input_slots = min(layer.window_rows + 2 * stride, max(rows, held))
     input_slots = min(free // input_slot, input_slots, most_slots(chip))
     if input_slots < held:
         return None

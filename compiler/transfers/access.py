@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from compiler.hardware.chip import Chip
 from compiler.scheduling.plan import MapBuffer
 from compiler.scheduling.stripes import source_column
-from compiler.tiling.launch import CoreWork, Launch, most_rows
+from compiler.tiling.launch import CoreWork, Flat, Launch, most_rows
 from compiler.tiling.skip import Order, skip_order
 from compiler.transfers.window import Window
 
@@ -59,6 +59,8 @@ def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
         return (_alternating(work, inputs),)
     if launch.layer.addition is not None:
         return _with_skips(launch, work, inputs, chip)
+    if launch.flat is not None:
+        return (_one_row(launch, launch.flat, work, inputs, chip),)
     (buffer,) = inputs or (None,)
     fetch = launch.fetch
     rows = range(work.input_rows[0], work.input_rows[1], fetch.row_step)
@@ -69,7 +71,9 @@ def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
     blocks = launch.input_chunk if chunked else work.block_count
     first_block = 0 if chunked else work.blocks[0]
     windows: list[Window] = []
-    for source, first, count in _pieces(buffer, work.column, rows, most_rows(fetch, chip)):
+    # in a DEEP launch a MemTile broadcasts the map to every core that hears it
+    column = chip.source_column(work.column, work.row) if launch.rings else work.column
+    for source, first, count in _pieces(buffer, column, rows, most_rows(fetch, chip)):
         windows.append(
             Window(
                 source,
@@ -127,6 +131,24 @@ def _with_skips(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
     return tuple(Chain(pairs.windows(first, number, own, skip), work.rows) for number in range(chunks * parts))
 
 
+def _one_row(launch: Launch, flat: Flat, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> Chain:
+    """The whole map as one row, broadcast by the MemTile that the core hears."""
+    (buffer,) = inputs
+    pitch, width = buffer.shape.row_words, buffer.shape.width
+    source = chip.source_column(work.column, work.row)
+    pads = ((0, 0), (flat.above, flat.below), (flat.left, 0), (0, 0))
+    window = Window(
+        source,
+        _row_word(buffer, source, 0),
+        (launch.input_chunk, flat.rows, flat.columns, 2),
+        (width * 2, pitch * flat.row_step, 2 * flat.column_step, 1),
+        pads if any(max(pair) for pair in pads) else (),
+        launch.input_chunks,
+        launch.input_chunk * width * 2 if launch.input_chunks > 1 else 0,
+    )
+    return Chain((window.merged(chip.memtile_wrap_limit),), launch.input_passes(work.blocks))
+
+
 def _alternating(work: CoreWork, inputs: tuple[MapBuffer, ...]) -> Chain:
     """A row of the first operand, a row of the second, and so on."""
     windows: list[Window] = []
@@ -141,19 +163,26 @@ def _alternating(work: CoreWork, inputs: tuple[MapBuffer, ...]) -> Chain:
 def write_chains(launch: Launch, work: CoreWork, output: MapBuffer, chip: Chip) -> tuple[Chain, ...]:
     """Where the output stream goes: full chunks, then the last one if it is smaller."""
     to, plane = launch.layer.destination, output.shape.width * 2
-    columns, pitch = launch.layer.output.width, output.shape.row_words * to.row_step
+    columns, pitch = launch.on_map.output.width, output.shape.row_words * to.row_step
     start = _row_word(output, work.column, to.row_of(work.output_rows[0]))
     start += (to.block + work.blocks[0]) * plane + to.column * 2
-    strides = (pitch, plane, 2 * to.column_step, 1)
+    rows, across = launch.map_rows(work)[1] - launch.map_rows(work)[0], 2 * to.column_step
+
+    def slice_of(blocks: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Sizes and strides of some channel blocks: row by row, or where the map is one row, block by block."""
+        if launch.flat is not None:
+            return (blocks, rows, columns, 2), (plane, pitch, across, 1)
+        return (rows, blocks, columns, 2), (pitch, plane, across, 1)
+
     chunk = launch.output_chunk if launch.slices else work.block_count
     full, rest = divmod(work.block_count, chunk)
     chains: list[Chain] = []
     if full:
         step = chunk * plane if full > 1 else 0
-        window = Window(work.column, start, (work.rows, chunk, columns, 2), strides, (), full, step)
+        window = Window(work.column, start, *slice_of(chunk), (), full, step)
         chains.append(Chain((window.merged(chip.memtile_wrap_limit),), full))
     if rest:
         tail = start + full * chunk * plane
-        window = Window(work.column, tail, (work.rows, rest, columns, 2), strides)
+        window = Window(work.column, tail, *slice_of(rest))
         chains.append(Chain((window.merged(chip.memtile_wrap_limit),), 1))
     return tuple(chains)

@@ -14,6 +14,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
 
 from compiler.errors import BlockloomError
+from compiler.hardware.routes import FIRST_CORE_ROW
 from compiler.interpret.aie import interpret_aie
 from compiler.interpret.aie_machine import Agent, DeadlockError, Lock, LockTable, Scheduler
 from compiler.interpret.aie_memory import Actor
@@ -21,9 +22,9 @@ from compiler.interpret.core_program import LONGEST_LOOP, trips
 from compiler.jit.machine import has_jit
 from compiler.kernels.bodies.core_program import FOREVER
 from compiler.kernels.bodies.faults import KernelBodyError
-from dialects.aie import UseLockOp
+from dialects.aie import TileOp, UseLockOp
 from dialects.aie_attributes import i32_attr
-from dialects.aiex import DMAStartTaskOp
+from dialects.aiex import DMAConfigureTaskOp, DMAStartTaskOp
 
 
 @pytest.mark.parametrize("target", ["mesh-1x1", "mesh-2x1", "mesh-1x3", "mesh-2x2"])
@@ -152,11 +153,19 @@ def test_a_queue_does_not_hold_a_fifth_task() -> None:
     fails(module, "holds 4 tasks; a fifth is lost")
 
 
+def is_of_a_core(task: DMAConfigureTaskOp) -> bool:
+    tile = task.tile.owner
+    assert isinstance(tile, TileOp)
+    return tile.position[1] >= FIRST_CORE_ROW
+
+
 def test_a_descriptor_in_use_is_not_rewritten() -> None:
     module = a_copy()
-    tasks = tasks_of(module)
-    one, other = (next(op for op in tasks[index].walk() if op.name == "aie.dma_bd") for index in (2, 4))
-    assert tasks[2].tile is tasks[4].tile, "two tasks of the core's input channel"
+    ops = list(sequence_of(module).ops)
+    first = next(task for task in tasks_of(module) if is_of_a_core(task))
+    begun = next(i for i, op in enumerate(ops) if isinstance(op, DMAStartTaskOp) and op.task is first.result)
+    later = next(op for op in ops[begun:] if isinstance(op, DMAConfigureTaskOp) and op.tile is first.tile)
+    one, other = (next(op for op in task.walk() if op.name == "aie.dma_bd") for task in (first, later))
     other.properties["bd_id"] = one.properties["bd_id"]
     fails(module, "is rewritten while in use")
 

@@ -1,0 +1,81 @@
+"""The DEEP launches of a convolution: of all ways that `compiler.tiling.deep` lists, the one with the fewest cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+
+from compiler.costs.floor import Share, shares
+from compiler.costs.planned import launch_cycles
+from compiler.tiling.conv import ConvPlanner, Planned
+from compiler.tiling.deep import deep_launches
+from compiler.tiling.launch import Launch
+from compiler.tiling.layer import Layer, Range, split_evenly
+from compiler.tiling.limits import launch_faults
+
+PARTS = (1, 2, 4, 8, 16, 32)
+"""Launches that output blocks may be divided over, where weights are too many for the counters of one."""
+
+
+@dataclass(frozen=True)
+class DeepPlanner:
+    """Chooses on the chip of `convolutions`."""
+
+    convolutions: ConvPlanner
+    known: dict[Hashable, Planned | None] = field(default_factory=dict[Hashable, "Planned | None"])
+    """What was chosen, by everything that the choice depends on."""
+
+    def plan(self, layer: Layer, below: int) -> Planned | None:
+        """Launches that compute a whole convolution in less than `below` cycles, if there are any."""
+        key = (layer.geometry, layer.gamma.shape, layer.gamma.tobytes(), below)
+        if key not in self.known:
+            self.known[key] = self._plan(layer, below)
+        found = self.known[key]
+        return found and Planned([_of(layer, launch) for launch in found.launches], found.cycles)
+
+    def _plan(self, layer: Layer, below: int) -> Planned | None:
+        """As few launches as fit."""
+        for parts in PARTS:
+            ways = [self._ways(layer, blocks) for blocks in split_evenly(layer.output.blocks, parts)]
+            if all(ways):
+                return self._fastest(ways, below)
+        return None
+
+    def _ways(self, layer: Layer, blocks: Range) -> list[tuple[int, Launch]]:
+        """Launches of these output blocks that the array can run, with the cycles that each takes at least."""
+        parts: dict[Hashable, frozenset[Share]] = {}
+        found: list[tuple[int, Launch]] = []
+        for launch in deep_launches(layer, self.convolutions.chip, blocks):
+            if launch_faults(launch, self.convolutions.chip):
+                continue
+            key = (launch.slices, launch.flat)
+            if key not in parts:
+                parts[key] = shares(launch)
+            found.append((self.convolutions.floor(launch, parts[key]), launch))
+        return sorted(found, key=lambda way: way[0])
+
+    def _fastest(self, ways: list[list[tuple[int, Launch]]], below: int) -> Planned | None:
+        """The fastest launch of each of some blocks, if they all together take less than `below` cycles."""
+        launches: list[Launch] = []
+        total = 0
+        for some in ways:
+            best, least = None, below - total
+            for floor, launch in some:
+                if floor >= least:
+                    break
+                cycles = launch_cycles(launch, self.convolutions.chip, self.convolutions.programs[launch.layer.kernel])
+                if cycles < least:
+                    best, least = launch, cycles
+            if best is None:
+                return None
+            launches.append(best)
+            total += least
+        return Planned(launches, total)
+
+
+def _of(layer: Layer, launch: Launch) -> Launch:
+    """The same launch of a layer of equal shape."""
+    if launch.flat is None:
+        return replace(launch, layer=layer)
+    flat = replace(launch.flat, layer=layer)
+    return replace(launch, layer=flat.seen, flat=flat)

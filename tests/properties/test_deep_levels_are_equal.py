@@ -1,0 +1,57 @@
+"""
+Drawn chains of convolutions with many channels on small maps, where cost chooses DEEP launches.
+
+Every level computes the same numbers, the checker finds no fault in the plan, and the estimate agrees with the
+simulation.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from bsr_levels import assert_levels_are_equal, lowered
+from bsr_networks import Add, Conv, Gemm, Input, Layer, Network
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from strategies_bsr import Place
+
+from compiler.estimate import estimate
+from compiler.simulate import simulate
+from dialects import mem
+
+TARGETS = ("mesh-1x1", "mesh-1x2", "mesh-2x1", "mesh-2x2", "mesh-3x2", "mesh-2x3", "mesh-3x1")
+
+
+def random_chain(random: Random) -> Network:
+    """One to three convolutions, some with strides or pads, perhaps a sum, perhaps a vector in the end."""
+    height, width, channels = *(random.choice((1, 2, 3, 5, 7)) for _ in range(2)), random.choice((64, 88, 128, 256))
+    side = min(height, width)
+    layers: list[Layer] = []
+    for number in range(random.randint(1, 3)):
+        outputs = random.choice((64, 120, 128, 192, 256))
+        kernel, pads = random.choice((((1, 1), (0, 0, 0, 0)), ((3, 3), (1, 1, 1, 1)), ((1, 3), (0, 0, 0, 2))))
+        stride = random.choice((1, 1, 1, 2)) if side > 2 else 1
+        mask = random.choice(("full", "full", "half", "diagonal"))
+        layers.append(Conv(number, outputs, kernel, (stride, stride), pads, mask=mask))
+        side = (side - 1) // stride + 1
+    last = layers[-1]
+    assert isinstance(last, Conv)
+    if random.random() < 0.3:
+        layers.append(Conv(len(layers), last.outputs))
+        layers.append(Add(len(layers) - 1, len(layers)))
+    if random.random() < 0.3:
+        layers.append(Gemm(len(layers), random.choice((64, 100))))
+    return Network(random.randint(0, 1 << 20), (Input(channels, height, width),), tuple(layers))
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 1 << 32), st.sampled_from(TARGETS))
+def test_every_level_computes_what_bsr_does(seed: int, target: str) -> None:
+    network, place = random_chain(Random(seed)), Place(target)
+    assert_levels_are_equal(network, place, (seed % 1000, seed % 1000 + 1), thorough=True)
+    modules = dict(lowered(network, place))
+    launches = [op for op in modules["mem"].walk() if isinstance(op, mem.LaunchOp)]
+    event(f"{sum(op.deep for op in launches)} DEEP launches of {len(launches)}")
+    simulated, estimated = simulate(modules["aie"]), estimate(modules["mem"])
+    assert estimated.array_cycles == pytest.approx(simulated.array_cycles, rel=0.03)
