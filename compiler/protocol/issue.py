@@ -74,7 +74,9 @@ class Issuer(ABC):
     def prepare(self, *tasks: Task, now: int) -> list[UnderWay]:
         """Push the first tasks, `now` of them, as `start` does; of the others only write the descriptors."""
         begun: dict[int, UnderWay] = {}
-        for place in dict.fromkeys(task.place for task in tasks):
+        places = dict.fromkeys(task.place for task in tasks)
+        # from the shim upwards, so that pushes follow what is only written: an instruction belongs to what comes next
+        for place in places if now == len(tasks) else sorted(places):
             mine = [number for number, task in enumerate(tasks) if task.place == place]
             for number in mine:
                 begun[number] = UnderWay(tasks[number], begin(self.book, tasks[number], self.chip, self.segment))

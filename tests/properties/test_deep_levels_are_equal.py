@@ -55,3 +55,4 @@ def test_every_level_computes_what_bsr_does(seed: int, target: str) -> None:
     event(f"{sum(op.deep for op in launches)} DEEP launches of {len(launches)}")
     simulated, estimated = simulate(modules["aie"]), estimate(modules["mem"])
     assert estimated.array_cycles == pytest.approx(simulated.array_cycles, rel=0.03)
+    assert [one.instructions for one in estimated.segments] == [one.instructions for one in simulated.segments]
