@@ -13,13 +13,16 @@ from collections.abc import Callable
 from xdsl.dialects.builtin import BoolAttr
 from xdsl.ir import Operation
 
-from dialects.aie import DMABDOp, LockAction, UseLockOp, int_value
+from dialects.aie import DMABDOp, DMAChannelDir, LockAction, UseLockOp, int_value
 from dialects.aie_attributes import BDDimLayoutArrayAttr, i32_attr
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAStartTaskOp
 from dialects.mem_attributes import integers_attr
 from dialects.notes import ITERATION
 
 Mutation = Callable[[DMAConfigureTaskOp], bool]
+
+FILL = 4
+"""The channel of a MemTile that receives maps and parameters from DDR, on chips of up to four core rows."""
 
 
 def descriptors(task: DMAConfigureTaskOp) -> list[DMABDOp]:
@@ -170,7 +173,14 @@ def start_twice(task: DMAConfigureTaskOp) -> bool:
 
 
 def never_wait(task: DMAConfigureTaskOp) -> bool:
-    """The controller neither asks for a token nor waits for it."""
+    """
+    The controller neither asks for a token nor waits for it.
+
+    Fills are left alone: a launch's parameters may come behind its fill on the same channel, and then nothing of the
+    launch happens before the fill has ended.
+    """
+    if task.channel_direction is DMAChannelDir.S2MM and int_value(task.channel) == FILL:
+        return False
     waits = users(task, DMAAwaitTaskOp)
     for op in waits:
         op.detach()
