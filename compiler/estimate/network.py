@@ -198,10 +198,11 @@ class _Clock:
         tasks = self.sequence.launches[number].tasks
         before, pushed = self.counted.count, len(self.counted.pushes)
         self.sequence.run(op, segment)
-        pushes = [push for push in self.counted.pushes[pushed:] if push[0].place[1] != SHIM_ROW]
+        pushes = self.counted.pushes[pushed:]
         after = np.array([count - before for _, count in pushes], np.int64)
         ends = self.now + after[:, None] * self.instruction
-        times = [(task, ends[number]) for number, (task, _) in enumerate(pushes)]
+        everything = [(task, ends[at]) for at, (task, _) in enumerate(pushes)]
+        times = [push for push in everything if push[0].place[1] != SHIM_ROW]
         if number not in self.early:
             self._parameters(number, times[: len(tasks.early)])
             times = times[len(tasks.early) :]
@@ -214,7 +215,8 @@ class _Clock:
         feed = self.feeds.broadcast
         if op.deep:
             begun = self.began[-2 if op.ring_op.ahead else -1]
-            feed = self.feeds.own(facts, begun, self._of_fills(late), self.array)
+            shims = [push for push in everything if push[0].place[1] == SHIM_ROW and push[0] in tasks.late]
+            feed = self.feeds.own(facts, begun, np.maximum(self._of_fills(late), self._by_column(shims)), self.array)
         result = launch_times(facts, self.chip, program, starts, self.array, feed, self.since[:, None])
         if op.deep and feed is not None:
             self.feeds.after(feed, self.array)
@@ -240,6 +242,13 @@ class _Clock:
         for task, time in pushes:
             if task.place[1] == MEMTILE_ROW and task.channel == self.fill and task.direction is DMAChannelDir.S2MM:
                 times[:, task.place[0]] = time
+        return times
+
+    def _by_column(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
+        """When the last of these tasks of each column was pushed, [timeline][column]."""
+        times = np.repeat(self.now[:, None], self.chip.columns, axis=1)
+        for task, time in pushes:
+            times[:, task.place[0]] = time
         return times
 
     def _of_cores(self, pushes: list[tuple[Task, Numbers]], lock: str) -> Numbers:
