@@ -15,8 +15,8 @@ from dataclasses import dataclass, fields, replace
 
 from compiler.errors import InputError
 
-FEWEST_QUEUED = 3
-"""Tasks that the protocol keeps in one queue at a time."""
+LOADS_QUEUED = 2
+"""Tasks that load parameters and share a queue with copies: those of this launch and those of the next."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,19 @@ class Chip:
     clock_hz: int = 1_000_000_000  # Phoenix nominal
 
     def __post_init__(self) -> None:
-        if self.queue_depth < FEWEST_QUEUED:
+        if self.copies_queued < 1:
             raise InputError(
-                f"chip '{self.name}' has queues of {self.queue_depth} tasks; {FEWEST_QUEUED} are needed: parameters of "
-                f"this launch and of the next, and a copy"
+                f"chip '{self.name}' has queues of {self.queue_depth} tasks; {LOADS_QUEUED + 1} are needed: parameters "
+                f"of this launch and of the next, and a copy"
             )
         for limit in ("columns", "core_rows"):
             if not 1 <= getattr(self, limit) <= 8:
                 raise InputError(f"chip '{self.name}' has {getattr(self, limit)} {limit}; 1 to 8 are supported")
+
+    @property
+    def copies_queued(self) -> int:
+        """Copies that may be under way in a column, where parameters are loaded by the same queue."""
+        return self.queue_depth - LOADS_QUEUED
 
     @property
     def memtile_words(self) -> int:

@@ -24,7 +24,6 @@ FAULT_WORDS = 4
 class Fault(IntEnum):
     """The first number of a description, and what the others are."""
 
-    NONE = 0
     OUTSIDE = 1
     """First word, words, words of the memory."""
     SHIFT = 2

@@ -16,7 +16,6 @@ from typing import Any
 
 from compiler.errors import BlockloomError
 
-Pointer = int
 Function = Callable[..., int | None]
 
 

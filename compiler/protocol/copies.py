@@ -16,9 +16,6 @@ from dialects.aie import DMAChannelDir
 
 S2MM, MM2S = DMAChannelDir.S2MM, DMAChannelDir.MM2S
 
-PARAMETERS_UNDER_WAY = 2
-"""Loads of parameters that share a queue with fills: those of this launch and those of the next."""
-
 
 def check_window(window: Window, chip: Chip, segment: str) -> None:
     """Raises CapacityError for a window that no MemTile descriptor holds."""
@@ -47,7 +44,7 @@ class CopyWriter:
 
     def must_wait(self, op: mem.CopyOp) -> bool:
         """Whether the column's first copy has to end before this one is started."""
-        return len(self.under_way.get(op.column, [])) == self.chip.queue_depth - PARAMETERS_UNDER_WAY
+        return len(self.under_way.get(op.column, [])) >= self.chip.copies_queued
 
     def start(self, op: mem.CopyOp, segment: str) -> Copy:
         """A fill or a spill."""

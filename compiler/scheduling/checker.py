@@ -45,7 +45,7 @@ from compiler.tiling.limits import launch_faults
 from compiler.transfers.access import Chain, read_chains, write_chains
 from compiler.transfers.window import PADDING, Window, window_faults
 
-Counts = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.int32]
 
 
 def plan_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[str]:
@@ -63,7 +63,7 @@ class _Run:
     def __init__(self, plan: ProgramPlan, chip: Chip):
         self.network = network = plan.network
         self.last = {indices[-1] for indices in network.writers().values()}
-        self.computed = [np.zeros((shape.height, shape.blocks, shape.width), np.uint8) for shape in network.maps]
+        self.computed = [np.zeros((shape.height, shape.blocks, shape.width), np.int32) for shape in network.maps]
         """How many times each pixel of each channel block of a map is computed."""
         self.plan = plan
         self.chip = chip

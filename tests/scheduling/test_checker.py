@@ -220,6 +220,12 @@ def test_a_core_works_twice() -> None:
     check(changed, "written twice in one launch")
 
 
+def test_pixels_are_computed_more_often_than_a_byte_counts() -> None:
+    plan = the_plan()
+    band = segment(plan, FIRST).bands[0]
+    check(with_band(plan, FIRST, replace(band, launches=257 * band.launches)), "is computed 257 times")
+
+
 def test_a_core_gets_too_few_rows() -> None:
     plan = the_plan()
     cores = launch_of(plan, FIRST).cores
