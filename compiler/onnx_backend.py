@@ -129,14 +129,21 @@ class OnArray(BlockloomRep):
         return list(execute("aie", module, named, 0).outputs.values())
 
     def _in_integers(self, floats: onnx.ModelProto, inputs: Sequence[Any]) -> list[Any]:
-        """Integers that the array holds as they are: computed as floating point of position 0 or so, and back."""
-        exact = [np.asarray(value, numpy_type(given)) for value, given in zip(inputs, floats.graph.input, strict=False)]
+        """
+        The model as `floats`, quantised to positions at which int8 loses nothing of any tensor, and back.
+
+        A result beyond its type, as int8 100 + 100 is, wraps as it does in ONNX Runtime: from int64, since numpy leaves
+        open what becomes of a float that its type does not hold.
+        """
+        taken = {value.name: numpy_type(value) for value in floats.graph.input}
+        exact = [np.asarray(value, taken[name]) for name, value in zip(AsItIs(floats).inputs, inputs, strict=False)]
         for value, given in zip(exact, inputs, strict=True):
             if not np.array_equal(value.astype(np.asarray(given).dtype), given):
                 raise Lossy("the inputs are integers beyond what float32 holds")
         outputs = OnArray(floats).compute(exact)
-        types = [numpy_type(value) for value in self.model.graph.output]
-        return [np.asarray(value).astype(type) for value, type in zip(outputs, types, strict=True)]
+        return [
+            _wrapped(value, numpy_type(given)) for value, given in zip(outputs, self.model.graph.output, strict=True)
+        ]
 
 
 def _quantised_on(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> Mapping[str, ModuleOp]:
@@ -178,6 +185,12 @@ class BlockloomBackend(Backend):
     def supports_device(cls, device: str) -> bool:
         """CPU and NPU; a number behind a colon is ignored, for there is one of each."""
         return _kind(device) in DEVICES
+
+
+def _wrapped(value: Any, type: npt.DTypeLike) -> Array:
+    """Numbers in another type: floats in an integer type by their lowest bits."""
+    array = np.asarray(value)
+    return array.astype(np.int64).astype(type) if np.issubdtype(type, np.integer) else array.astype(type)
 
 
 def _is_tensor(value: Any) -> bool:

@@ -53,6 +53,20 @@ def test_npu_runs_what_int8_represents(pools: onnx.ModelProto) -> None:
     assert rep.on_array
 
 
+def test_npu_wraps_integers_as_their_type_does() -> None:
+    """100 + 100 is 200 in float, and -56 in int8; the first input is one that a constant answers for."""
+    shape = helper.make_tensor_value_info("shape", TensorProto.INT64, [4])
+    source, sink = (helper.make_tensor_value_info(name, TensorProto.INT8, [1, 8, 1, 2]) for name in "xy")
+    nodes = [helper.make_node("Add", ["x", "x"], ["sum"]), helper.make_node("Reshape", ["sum", "shape"], ["y"])]
+    constant = numpy_helper.from_array(np.array([1, 8, 1, 2], np.int64), "shape")
+    graph = helper.make_graph(nodes, "g", [shape, source], [sink], [constant])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=8)
+    given = np.array([100, -100] * 7 + [4, -28], np.int8).reshape(1, 8, 1, 2)
+    (found,) = BlockloomBackend.prepare(model, "NPU").run([given])
+    assert found.dtype == np.int8 and found[0, 0, 0].tolist() == [-56, 56]
+    np.testing.assert_array_equal(found, given + given)
+
+
 def test_npu_refuses_what_int8_would_change(pools: onnx.ModelProto) -> None:
     image = np.full((1, 2, 3, 3), 0.3, np.float32)
     image[0, 0, 0, 0] = 1

@@ -3,7 +3,7 @@ A model on integers as the same model in float32, for operators that mean the sa
 
     Add(int16, int16) → int16        becomes        Add(float, float) → float
 
-Float32 holds integers up to 2**24 exactly, and what its type would wrap is wrapped when it is cast back.
+Float32 holds integers up to 2**24 exactly, and what its type would wrap is wrapped when it is cast back, through int64.
 """
 
 from __future__ import annotations
