@@ -63,7 +63,8 @@ def test_npu_wraps_integers_as_their_type_does() -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=8)
     given = np.array([100, -100] * 7 + [4, -28], np.int8).reshape(1, 8, 1, 2)
     (found,) = BlockloomBackend.prepare(model, "NPU").run([given])
-    assert found.dtype == np.int8 and found[0, 0, 0].tolist() == [-56, 56]
+    assert found.dtype == np.int8
+    assert found[0, 0, 0].tolist() == [-56, 56]
     np.testing.assert_array_equal(found, given + given)
 
 
