@@ -50,7 +50,7 @@ _BINARY = {
     arith.AddiOp: "{} + {}",
     arith.SubiOp: "{} - {}",
     arith.MuliOp: "{} * {}",
-    arith.RemSIOp: "{0} % {1} if {0} >= 0 else -(-{0} % {1})",
+    arith.RemSIOp: "remainder({}, {})",
     arith.MinSIOp: "min({}, {})",
     arith.MaxSIOp: "max({}, {})",
     arith.AndIOp: "{} & {}",
@@ -178,10 +178,20 @@ class _Translator:
 
 
 def trips(low: int, high: int, step: int) -> range:
-    """The turns of a loop. Raises BlockloomError for a loop that would hardly end."""
+    """The turns of a loop. Raises BlockloomError for one that would hardly end, and for a step that is none."""
+    if step <= 0:
+        raise BlockloomError(f"a core program goes into a loop with a step of {step}; steps are at least 1")
     if LONGEST_LOOP < high - low < FOREVER:
         raise BlockloomError(f"a core program goes into a loop from {low} to {high}; it has taken data for parameters")
     return range(low, high, step)
+
+
+def remainder(left: int, right: int) -> int:
+    """What a division towards zero leaves. Raises BlockloomError for a division by 0, which means nothing on a core."""
+    if right == 0:
+        raise BlockloomError(f"a core program divides {left} by 0; it has taken data for parameters")
+    rest = abs(left) % abs(right)
+    return rest if left >= 0 else -rest
 
 
 Program = Callable[[Host], Generator[Request, None, None]]
@@ -192,7 +202,7 @@ def translate(body: Block) -> Program:
     translator = _Translator()
     translator.block(body, 1)
     source = "\n".join(["def program(host, outside):", *translator.lines])
-    scope: dict[str, Any] = {"trips": trips}
+    scope: dict[str, Any] = {"trips": trips, "remainder": remainder}
     exec(compile(source, "<core program>", "exec"), scope)
     outside = translator.outside
 

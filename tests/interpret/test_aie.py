@@ -18,7 +18,7 @@ from compiler.hardware.routes import FIRST_CORE_ROW
 from compiler.interpret.aie import interpret_aie
 from compiler.interpret.aie_machine import Agent, DeadlockError, Lock, LockTable, Scheduler
 from compiler.interpret.aie_memory import Actor
-from compiler.interpret.core_program import LONGEST_LOOP, trips
+from compiler.interpret.core_program import LONGEST_LOOP, remainder, trips
 from compiler.jit.machine import has_jit
 from compiler.kernels.bodies.core_program import FOREVER
 from compiler.kernels.bodies.faults import KernelBodyError
@@ -126,6 +126,14 @@ def test_a_core_does_not_loop_over_garbage() -> None:
     assert trips(0, FOREVER, 1)[-1] == FOREVER - 1
     with pytest.raises(BlockloomError, match="it has taken data for parameters"):
         trips(0, LONGEST_LOOP + 1, 1)
+    with pytest.raises(BlockloomError, match="a step of 0; steps are at least 1"):
+        trips(0, 3, 0)
+
+
+def test_a_core_divides_towards_zero_and_by_nothing_else_than_numbers() -> None:
+    assert [remainder(left, right) for left, right in ((7, 3), (-7, 3), (7, -3), (-7, -3))] == [1, -1, 1, -1]
+    with pytest.raises(BlockloomError, match="divides 5 by 0; it has taken data for parameters"):
+        remainder(5, 0)
 
 
 def fails(module: ModuleOp, message: str) -> None:
