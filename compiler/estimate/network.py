@@ -10,24 +10,25 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
+from compiler.bulk import few_garbage_collections
 from compiler.costs.facts import Numbers
-from compiler.costs.feed import cores_of, loaded
+from compiler.costs.feed import loaded
 from compiler.costs.launch import Array, Spent, Starts, launch_times
 from compiler.costs.program import program_cycles
 from compiler.errors import InputError
 from compiler.estimate.controller import InstructionCount
 from compiler.estimate.facts import launch_facts
 from compiler.estimate.feeds import Feeds
+from compiler.estimate.pushes import PushTimes
 from compiler.estimate.result import COPY, ControllerEstimate, CoreCycles, Estimate, SegmentEstimate
 from compiler.hardware.chip import Chip
-from compiler.hardware.routes import FIRST_CORE_ROW, MEMTILE_ROW, SHIM_ROW, channels
+from compiler.hardware.routes import MEMTILE_ROW, SHIM_ROW
 from compiler.hardware.timing import instruction_costs, with_timing
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
 from compiler.protocol.image import Image
 from compiler.protocol.sequence import Sequence
-from compiler.protocol.tasks import Task, place_name
+from compiler.protocol.tasks import Task
 from dialects import mem
-from dialects.aie import DMAChannelDir
 from dialects.chip import chip_of
 from dialects.notes import WEIGHT_STREAM
 
@@ -52,7 +53,6 @@ class _Clock:
 
     def __init__(self, chip: Chip, kernels: frozenset[Kernel], instruction: Numbers):
         self.chip, self.kernels = chip, kernels
-        self.fill = channels(chip).fill
         self.instruction = instruction
         """Cycles of a controller instruction in each timeline."""
         self.now = np.zeros(len(instruction), np.int64)
@@ -204,76 +204,40 @@ class _Clock:
         everything = [(task, ends[at]) for at, (task, _) in enumerate(pushes)]
         times = [push for push in everything if push[0].place[1] != SHIM_ROW]
         if number not in self.early:
-            self._parameters(number, times[: len(tasks.early)])
+            self._parameters(number, self._at(times[: len(tasks.early)]))
             times = times[len(tasks.early) :]
         early, weights, there = self.early.pop(number)
         pushed_late = sum(task.place[1] != SHIM_ROW for task in tasks.late)
-        late = times[:pushed_late]
-        starts = Starts(early, weights, self._broadcasts(late) if op.deep else self._by_core(late), there)
+        late = self._at(times[:pushed_late])
+        starts = Starts(early, weights, late.of_broadcasts() if op.deep else late.of_inputs(), there)
         facts = launch_facts(op, self.chip)
         program = program_cycles(self.chip, self.kernels, facts.kernel)
         feed = self.feeds.broadcast
         if op.deep:
             begun = self.began[-2 if op.ring_op.ahead else -1]
-            shims = [push for push in everything if push[0].place[1] == SHIM_ROW and push[0] in tasks.late]
-            feed = self.feeds.own(facts, begun, np.maximum(self._of_fills(late), self._by_column(shims)), self.array)
+            shims = self._at([push for push in everything if push[0].place[1] == SHIM_ROW and push[0] in tasks.late])
+            feed = self.feeds.own(facts, begun, np.maximum(late.of_fills(), shims.of_columns()), self.array)
         result = launch_times(facts, self.chip, program, starts, self.array, feed, self.since[:, None])
         if op.deep and feed is not None:
             self.feeds.after(feed, self.array)
         if len(times) > pushed_late:
-            self._parameters(number + 1, times[pushed_late:])
+            self._parameters(number + 1, self._at(times[pushed_late:]))
         self._pass(self.counted.count - before)
         self.done[op.token] = result.done
         self.segments[-1].spent += _of_all_cores(result.spent)
         self.segments[-2].spent += _of_all_cores(result.ahead)
 
-    def _parameters(self, number: int, pushes: list[tuple[Task, Numbers]]) -> None:
+    def _at(self, pushes: list[tuple[Task, Numbers]]) -> PushTimes:
+        return PushTimes(self.chip, self.now, pushes)
+
+    def _parameters(self, number: int, pushes: PushTimes) -> None:
         """Load the parameters of launch `number`."""
-        loads = self._of_fills(pushes)
+        loads = pushes.of_fills()
         self._begin(loads[:, 0])
         for column in range(self.chip.columns):
             self._beside_the_feed(column, self.chip.core_rows * PARAMETER_WORDS, self.chip.columns)
-        early, weights = (self._of_cores(pushes, lock) for lock in ("parameters_empty", "weights_empty"))
+        early, weights = (pushes.of_cores(lock) for lock in ("parameters_empty", "weights_empty"))
         self.early[number] = (early, weights, self.array.load(self.chip, loads))
-
-    def _of_fills(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
-        """When the last task that fills each column's MemTile was pushed, [timeline][column]."""
-        times = np.repeat(self.now[:, None], self.chip.columns, axis=1)
-        for task, time in pushes:
-            if task.place[1] == MEMTILE_ROW and task.channel == self.fill and task.direction is DMAChannelDir.S2MM:
-                times[:, task.place[0]] = time
-        return times
-
-    def _by_column(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
-        """When the last of these tasks of each column was pushed, [timeline][column]."""
-        times = np.repeat(self.now[:, None], self.chip.columns, axis=1)
-        for task, time in pushes:
-            times[:, task.place[0]] = time
-        return times
-
-    def _of_cores(self, pushes: list[tuple[Task, Numbers]], lock: str) -> Numbers:
-        """When the first task that waits for space by a `lock` of each core was pushed, [timeline][core]."""
-        times = np.repeat(self.now[:, None], self.chip.columns * self.chip.core_rows, axis=1)
-        for task, time in reversed(pushes):
-            (column, row), acquired = task.place, task.chain[0].acquire
-            if row >= FIRST_CORE_ROW and acquired == (place_name(lock, task.place), 1):
-                times[:, column * self.chip.core_rows + row - FIRST_CORE_ROW] = time
-        return times
-
-    def _by_core(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
-        """When each core's first input was pushed, [timeline][core]; MemTile channels have the cores' numbers."""
-        times = np.repeat(self.now[:, None], self.chip.columns * self.chip.core_rows, axis=1)
-        for task, time in reversed(pushes):
-            times[:, task.place[0] * self.chip.core_rows + task.channel] = time
-        return times
-
-    def _broadcasts(self, pushes: list[tuple[Task, Numbers]]) -> Numbers:
-        """When the broadcast of its input was pushed for each core of a DEEP launch, [timeline][core]."""
-        columns, channel = np.repeat(self.now[:, None], self.chip.columns, axis=1), channels(self.chip).broadcast
-        for task, time in pushes:
-            if task.place[1] == MEMTILE_ROW and task.direction is DMAChannelDir.MM2S and task.channel == channel:
-                columns[:, task.place[0]] = time
-        return columns[:, cores_of(self.chip)[2]]
 
     def estimates(self) -> list[SegmentEstimate]:
         """What is known of every segment in the end."""
@@ -308,7 +272,11 @@ def estimate(module: ModuleOp, *, overrides: Mapping[str, int] | None = None) ->
 
     `overrides` replaces numbers of the chip that time depends on and the plan does not.
     """
-    chip = with_timing(chip_of(module), overrides or {})
+    with few_garbage_collections():
+        return _estimate(module, with_timing(chip_of(module), overrides or {}))
+
+
+def _estimate(module: ModuleOp, chip: Chip) -> Estimate:
     invocations = [op for op in module.walk() if isinstance(op, mem.InvokeOp)]
     if not invocations and any(isinstance(op, mem.RunOp) for op in module.walk()):
         raise InputError("an estimate needs the module of level 'mem'; this one has been converted to the array")

@@ -64,6 +64,20 @@ class _Pool:
     last: int = -1
     """The number that was taken last."""
 
+    def make_room(self, count: int) -> list[tuple[Hashable, int]]:
+        """Forget tasks that are not under way, the oldest first, until `count` numbers are free: which."""
+        dropped: list[tuple[Hashable, int]] = []
+        free = len(self.free)
+        for key, held in self.held.items():
+            if free >= count:
+                break
+            if not held.busy:
+                free += len(held.numbers)
+                dropped.append(key)
+        for key in dropped:
+            self.free += self.held.pop(key).numbers
+        return dropped
+
     def take(self, count: int) -> tuple[int, ...]:
         """Free numbers: if possible those behind the last ones, else where most lie together."""
         runs: list[list[int]] = []
@@ -132,15 +146,10 @@ class DescriptorBook:
         """
         pool, copy = self._pool(request), self._copy(request)
         key = (request.what, copy)
-        held, dropped = pool.held.get(key), list[tuple[Hashable, int]]()
+        held = pool.held.get(key)
         written = held is None or not request.turns
+        dropped = pool.make_room(request.links) if held is None else []
         if held is None:
-            for old, idle in list(pool.held.items()):
-                if len(pool.free) >= request.links:
-                    break
-                if not idle.busy:
-                    pool.free += pool.held.pop(old).numbers
-                    dropped.append(old)
             if len(pool.free) < request.links:
                 raise CapacityError(
                     f"{request.links} descriptors are needed, and {len(pool.free)} of the {request.size} that serve "

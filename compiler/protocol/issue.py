@@ -17,7 +17,7 @@ from compiler.hardware.chip import Chip
 from compiler.hardware.descriptor_words import TileKind
 from compiler.hardware.routes import MEMTILE_ROW, kind_of
 from compiler.protocol.descriptors import DescriptorBook, Started
-from compiler.protocol.tasks import Task, begin
+from compiler.protocol.tasks import Place, Task, begin
 from dialects.aie import DMAChannelDir
 
 
@@ -74,10 +74,12 @@ class Issuer(ABC):
     def prepare(self, *tasks: Task, now: int) -> list[UnderWay]:
         """Push the first tasks, `now` of them, as `start` does; of the others only write the descriptors."""
         begun: dict[int, UnderWay] = {}
-        places = dict.fromkeys(task.place for task in tasks)
+        places: dict[Place, list[int]] = {}
+        for number, task in enumerate(tasks):
+            places.setdefault(task.place, []).append(number)
         # from the shim upwards, so that pushes follow what is only written: an instruction belongs to what comes next
         for place in places if now == len(tasks) else sorted(places):
-            mine = [number for number, task in enumerate(tasks) if task.place == place]
+            mine = places[place]
             for number in mine:
                 begun[number] = UnderWay(tasks[number], begin(self.book, tasks[number], self.chip, self.segment))
             for number in mine:
@@ -88,8 +90,11 @@ class Issuer(ABC):
 
     def push_prepared(self, tasks: Sequence[UnderWay]) -> None:
         """Push tasks whose descriptors are written."""
-        for place in dict.fromkeys(one.task.place for one in tasks):
-            for one in _by_register([one for one in tasks if one.task.place == place]):
+        places: dict[Place, list[UnderWay]] = {}
+        for one in tasks:
+            places.setdefault(one.task.place, []).append(one)
+        for mine in places.values():
+            for one in _by_register(mine):
                 self.book.push(one.started)
                 self.push(one.task, one.started)
 
@@ -139,10 +144,10 @@ def _by_register(tasks: Sequence[UnderWay]) -> list[UnderWay]:
     In rounds through the queues of a tile: the last task of every channel in the last round, the one before in the
     round before that. So a core's last output is pushed after all its input.
     """
-    left = Counter(pushed(one.task).queue for one in tasks)
+    queues = [pushed(one.task).queue for one in tasks]
+    left = Counter(queues)
     rounds: list[tuple[int, int, int]] = []
-    for number, one in enumerate(tasks):
-        queue = pushed(one.task).queue
+    for number, queue in enumerate(queues):
         rounds.append((-left[queue], queue, number))
         left[queue] -= 1
     return [tasks[number] for _, _, number in sorted(rounds)]

@@ -55,9 +55,9 @@ class LaunchTasks:
     """Blocks of each column's cores, which shims load."""
 
 
-def _waits_for_input(op: mem.LaunchOp, core: mem.CoreOp) -> bool:
+def _waits_for_input(core: mem.CoreOp, common: dict[str, int]) -> bool:
     """Whether even the window of the core's first row reaches a row of the map."""
-    return bool(core.reads) and core.own_parameters["row_origin"] + op.common_parameters["window"] > 0
+    return bool(core.reads) and core.own_parameters["row_origin"] + common["window"] > 0
 
 
 class LaunchWriter:
@@ -78,21 +78,23 @@ class LaunchWriter:
         """All tasks of a launch. Raises CapacityError for a window that no descriptor holds."""
         made = LaunchTasks(segment, op.sent)
         cores = {(core.column, core.row): core for core in op.cores}
+        deep, common = op.deep, op.common_parameters
+        streams = [stream_of(op, self.chip, row) for row in range(self.chip.core_rows)]
         for column in range(self.chip.columns):
             blocks: list[npt.NDArray[np.int32]] = []
             for row in range(self.chip.core_rows):
                 core = cores.get((column, row))
                 first_slot = self.first_slot[self.chip.domain(row)]
                 own = core.own_parameters if core else self._idle_parameters(op, row)
-                values = {**op.common_parameters, **own, P.WEIGHT_FIRST.name.lower(): first_slot}
+                values = {**common, **own, P.WEIGHT_FIRST.name.lower(): first_slot}
                 blocks.append(pack({P[name.upper()]: value for name, value in values.items()}))
-                if op.deep:
+                if deep:
                     assert core is not None, "in a DEEP launch every core has work"
                     self._deep_core_tasks(made, op, core, values)
                 else:
-                    self._core_tasks(made, (column, row), core, values, stream_of(op, self.chip, row))
+                    self._core_tasks(made, (column, row), core, values, streams[row])
             self._parameters(made, column, np.concatenate(blocks))
-            if op.deep:
+            if deep:
                 self._deep_column(made, op, column)
         for row in range(self.chip.domains):
             self.first_slot[row] = (self.first_slot[row] + self._chunks(op, row)) % WEIGHT_SLOTS
@@ -101,9 +103,9 @@ class LaunchWriter:
         made.early.sort(key=lambda task: task.place)
         # a core that begins with rows of padding alone writes them at once, where the launch before may still read; and
         # weights that come on another channel of the core than before could come before those of the launch before
-        exchanged = self.after_deep and op.weights is not None and not op.deep
-        made.may_be_early = all(_waits_for_input(op, core) for core in op.cores) and not exchanged
-        self.after_deep = op.deep
+        exchanged = self.after_deep and op.weights is not None and not deep
+        made.may_be_early = all(_waits_for_input(core, common) for core in op.cores) and not exchanged
+        self.after_deep = deep
         return made
 
     def _chunks(self, op: mem.LaunchOp, row: int) -> int:
