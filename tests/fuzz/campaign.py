@@ -8,21 +8,27 @@ two levels; or an exception that nobody planned (a defect, a race, a deadlock, o
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from compiler.errors import CapacityError, InputError
 
 EQUAL, REFUSED, DIFFERENCE, EXCEPTION = "equal", "refused", "difference", "exception"
+T = TypeVar("T")
+
 ATTEMPT_SECONDS = 300
+SHORTER_SECONDS = 60
+"""For each step of a reduction."""
 SHORTEST_REASON = 40
 """Characters; a shorter refusal cannot have said what was found and what would fit."""
 
@@ -92,6 +98,42 @@ def outcome_of(attempt: Callable[[], None], seconds: int = ATTEMPT_SECONDS) -> t
     except Exception:  # all of them are what a campaign looks for
         return EXCEPTION, traceback.format_exc()
     return EQUAL, ""
+
+
+def failure_of(attempt: Callable[[], None]) -> str | None:
+    """What goes wrong, in words without names and numbers, so that smaller attempts can fail alike; None if nothing."""
+    outcome, reason = outcome_of(attempt, SHORTER_SECONDS)
+    if outcome in (EQUAL, REFUSED):
+        return None
+    last = re.sub(r"'[^']*'|[0-9]+", "", reason.strip().splitlines()[-1])
+    return f"{outcome} {re.split(r'[:(]', last)[0]}"
+
+
+def reduced(
+    subject: T, smaller: Callable[[T], Iterable[T]], failure: Callable[[T], str | None], show: Callable[[T], object]
+) -> T:
+    """The first smaller subject that fails the same way, again and again until there is none; `show` is printed."""
+    wanted = failure(subject)
+    if wanted is None:
+        raise SystemExit("nothing goes wrong")
+    while True:
+        for one in smaller(subject):
+            if failure(one) == wanted:
+                subject = one
+                print(show(subject), flush=True)
+                break
+        else:
+            return subject
+
+
+def campaign_arguments(description: str, count: int) -> argparse.Namespace:
+    """What the command line of a campaign asks for: its folder, how many attempts in all, how long, or one seed."""
+    parser = argparse.ArgumentParser(description=description.split("\n\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=count, help="attempts in all, over every run in this folder")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="time of this run")
+    parser.add_argument("--seed", type=int, help="try only this seed and count nothing")
+    return parser.parse_args()
 
 
 def run_campaign(

@@ -11,7 +11,6 @@ and that against ONNX Runtime. Every fourth time the passes are validated one by
 
 from __future__ import annotations
 
-import argparse
 import sys
 import warnings
 from pathlib import Path
@@ -21,7 +20,7 @@ import onnx
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from fuzz.campaign import DifferenceError, run_campaign
+from fuzz.campaign import DifferenceError, campaign_arguments, run_campaign
 
 from compiler.api import compile_model
 from compiler.validation import Validation, ValidationError
@@ -47,12 +46,7 @@ def attempt_model(model: onnx.ModelProto, seed: int) -> None:
 
 def main() -> int:
     """Exit code 1 if the folder has findings."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=500, help="networks to try in all, over every run in this folder")
-    parser.add_argument("--seconds", type=float, default=3600.0, help="time of this run")
-    parser.add_argument("--seed", type=int, help="try only this seed and count nothing")
-    arguments = parser.parse_args()
+    arguments = campaign_arguments(__doc__ or "", 500)
     # NNSmith is in an extra that the tests of `attempt_model` do without
     from fuzz.nnsmith_graphs import nnsmith_model
 

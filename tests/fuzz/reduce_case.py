@@ -8,7 +8,6 @@ weights inline that `blockloom-opt` takes. "The same way" is the same outcome wi
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,25 +16,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from bsr_modules import module_of
-from fuzz.campaign import EQUAL, REFUSED, outcome_of
+from fuzz.campaign import failure_of, reduced
 from fuzz.shrink_networks import smaller_networks, smaller_places
 from fuzz.triples import attempt_case
 from strategies_bsr import Case, random_case
 
-LONGEST_SECONDS = 60
 
-
-def failure_of(case: Case) -> str | None:
-    """What goes wrong in words without numbers, so that smaller cases can fail the same way; None if nothing does."""
+def failure_of_case(case: Case) -> str | None:
+    """What goes wrong; None if nothing does."""
     try:
         module_of(case.network)
     except Exception:  # not a network: a step that the shrinker only guessed
         return None
-    outcome, reason = outcome_of(lambda: attempt_case(case), LONGEST_SECONDS)
-    if outcome in (EQUAL, REFUSED):
-        return None
-    last = re.split(r"[:(]", reason.strip().splitlines()[-1])[0]
-    return f"{outcome} {re.sub(r'[0-9]+', '', last)}"
+    return failure_of(lambda: attempt_case(case))
 
 
 def smaller_cases(case: Case) -> Iterator[Case]:
@@ -48,19 +41,9 @@ def smaller_cases(case: Case) -> Iterator[Case]:
         yield replace(case, seed=case.seed % 2)
 
 
-def reduced(case: Case) -> Case:
-    """The first smaller case that fails the same way, again and again until there is none."""
-    wanted = failure_of(case)
-    if wanted is None:
-        raise SystemExit("nothing goes wrong")
-    while True:
-        for smaller in smaller_cases(case):
-            if failure_of(smaller) == wanted:
-                case = smaller
-                print(case, flush=True)
-                break
-        else:
-            return case
+def reduced_case(case: Case) -> Case:
+    """The smallest case that fails in the same way."""
+    return reduced(case, smaller_cases, failure_of_case, str)
 
 
 def main() -> None:
@@ -69,7 +52,7 @@ def main() -> None:
     parser.add_argument("seed", type=int)
     parser.add_argument("output", type=Path, nargs="?", help="where to write the module of the `bsr` level")
     arguments = parser.parse_args()
-    case = reduced(random_case(arguments.seed))
+    case = reduced_case(random_case(arguments.seed))
     print(f"\n({case.network}, {case.place})")
     if arguments.output is not None:
         arguments.output.write_text(f"{module_of(case.network)}\n", encoding="utf-8")

@@ -11,8 +11,8 @@ from bsr_modules import module_of
 from bsr_networks import Add, Conv, Input, MaxPool, Network, Requantise
 from fuzz.campaign import DIFFERENCE, EQUAL, EXCEPTION, REFUSED, DifferenceError, outcome_of, run_campaign
 from fuzz.float_graphs import attempt_model
-from fuzz.reduce_case import reduced
-from fuzz.reduce_model import reduced as reduced_model
+from fuzz.reduce_case import reduced_case
+from fuzz.reduce_model import reduced_model
 from fuzz.shrink_networks import smaller_networks, smaller_places
 from fuzz.triples import attempt_case
 from strategies_bsr import Case, Place, random_case
@@ -77,7 +77,7 @@ def test_reduction_ends_at_the_smallest_case_that_fails_in_the_same_way(monkeypa
         Add(4, 4),
     )
     case = Case(Network(7, (Input(17, 9, 8),), layers, (5, 2)), Place("mesh-3x2", ("lock_limit=31",)), 90, True)
-    small = reduced(case)
+    small = reduced_case(case)
     assert [type(layer) for layer in small.network.layers] == [Conv, MaxPool]
     assert small.network.inputs == (Input(1, 1, 1),)
     assert small.place == Place("mesh-1x2")

@@ -11,14 +11,13 @@ checker at the plan and a parser at the printed text. What every seed draws is `
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from bsr_levels import LevelsDifferError, assert_levels_are_equal
-from fuzz.campaign import DifferenceError, run_campaign
+from fuzz.campaign import DifferenceError, campaign_arguments, run_campaign
 from strategies_bsr import Case, random_case
 
 
@@ -32,12 +31,7 @@ def attempt_case(case: Case) -> None:
 
 def main() -> int:
     """Exit code 1 if the folder has findings."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=10_000, help="seeds to try in all, over every run in this folder")
-    parser.add_argument("--seconds", type=float, default=3600.0, help="time of this run")
-    parser.add_argument("--seed", type=int, help="try only this seed and count nothing")
-    arguments = parser.parse_args()
+    arguments = campaign_arguments(__doc__ or "", 10_000)
     if arguments.seed is not None:
         case = random_case(arguments.seed)
         print(case)
