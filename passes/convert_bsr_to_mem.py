@@ -78,7 +78,8 @@ class _Writer:
         first, last = transfer.rows
         pitch, width = memtile.shape.row_words, memtile.shape.width
         low, high = transfer.blocks or (0, memtile.shape.blocks)
-        rows = Window(column, low * width * 2, (last - first, high - low, width * 2), (pitch, width * 2, 1))
+        sizes = (len(range(first, last, transfer.row_step)), high - low, width * 2)
+        rows = Window(column, low * width * 2, sizes, (pitch * transfer.row_step, width * 2, 1))
         rows = rows.merged(self.chip.memtile_wrap_limit)
         there = replace(rows, offset=rows.offset + ddr.address // 4 + first * pitch)
         start = memtile.address // 4 + (first - memtile.stripes[column][0]) * pitch

@@ -72,6 +72,8 @@ class LaunchFacts:
     """Which of `streams` each core hears."""
     streams: tuple[Stream, ...]
     chunk_words: int
+    input_descriptors: int
+    """Descriptors of the MemTile that send one row of the stream."""
     rings: Rings | None
     """DEEP launches: the rings through which each core gets weights of its own."""
 
@@ -79,11 +81,6 @@ class LaunchFacts:
     def input_chunks(self) -> int:
         """Passes per output chunk."""
         return self.parameters["input_chunks"]
-
-    @property
-    def input_descriptors(self) -> int:
-        """Descriptors of the MemTile that send one row of the stream."""
-        return 2 if self.parameters.get("skip", 0) else 1
 
     @property
     def passes(self) -> Numbers:

@@ -79,6 +79,7 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
         stream=stream,
         streams=streams,
         chunk_words=launch.chunk_words,
+        input_descriptors=launch.row_descriptors,
         rings=launch.rings,
         **numbers,
     )

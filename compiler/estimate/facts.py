@@ -82,6 +82,8 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
         stream=stream,
         streams=streams,
         chunk_words=chunk_words,
+        # a broadcast sends its chain for every row, others send many rows by one descriptor
+        input_descriptors=len(op.cores[0].reads[0][0]) if op.deep else 2 if common.get("skip", 0) else 1,
         rings=Rings(op.ring_op.page_words, op.ring_op.pages) if op.deep else None,
         **numbers,
     )

@@ -158,7 +158,7 @@ class _Run:
             here = transfer.memtile.address // 4 + (low - stripes[transfer.column][0]) * pitch
             blocks = transfer.blocks or (0, transfer.memtile.shape.blocks)
             rows = np.arange((high - low) * pitch).reshape(high - low, transfer.memtile.shape.blocks, -1)
-            moved = rows[:, slice(*blocks)].reshape(-1)
+            moved = rows[:: transfer.row_step, slice(*blocks)].reshape(-1)
             words = self.numbers.rows(transfer.memtile.number, low, high)[moved]
             tile = self.memtiles[transfer.column]
             source, start = (tile, here) if transfer.to_ddr else (self.ddr, there)

@@ -44,15 +44,19 @@ def _layers(network: Network) -> Iterator[tuple[int, Layer]]:
                 yield index, layer
 
 
-def _trip(shape: MapShape, chip: Chip, columns: int) -> int:
-    """Cycles in which every column moves its part of a map that is divided over `columns`."""
-    words = -(-shape.row_words * shape.height // columns)
+def _trip(words: int, chip: Chip) -> int:
+    """Cycles in which every column moves so many words."""
     return chip.descriptor_cycles + loaded(chip, words, chip.columns)
 
 
-def _least_trip(shape: MapShape, chip: Chip) -> int:
-    """Cycles by which it takes longer to bring a whole map to every MemTile than to divide it, if it comes anyway."""
-    return _trip(shape, chip, 1) - _trip(shape, chip, chip.columns)
+def _divided(shape: MapShape, chip: Chip) -> int:
+    """Cycles in which every column moves its part of a map."""
+    return _trip(-(-shape.row_words * shape.height // chip.columns), chip)
+
+
+def _entire(layer: Layer, chip: Chip) -> int:
+    """Cycles in which a map comes to every MemTile, as far as a layer looks at it."""
+    return _trip(layer.input.row_words * len(range(0, layer.input.height, layer.row_step)), chip)
 
 
 class _Costs:
@@ -61,6 +65,7 @@ class _Costs:
     def __init__(self, network: Network, chip: Chip, ways: Mapping[int, Ways]):
         self.network, self.chip, self.ways = network, chip, ways
         self.makers = {number: index for index, step in enumerate(network.steps) for number in outputs_of(step)}
+        self.entire = {index: _entire(layer, chip) for index, layer in _layers(network)}
         self.readers: dict[int, list[int]] = {}
         for index, step in enumerate(network.steps):
             for number in inputs_of(step):
@@ -69,10 +74,10 @@ class _Costs:
     def _map(self, number: int, deep: frozenset[int]) -> int:
         """The trips of one map. Those that it makes whatever is chosen count as if they did not."""
         maker, readers = self.makers.get(number, -1), self.readers.get(number, [])
-        entire, part = (_trip(self.network.maps[number], self.chip, columns) for columns in (1, self.chip.columns))
         if maker not in deep and not deep.intersection(readers):
             return 0
-        filled = sum(entire if reader in deep else part if maker in deep else 0 for reader in readers)
+        part = _divided(self.network.maps[number], self.chip)
+        filled = sum(self.entire[reader] if reader in deep else part if maker in deep else 0 for reader in readers)
         return part + filled
 
     def of(self, deep: frozenset[int]) -> int:
@@ -115,7 +120,8 @@ def deep_launches(network: Network, convolutions: ConvPlanner, cycles: Cycles) -
         except CapacityError:
             # what has no launches in one piece is for the planner of bands
             continue
-        deep = planner.plan(layer, wide - _least_trip(layer.input, chip))
+        # the map may have to come anyway, divided
+        deep = planner.plan(layer, wide - max(_entire(layer, chip) - _divided(layer.input, chip), 0))
         if deep is not None:
             found[index], ways[index] = deep.launches, Ways(wide, deep.cycles)
     chosen = _choose(network, chip, ways)

@@ -44,11 +44,12 @@ def deep_faults(planned: PlannedLaunch, chip: Chip, previous: int) -> list[str]:
 
 def flat_input_faults(launch: Launch, flat: Flat, number: int, stream: Numbers, numbers: WordNumbers) -> list[str]:
     """Where a map that arrives as one row is not what each tap of each pixel looks for."""
-    layer, chunks = flat.layer, launch.input_chunks
+    layer, chunks, ends = flat.layer, launch.input_chunks, flat.starts[1:]
     width, passes = launch.fetch.width, stream.size // (launch.input_chunk * launch.fetch.width * 2)
     if stream.size != passes * launch.input_chunk * width * 2 or passes % chunks:
         return [f"{stream.size} words arrive for passes over {launch.input_chunk} blocks of {width} pixels"]
-    shaped = stream.reshape(passes, launch.input_chunk, width, 2)
+    parts = np.split(stream.reshape(passes, launch.input_chunk * width, 2), launch.input_chunk * np.array(ends), axis=1)
+    planes = [part.reshape(passes, launch.input_chunk, -1, 2) for part in parts[:-1]]
     first, pitch = launch.sent or (layer.output.width, layer.output.width)
     if first != layer.output.width:
         return [f"{first} pixels of each row are sent, the map has {layer.output.width}"]
@@ -56,7 +57,7 @@ def flat_input_faults(launch: Launch, flat: Flat, number: int, stream: Numbers, 
     faults: list[str] = []
     for row in range(layer.output.height):
         places = row * pitch + pixels
-        for tap, distance in enumerate(flat.taps):
+        for tap, (plane, distance) in enumerate(flat.taps):
             down, across = divmod(tap, layer.kernel_size[1])
             line = row * layer.strides[0] - layer.pads[0] + down * layer.dilations[0]
             columns = pixels * layer.strides[1] - layer.pads[1] + across * layer.dilations[1]
@@ -66,6 +67,7 @@ def flat_input_faults(launch: Launch, flat: Flat, number: int, stream: Numbers, 
                 if not 0 <= line < layer.input.height:
                     wanted = np.full_like(wanted, ZERO)
                 looked = places + distance
-                if looked[-1] >= width or not np.array_equal(shaped[index][:, looked], wanted):
+                arrived = planes[plane][index]
+                if looked[-1] >= arrived.shape[1] or not np.array_equal(arrived[:, looked], wanted):
                     faults.append(f"tap {tap} of output row {row} in pass {index} is not row {line} of map {number}")
     return faults

@@ -72,6 +72,8 @@ class Transfer:
     to_ddr: bool
     blocks: Range | None = None
     """Channel blocks; None for all, which are one run of words."""
+    row_step: int = 1
+    """Of the rows each so many-th."""
 
 
 @dataclass(frozen=True)

@@ -144,10 +144,10 @@ class _Program:
             index in self.choice.ahead,
         )
 
-    def _transfers(self, memtile: MapBuffer, to_ddr: bool) -> tuple[Transfer, ...]:
+    def _transfers(self, memtile: MapBuffer, to_ddr: bool, row_step: int = 1) -> tuple[Transfer, ...]:
         assert memtile.stripes is not None, "transfers are between DDR and MemTiles"
         return tuple(
-            Transfer(self.ddr[memtile.number], memtile, column, rows, to_ddr)
+            Transfer(self.ddr[memtile.number], memtile, column, rows, to_ddr, row_step=row_step)
             for column, rows in enumerate(memtile.stripes)
             if rows[1] > rows[0]
         )
@@ -163,7 +163,7 @@ class _Program:
             elif place in self.lives:
                 needed = self.residency.needed(step, number, stripes)
                 inputs[number] = self._buffer(f"{place}.{step.name}", number, needed, place)
-                fills += self._transfers(inputs[number], to_ddr=False)
+                fills += self._transfers(inputs[number], False, step.parts[0][0].row_step if deep else 1)
         if banded or deep:
             place = band_name(index, offset)
             output = self._buffer(f"{place}.{step.name}", step.output, stripes, place)

@@ -42,17 +42,22 @@ class WeightStreams:
     chunk_words: int
 
 
+def _places(launch: Launch, present: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Pixels from the start of a row of the stream to what each tap sees of the first one, [present block][tap]."""
+    if launch.flat is not None:
+        return launch.flat.places(present, launch.input_chunk)
+    # rows lie in as many parts as the stride: which one a horizontal tap sees, and how far from its start
+    stride = launch.column_stride
+    place, part = np.divmod(np.arange(launch.layer.kernel_size[1]) * launch.layer.dilations[1], stride)
+    width = launch.fetch.width // stride
+    return present[:, None] * width + part * launch.input_chunk * width + place
+
+
 def _chunk(
     weights: SparseWeights, numbers: npt.NDArray[np.int64], launch: Launch, blocks: Range, inputs: Range
 ) -> npt.NDArray[np.int32]:
     """The chunk of output `blocks` and input blocks `inputs`."""
     taps, columns = launch.layer.kernel_size
-    stride = launch.column_stride
-    # rows lie in as many parts as the stride: which one a horizontal tap sees, and how far from its start
-    across = np.array(launch.flat.taps) if launch.flat else np.arange(columns) * launch.layer.dilations[1]
-    place, part = np.divmod(across, stride)
-    width = launch.fetch.width // stride
-    taps_at = part * launch.input_chunk * width + place
     pointers = [0]
     offsets: list[npt.NDArray[np.int64]] = []
     values: list[npt.NDArray[np.int8]] = []
@@ -62,7 +67,7 @@ def _chunk(
         # a map that is one row has one line of taps, whatever its kernel is
         lines = entries.reshape(len(entries), taps, columns, 8, 8)
         values.append(lines.transpose(1, 0, 2, 3, 4).reshape(-1, 8, 8))
-        row = (present[:, None] * width + taps_at).reshape(-1) * 2
+        row = _places(launch, present).reshape(-1) * 2
         offsets += [row] * taps
         pointers += [pointers[-1] + row.size * tap for tap in range(1, taps + 1)]
     bias = np.zeros(8 * (blocks[1] - blocks[0]), np.int32)

@@ -9,6 +9,10 @@ level only spells it out: access windows at the memory level, descriptors and pa
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS
@@ -125,33 +129,59 @@ class Rings:
         return 4 * self.page_words * self.pages * chip.core_rows
 
 
-@dataclass(frozen=True, eq=False)
-class Flat:
-    """How a map becomes one row. All numbers are rows, columns and pixels."""
+@dataclass(frozen=True)
+class Plane:
+    """
+    Every so many-th pixel of every so many-th row, the strides' distance apart: what some taps of a kernel look at.
 
-    layer: Layer
-    """As it is on the map."""
+    All numbers are rows and columns.
+    """
+
+    first_row: int
+    first_column: int
     rows: int
     columns: int
-    row_step: int
-    column_step: int
     above: int
     """Rows of zeros before those of the map, and after them."""
     below: int
-    left: int
-    """Zeros before every row."""
-    taps: tuple[int, ...]
-    """Distance of each tap from its pixel, row by row of the kernel."""
+    right: int
+    """Zeros after every row."""
 
     @property
-    def pitch(self) -> int:
-        """Pixels from one row to the next."""
-        return self.left + self.columns
+    def height(self) -> int:
+        """Rows, with those of zeros."""
+        return self.above + self.rows + self.below
+
+
+@dataclass(frozen=True, eq=False)
+class Flat:
+    """How a map becomes one row: plane after plane, of each all channel blocks. All numbers are in pixels."""
+
+    layer: Layer
+    """As it is on the map."""
+    planes: tuple[Plane, ...]
+    pitch: int
+    """From one row of a plane to the next."""
+    left: int
+    """Zeros before every row."""
+    taps: tuple[tuple[int, int], ...]
+    """The plane of each tap, and how far from a pixel's place in it, row by row of the kernel."""
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where each plane begins, and where the last one ends."""
+        return tuple(accumulate((plane.height * self.pitch for plane in self.planes), initial=0))
+
+    def places(self, blocks: npt.NDArray[np.int64], input_chunk: int) -> npt.NDArray[np.int64]:
+        """Where in a chunk of input blocks lies what each tap sees of the first pixel, [block][tap]."""
+        planes, distances = np.array(self.taps).T
+        starts = np.array(self.starts)
+        return starts[planes] * input_chunk + blocks[:, None] * np.diff(starts)[planes] + distances
 
     @property
     def fetch(self) -> Fetch:
         """The long row."""
-        return Fetch(0, (self.above + self.rows + self.below) * self.pitch, 0)
+        return Fetch(0, self.starts[-1], 0)
 
     @property
     def seen(self) -> Layer:
@@ -246,6 +276,13 @@ class Launch:
     def skip_words(self) -> int:
         """Words of the skip row behind each input row; 0 where nothing is added."""
         return 0 if self.layer.addition is None else self.output_chunk * self.layer.output.width * 2
+
+    @property
+    def row_descriptors(self) -> int:
+        """Descriptors of a MemTile that send one row of the stream."""
+        if self.flat is not None:
+            return len(self.flat.planes)
+        return 1 if self.layer.addition is None else 2
 
     @property
     def stream_row_words(self) -> int:

@@ -122,6 +122,11 @@ class Layer:
         whole = (given.get(Parameter.CLAMP_LOW), given.get(Parameter.CLAMP_HIGH)) == (-128, 127)
         return self.kernel is Kernel.REQUANTISE and not moved and whole
 
+    @property
+    def row_step(self) -> int:
+        """Of the input rows each so many-th is looked at, from the first on."""
+        return self.strides[0] if self.kernel_size[0] == 1 and self.pads[0] == 0 else 1
+
     def own_rows(self, map_rows: Range) -> Range:
         """Its output rows among these rows of the map that it writes."""
         to = self.destination

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compiler.hardware.chip import Chip
+from compiler.hardware.routes import channels
 from compiler.kernels.parameters import PARAMETER_SETS, TABLE_WORDS
 from compiler.kernels.row_steps import surplus_reach
 from compiler.tiling.launch import CoreWork, Launch, arena_words, most_rows
@@ -103,7 +104,12 @@ def _descriptors_left(launch: Launch, chip: Chip) -> Iterator[tuple[int, range, 
             rows = range(parity, chip.core_rows, 2)
             mine = [works.get((column, row)) for row in rows]
             used = sum(2 if work is None else _memtile_descriptors(launch, work, chip) for work in mine)
-            yield column, rows, used + (own_ring_descriptors(chip) if launch.rings else 0), limit
+            if launch.rings:
+                used += own_ring_descriptors(chip)
+            if parity == channels(chip).broadcast % 2:
+                # those of weights hold the first window of a broadcast
+                used += launch.row_descriptors - 1 if launch.rings else 0
+            yield column, rows, used, limit
 
 
 def spare_descriptors(launch: Launch, chip: Chip) -> int:

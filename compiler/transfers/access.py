@@ -132,21 +132,24 @@ def _with_skips(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
 
 
 def _one_row(launch: Launch, flat: Flat, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> Chain:
-    """The whole map as one row, broadcast by the MemTile that the core hears."""
+    """The whole map as one row, plane by plane, broadcast by the MemTile that the core hears."""
     (buffer,) = inputs
-    pitch, width = buffer.shape.row_words, buffer.shape.width
+    pitch, width, (row_step, column_step) = buffer.shape.row_words, buffer.shape.width, flat.layer.strides
     source = chip.source_column(work.column, work.row)
-    pads = ((0, 0), (flat.above, flat.below), (flat.left, 0), (0, 0))
-    window = Window(
-        source,
-        _row_word(buffer, source, 0),
-        (launch.input_chunk, flat.rows, flat.columns, 2),
-        (width * 2, pitch * flat.row_step, 2 * flat.column_step, 1),
-        pads if any(max(pair) for pair in pads) else (),
-        launch.input_chunks,
-        launch.input_chunk * width * 2 if launch.input_chunks > 1 else 0,
-    )
-    return Chain((window.merged(chip.memtile_wrap_limit),), launch.input_passes(work.blocks))
+    windows: list[Window] = []
+    for plane in flat.planes:
+        pads = ((0, 0), (plane.above, plane.below), (flat.left, plane.right), (0, 0))
+        window = Window(
+            source,
+            _row_word(buffer, source, plane.first_row) + 2 * plane.first_column,
+            (launch.input_chunk, plane.rows, plane.columns, 2),
+            (width * 2, pitch * row_step, 2 * column_step, 1),
+            pads if any(max(pair) for pair in pads) else (),
+            launch.input_chunks,
+            launch.input_chunk * width * 2 if launch.input_chunks > 1 else 0,
+        )
+        windows.append(window.merged(chip.memtile_wrap_limit))
+    return Chain(tuple(windows), launch.input_passes(work.blocks))
 
 
 def _alternating(work: CoreWork, inputs: tuple[MapBuffer, ...]) -> Chain:

@@ -86,7 +86,7 @@ def test_a_tap_looks_at_its_own_pixel(shifted: int) -> None:
     network, plan = two(512, 7), plan_program(two(512, 7), CHIP)
     planned = first_launch(plan)
     assert planned.launch.flat is not None
-    taps = tuple(tap + shifted for tap in planned.launch.flat.taps)
+    taps = tuple((plane, tap + shifted) for plane, tap in planned.launch.flat.taps)
     wrong = replace(planned, launch=replace(planned.launch, flat=replace(planned.launch.flat, taps=taps)))
     faults = plan_faults(network, with_first(plan, wrong), CHIP)
     assert any("of output row 0 in pass 0 is not row" in fault for fault in faults)
