@@ -11,6 +11,7 @@ from passes.array_checks.balance import BALANCE_RULES
 from passes.array_checks.cores import CORE_RULES
 from passes.array_checks.descriptors import DESCRIPTOR_RULES, each_descriptor
 from passes.array_checks.fault import Fault, Rule, faults_of
+from passes.array_checks.liveness import LIVENESS_RULES
 from passes.array_checks.order import ORDER_RULES
 from passes.array_checks.streams import STREAM_RULES
 from passes.array_checks.tasks import TASK_RULES
@@ -24,6 +25,7 @@ ALL_RULES: tuple[Rule, ...] = (
     *(each_descriptor(rule) for rule in DESCRIPTOR_RULES),
     *ORDER_RULES,
     *BALANCE_RULES,
+    *LIVENESS_RULES,
 )
 
 __all__ = ["ALL_RULES", "Fault", "Rule", "faults_of"]

@@ -17,14 +17,15 @@ def _over_steps(program: Program, sequence: Sequence, before: Visitor) -> Iterat
     for step in sequence.steps:
         found = before(progress, step)
         if found is not None:
-            yield _where(step), found
+            yield where_of(step), found
         if step.what == "start":
             progress.start(step.task)
         elif step.what == "await":
             progress.wait(step.task)
 
 
-def _where(step: Step) -> str:
+def where_of(step: Step) -> str:
+    """For messages: the channel of a step, and the layer that it belongs to."""
     segment = f" of segment '{step.segment}'" if step.segment else ""
     return f"{step.task.where}{segment}"
 
@@ -76,7 +77,7 @@ def task_is_started_as_written(program: Program) -> Iterator[Found]:
                     holders[place] = step.task
                 elif step.what == "start" and holders.get(place) is not step.task:
                     yield (
-                        _where(step),
+                        where_of(step),
                         f"it is started after its descriptor {descriptor.number} was written for another task",
                     )
 
@@ -87,7 +88,7 @@ def task_is_started(program: Program) -> Iterator[Found]:
         started = {step.task for step in sequence.steps if step.what == "start"}
         for step in sequence.steps:
             if step.what == "configure" and step.task not in started:
-                yield _where(step), "a task is configured and never started"
+                yield where_of(step), "a task is configured and never started"
 
 
 def iteration_begins_anew(program: Program) -> Iterator[Found]:
@@ -101,7 +102,7 @@ def iteration_begins_anew(program: Program) -> Iterator[Found]:
                 for descriptor in step.task.chain:
                     if step.task.runs % descriptor.wrap:
                         yield (
-                            f"{_where(step)}, descriptor {descriptor.number}",
+                            f"{where_of(step)}, descriptor {descriptor.number}",
                             f"started again after {step.task.runs} runs of {descriptor.wrap} iterations",
                         )
             started.add(step.task)

@@ -112,6 +112,7 @@ aie.device(npu1_1col) {
 Change = tuple[str, str]
 MORE = "// more of the device"
 KEEP = "aie.dma_bd(%memory : memref<4096xi32>, 64, 64) {bd_id = 24 : i32}"
+SPILL = "aie.dma_bd(%memory : memref<4096xi32>, 64, 64) {bd_id = 25 : i32}"
 FILL = "aie.dma_bd(%x : memref<4096xi32>, 0, 64) {bd_id = 0 : i32}"
 
 
@@ -226,7 +227,6 @@ BROKEN: dict[str, tuple[Change, ...]] = {
     "reaches_its_memory": ((KEEP, KEEP.replace("%memory", "%arena")),),
     "reaches_its_locks": (locked("%upper_mutex", "AcquireGreaterEqual", 1),),
     "takes_a_lock_and_gives_one": (locked("%mutex", "Acquire", 1),),
-    "changes_locks_in_range": (locked("%mutex", "AcquireGreaterEqual", 64),),
     "slot_is_passed_on": (("aie.use_lock(%full, Release, 1)", "aie.use_lock(%full, Release, 2)"),),
     "packet_has_a_header": (
         static("aie.dma_bd(%upper : memref<4096xi32>, 0, 4) {packet = #aie.packet_info<pkt_type = 0, pkt_id = 32>}"),
@@ -263,14 +263,27 @@ BROKEN: dict[str, tuple[Change, ...]] = {
         ("{repeat_count = 1 : i32}", "{repeat_count = 0 : i32}"),
         ("aiex.dma_start_task(%take)", "aiex.dma_start_task(%take)\naiex.dma_start_task(%take)"),
     ),
-    "token_comes_before_it_is_awaited": (
-        ("aiex.dma_start_task(%keep)", "aiex.dma_await_task(%keep)\naiex.dma_start_task(%keep)"),
-    ),
     "everything_has_ended": (("aiex.dma_await_task(%back)", ""),),
-    "stream_is_balanced": ((FILL, "aie.dma_bd(%x : memref<4096xi32>, 0, 60) {bd_id = 0 : i32}"),),
     "memtile_lock_is_balanced": (
         locked("%mutex", "AcquireGreaterEqual", 1),
         ("aie.use_lock(%mutex, Release, 1)", "aie.use_lock(%mutex, Release, 2)"),
+    ),
+    "sequence_comes_to_its_end": (
+        ("aie.use_lock(%page_empty, AcquireGreaterEqual, 1)", "aie.use_lock(%page_empty, AcquireGreaterEqual, 2)"),
+        ("aie.use_lock(%page_full, Release, 1)", "aie.use_lock(%page_full, Release, 2)"),
+        ("aie.use_lock(%page_full, AcquireGreaterEqual, 1)", "aie.use_lock(%page_full, AcquireGreaterEqual, 2)"),
+        ("aie.use_lock(%page_empty, Release, 1)", "aie.use_lock(%page_empty, Release, 2)"),
+    ),
+    "lock_is_enough_for_all": (
+        ("%page_empty = aie.lock(%tile, 0) {init = 1", "%page_empty = aie.lock(%tile, 0) {init = 2"),
+        (FILL, FILL.replace("0, 64", "0, 128")),
+        (
+            "repeat_count = 0 : i32}\n    aiex.dma_start_task(%load)",
+            "repeat_count = 1 : i32}\n    aiex.dma_start_task(%load)",
+        ),
+        (SPILL, f"aie.use_lock(%page_full, AcquireGreaterEqual, 1)\n{SPILL}\naie.use_lock(%page_empty, Release, 1)"),
+        ("aiex.dma_await_task(%keep)", ""),
+        ("aiex.dma_start_task(%spill)", "aiex.dma_start_task(%spill)\naiex.dma_await_task(%keep)"),
     ),
 }
 """Of each rule the changes that break it."""
@@ -278,7 +291,16 @@ BROKEN: dict[str, tuple[Change, ...]] = {
 TOGETHER: dict[str, tuple[tuple[Change, ...], set[str]]] = {
     "task_has_a_channel": (
         (("%tile, S2MM, 1", "%tile, S2MM, 7"),),
-        {"channel_has_a_stream", "stream_is_balanced", "everything_has_ended"},
+        {"channel_has_a_stream", "stream_is_balanced", "everything_has_ended", "sequence_comes_to_its_end"},
+    ),
+    "changes_locks_in_range": ((locked("%mutex", "AcquireGreaterEqual", 64),), {"sequence_comes_to_its_end"}),
+    "token_comes_before_it_is_awaited": (
+        (("aiex.dma_start_task(%keep)", "aiex.dma_await_task(%keep)\naiex.dma_start_task(%keep)"),),
+        {"sequence_comes_to_its_end"},
+    ),
+    "stream_is_balanced": (
+        ((FILL, "aie.dma_bd(%x : memref<4096xi32>, 0, 60) {bd_id = 0 : i32}"),),
+        {"sequence_comes_to_its_end"},
     ),
 }
 """Rules that cannot be broken alone, with those that break with them: a channel that does not exist has no stream."""
@@ -326,6 +348,26 @@ def test_all_faults_are_listed_at_once() -> None:
     assert len(caught.value.faults) == 2
     assert "core (0, 2): arena begins at byte 2048, the stack ends at 2052 [stack_is_free]" in message
     assert "tile (0, 1) S2MM 1, descriptor 23: this channel uses descriptors 24 to 47" in message
+
+
+FILL_TOO_LATE = (
+    ("aiex.dma_start_task(%fill)", ""),
+    ("aiex.dma_await_task(%keep)", "aiex.dma_await_task(%keep)\naiex.dma_start_task(%fill)"),
+)
+NEVER_KEPT = (("aiex.dma_start_task(%keep)\n    aiex.dma_await_task(%keep)", ""),)
+STUCK: list[tuple[tuple[Change, ...], str]] = [
+    (FILL_TOO_LATE, "tile (0, 1) S2MM 1: its token never comes"),
+    (FILL_TOO_LATE, "tile (0, 1) S2MM 0: 64 words of a task are left, and tile (0, 0) MM2S 0 never comes to move them"),
+    (FILL_TOO_LATE, "tile (0, 1) MM2S 0: it waits for 1 of page_full, which stays at 0"),
+    (FILL_TOO_LATE, "tile (0, 2) MM2S 0: it never begins: 0 of 1 inputs of turn 1 of the core have arrived"),
+    (NEVER_KEPT, "tile (0, 2) MM2S 0: 64 words of a task are left, and tile (0, 1) S2MM 1 never comes to move them"),
+    (BROKEN["sequence_comes_to_its_end"], "tile (0, 1) S2MM 0: it waits for 2 of page_empty, which stays at 1"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), STUCK)
+def test_what_stops_says_what_it_waits_for(changes: tuple[Change, ...], message: str) -> None:
+    assert any(message in str(fault) for fault in check_array(parsed(*changes)))
 
 
 def test_many_faults_of_one_rule_are_counted() -> None:
