@@ -274,6 +274,8 @@ class _Run:
         parts: list[Numbers] = [np.zeros(0, np.int64)]
         touched: list[list[Numbers]] = [[np.zeros(0, np.int64)] for _ in self.memtiles]
         rows = range(work.input_rows[0], work.input_rows[1], planned.launch.fetch.row_step)
+        if planned.launch.joined is not None:
+            rows = range(*planned.launch.map_rows(work))
         column, reach = work.column, range(work.column - 1, work.column + 2)
         if planned.launch.rings is not None:
             # a broadcast comes from one MemTile, and sees no other

@@ -56,6 +56,11 @@ class WordNumbers:
         inside = (columns >= 0) & (columns < shape.width)
         return np.where(inside[:, None], self.first[number] + row * shape.row_words + words, ZERO)
 
+    def together(self, number: int, rows: range, blocks: Numbers) -> Numbers:
+        """Words [block][pixel][2] of whole rows that are one."""
+        columns = np.arange(self.shapes[number].width)
+        return np.concatenate([self.pixels(number, row, blocks, columns) for row in rows], axis=1)
+
 
 def _wanted_rows(launch: Launch, work: CoreWork) -> Iterator[tuple[int, int]]:
     """(operand, row of the map) for each output row and tap, in the order of the core's loops."""
@@ -116,14 +121,19 @@ def input_faults(
     return faults
 
 
+def map_rows(launch: Launch, row: int) -> range:
+    """The rows of a map that are `row` where `launch` sees several as one."""
+    together = 1 if launch.joined is None else launch.joined.together
+    return range(row * together, (row + 1) * together)
+
+
 def _skip_faults(launch: Launch, work: CoreWork, number: int, arrived: Numbers, numbers: WordNumbers) -> Iterator[str]:
     """Skip rows, [pass][row][words], that are not those of map `number` for the output of their pass."""
-    columns = np.arange(launch.layer.output.width)
     for chunk, rows in enumerate(arrived):
         first = work.blocks[0] + chunk // launch.input_chunks * launch.output_chunk
         blocks = np.arange(first, first + launch.output_chunk)
         for row, words in zip(range(*work.output_rows), rows, strict=True):
-            if not np.array_equal(words, numbers.pixels(number, row, blocks, columns).reshape(-1)):
+            if not np.array_equal(words, numbers.together(number, map_rows(launch, row), blocks).reshape(-1)):
                 yield f"pass {chunk} does not bring row {row} of map {number} to add"
 
 
@@ -142,6 +152,8 @@ def _row_holds(
     if not layer.kernel.convolves:
         columns = np.arange(layer.input.width)
         return np.array_equal(arrived, numbers.pixels(number, row, blocks, columns))
+    if launch.joined is not None:
+        return np.array_equal(arrived, numbers.together(number, map_rows(launch, row), blocks))
     pixels = np.arange(launch.layer.output.width)
     for tap in range(layer.kernel_size[1]):
         looked = pixels * parameters[P.COLUMN_STRIDE] + tap * layer.dilations[1]
@@ -154,7 +166,7 @@ def _row_holds(
 
 
 def output_numbers(launch: Launch, work: CoreWork, number: int, numbers: WordNumbers) -> Numbers:
-    """The words that a core sends, in order: chunk by chunk, row by row, block by block."""
+    """The words that a core sends, in order: chunk by chunk, row by row or rows that are one, block by block."""
     first, last = work.blocks
     chunk = launch.output_chunk if launch.slices else work.block_count
     to = launch.layer.destination
@@ -162,9 +174,11 @@ def output_numbers(launch: Launch, work: CoreWork, number: int, numbers: WordNum
     parts: list[Numbers] = []
     for block in range(first, last, chunk):
         blocks = to.block + np.arange(block, min(block + chunk, last))
-        rows = [numbers.pixels(number, to.row_of(row), blocks, columns) for row in range(*launch.map_rows(work))]
-        # where the map is one row, a block has all of its rows
-        parts.append(np.stack(rows, axis=1 if launch.flat else 0).reshape(-1))
+        # of rows that leave together, each block has its own
+        low, high = launch.map_rows(work)
+        for row in range(low, high, launch.together):
+            rows = [to.row_of(row + below) for below in range(launch.together)]
+            parts.append(np.stack([numbers.pixels(number, row, blocks, columns) for row in rows], axis=1).reshape(-1))
     return np.concatenate(parts)
 
 

@@ -23,6 +23,7 @@ from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
+from compiler.tiling.joined import Joined, joinings
 from compiler.tiling.launch import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, Launch, arena_words
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
@@ -86,7 +87,15 @@ class ConvPlanner:
         return launch_floor(launch, parts, self.calls[geometry], self.chip, self.programs[launch.layer.kernel])
 
     def candidates(self, layer: Layer, column_rows: Sequence[Range], blocks: Range) -> Iterator[Candidate]:
-        """Every way to compute these rows and output blocks in one launch."""
+        """Every way to compute these rows and output blocks in one launch, row by row and with several as one."""
+        yield from self._candidates(layer, column_rows, blocks)
+        for joined in joinings(layer, column_rows):
+            long = [joined.long_rows(rows) for rows in column_rows]
+            for candidate in self._candidates(joined.seen, long, blocks):
+                yield replace(candidate, launch=replace(candidate.launch, joined=joined))
+
+    def _candidates(self, layer: Layer, column_rows: Sequence[Range], blocks: Range) -> Iterator[Candidate]:
+        """Those of `column_rows` as the layer has them."""
         for split in splits(layer, self.chip, column_rows, blocks):
             parts: frozenset[Share] | None = None
             for cut in cuts(layer, self.chip, split):
@@ -216,6 +225,9 @@ class ConvPlanner:
 
 def _launch_of(layer: Layer, launch: Launch) -> Launch:
     """The same launch of another layer of the same geometry and Γ."""
+    if launch.joined is not None:
+        joined = Joined(layer, launch.joined.together)
+        return replace(launch, layer=joined.seen, joined=joined)
     if launch.tiled is None:
         return replace(launch, layer=layer)
     first = launch.tile.output

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS
 from compiler.kernels.row_steps import SURPLUS_WORDS
+from compiler.tiling.joined import Joined
 from compiler.tiling.layer import Layer, MapShape, Range
 from compiler.tiling.tiles import WHOLE, Tile
 
@@ -227,11 +228,14 @@ class Launch:
     """DEEP launches: each core hears a stream of its own, and every MemTile broadcasts the whole map."""
     flat: Flat | None = None
     """Where `layer` is that of a map seen as one row."""
+    joined: Joined | None = None
+    """Where several rows of a map are one of `layer`."""
 
     @property
     def on_map(self) -> Layer:
         """What it computes, in rows as the map has them."""
-        return self.flat.layer if self.flat else self.layer
+        view = self.flat or self.joined
+        return view.layer if view else self.layer
 
     @property
     def whole(self) -> Layer:
@@ -240,7 +244,16 @@ class Launch:
 
     def map_rows(self, work: CoreWork) -> Range:
         """Rows of the output map that a core computes."""
+        if self.joined is not None:
+            return self.joined.map_rows(work.output_rows)
         return (0, self.flat.layer.output.height) if self.flat else work.output_rows
+
+    @property
+    def together(self) -> int:
+        """Rows of the map that come to a core, and leave it, block by block."""
+        if self.joined is not None:
+            return self.joined.together
+        return self.flat.layer.output.height if self.flat else 1
 
     @property
     def sent(self) -> tuple[int, int] | None:

@@ -61,6 +61,8 @@ def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
         return _with_skips(launch, work, inputs, chip)
     if launch.flat is not None:
         return (_one_row(launch, launch.flat, work, inputs, chip),)
+    if launch.joined is not None:
+        return (_long_rows(launch, work, inputs, chip),)
     (buffer,) = inputs or (None,)
     fetch = launch.fetch
     rows = range(work.input_rows[0], work.input_rows[1], fetch.row_step)
@@ -99,22 +101,30 @@ class _Pairs:
 
     def windows(self, row: int, number: int, own: tuple[int, int], skip: tuple[int, int]) -> tuple[Window, Window]:
         """Both rows for pass `number`; `own` and `skip` say how they move on: wrap and step."""
-        launch, column = self.launch, self.work.column
+        launch, column, limit = self.launch, self.work.column, self.chip.memtile_wrap_limit
         input, added = self.inputs
-        fetch, blocks = launch.fetch, launch.input_chunk
+        fetch, blocks, together = launch.fetch, launch.input_chunk, launch.together
         first = number % launch.input_chunks * blocks
+        pads = ((0, 0), (0, 0), (fetch.left, fetch.right), (0, 0)) if fetch.left or fetch.right else ()
         here = Window(
             column,
-            _row_word(input, column, row) + first * input.shape.width * 2,
-            (blocks, fetch.columns, 2),
-            (input.shape.width * 2, 2 * fetch.column_step, 1),
-            ((0, 0), (fetch.left, fetch.right), (0, 0)) if fetch.left or fetch.right else (),
+            _row_word(input, column, row * together) + first * input.shape.width * 2,
+            (blocks, together, fetch.columns // together, 2),
+            (input.shape.width * 2, input.shape.row_words, 2 * fetch.column_step, 1),
+            pads,
             *own,
         )
-        width = added.shape.width
+        plane = added.shape.width * 2
         block = self.work.blocks[0] + number // launch.input_chunks * launch.output_chunk
-        there = _row_word(added, column, row) + block * width * 2
-        return here.merged(self.chip.memtile_wrap_limit), Window(column, there, (launch.skip_words,), (1,), (), *skip)
+        there = Window(
+            column,
+            _row_word(added, column, row * together) + block * plane,
+            (launch.output_chunk, together, plane),
+            (plane, added.shape.row_words, 1),
+            (),
+            *skip,
+        )
+        return here.merged(limit), there.merged(limit)
 
 
 def _with_skips(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> tuple[Chain, ...]:
@@ -123,10 +133,11 @@ def _with_skips(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
     chunks, parts = launch.output_chunks(work.blocks), launch.input_chunks
     if skip_order(launch, work) is Order.BY_ROWS:
         own = (parts, launch.input_chunk * inputs[0].shape.width * 2) if parts > 1 else (1, 0)
-        skip = (chunks, launch.skip_words) if chunks > 1 else (1, 0)
+        skip = (chunks, launch.output_chunk * inputs[1].shape.width * 2) if chunks > 1 else (1, 0)
         windows = [window for row in range(*work.output_rows) for window in pairs.windows(row, 0, own, skip)]
         return (Chain(tuple(windows), chunks * parts),)
-    own, skip = ((work.rows, buffer.shape.row_words) if work.rows > 1 else (1, 0) for buffer in inputs)
+    pitches = [buffer.shape.row_words * launch.together for buffer in inputs]
+    own, skip = ((work.rows, pitch) if work.rows > 1 else (1, 0) for pitch in pitches)
     first = work.output_rows[0]
     return tuple(Chain(pairs.windows(first, number, own, skip), work.rows) for number in range(chunks * parts))
 
@@ -152,6 +163,22 @@ def _one_row(launch: Launch, flat: Flat, work: CoreWork, inputs: tuple[MapBuffer
     return Chain(tuple(windows), launch.input_passes(work.blocks))
 
 
+def _long_rows(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> Chain:
+    """Rows of a stripe, some of them one behind the other in each channel block."""
+    (buffer,) = inputs
+    plane, pitch, together = buffer.shape.width * 2, buffer.shape.row_words, launch.together
+    window = Window(
+        work.column,
+        _row_word(buffer, work.column, launch.map_rows(work)[0]),
+        (work.rows, launch.input_chunk, together, plane),
+        (together * pitch, plane, pitch, 1),
+        (),
+        launch.input_chunks,
+        launch.input_chunk * plane if launch.input_chunks > 1 else 0,
+    )
+    return Chain((window.merged(chip.memtile_wrap_limit),), launch.input_passes(work.blocks))
+
+
 def _alternating(work: CoreWork, inputs: tuple[MapBuffer, ...]) -> Chain:
     """A row of the first operand, a row of the second, and so on."""
     windows: list[Window] = []
@@ -167,15 +194,14 @@ def write_chains(launch: Launch, work: CoreWork, output: MapBuffer, chip: Chip) 
     """Where the output stream goes: full chunks, then the last one if it is smaller."""
     to, plane = launch.layer.destination, output.shape.width * 2
     columns, pitch = launch.on_map.output.width, output.shape.row_words * to.row_step
-    start = _row_word(output, work.column, to.row_of(work.output_rows[0]))
-    start += (to.block + work.blocks[0]) * plane + to.column * 2
-    rows, across = launch.map_rows(work)[1] - launch.map_rows(work)[0], 2 * to.column_step
+    low, high = launch.map_rows(work)
+    start = _row_word(output, work.column, to.row_of(low)) + (to.block + work.blocks[0]) * plane + to.column * 2
+    together, across = launch.together, 2 * to.column_step
 
     def slice_of(blocks: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Sizes and strides of some channel blocks: row by row, or where the map is one row, block by block."""
-        if launch.flat is not None:
-            return (blocks, rows, columns, 2), (plane, pitch, across, 1)
-        return (rows, blocks, columns, 2), (pitch, plane, across, 1)
+        """Sizes and strides of some channel blocks: block by block of the rows that leave together."""
+        groups = (high - low) // together
+        return (groups, blocks, together, columns, 2), (together * pitch, plane, pitch, across, 1)
 
     chunk = launch.output_chunk if launch.slices else work.block_count
     full, rest = divmod(work.block_count, chunk)

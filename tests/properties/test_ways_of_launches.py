@@ -52,3 +52,17 @@ def test_strided_rows_are_taken_apart(stride: int) -> None:
 def test_rows_wider_than_a_descriptor() -> None:
     network = Network(1, (Input(8, 3, 600),), (Conv(0, 8, (3, 3), pads=(1, 1, 1, 1)),))
     assert_levels_are_equal(network, Place("npu1"), (0, 1), thorough=True)
+
+
+@pytest.mark.parametrize("mask", ["full", "half"])
+@pytest.mark.parametrize(
+    ("target", "side", "width"), [("mesh-1x1", (14, 14), 28), ("mesh-2x2", (12, 7), 14), ("npu1", (14, 14), 28)]
+)
+def test_several_rows_as_one(target: str, side: tuple[int, int], width: int, mask: Mask) -> None:
+    """With a skip that is added and without, in columns of unequal height, over several chunks of weights."""
+    convs = Conv(0, 64, mask=mask), Conv(1, 192, mask=mask, skip=0), Conv(2, 16, clamp=(0, 127), rounding="half_up")
+    network, place = Network(1, (Input(192, *side),), convs), Place(target)
+    seen = [op.common_parameters for op in launches(network, place)]
+    assert any(parameters["width"] == width for parameters in seen)
+    assert any(parameters["width"] == width and parameters.get("skip", 0) for parameters in seen)
+    assert_levels_are_equal(network, place, (0, 1), thorough=True)
