@@ -121,16 +121,14 @@ class Compilation:
         """
         The bsr level as machine code for this processor; `run` of it takes `inputs`. Raises MissingJitError.
 
-        What the module of that level leaves to integer models on the host, because the array has no multipliers, is
-        compiled as well.
+        What the module of that level leaves to integer models on the host, because the array cannot compute it or has
+        no room for it, is compiled as well.
         """
-        from compiler.interpret.onnxruntime_check import has_general_scales
         from compiler.native.network import NativeNetwork
 
-        module, graph = self.module("bsr"), self.module("onnx")
-        if has_general_scales(graph):
-            module = Pipeline(processor_stages(self.request.rounding)).run(graph.clone())["bsr"]
-        return NativeNetwork(module)
+        self.module("bsr")
+        graph = self.module("onnx").clone()
+        return NativeNetwork(Pipeline(processor_stages(self.request.rounding)).run(graph)["bsr"])
 
     def check(self, *, until: str | None = None, seed: int | None = None) -> Iterator[Comparison]:
         """Compare every level up to `until` with the reference, and that with ONNX Runtime; lazily, one at a time."""

@@ -124,6 +124,7 @@ def default_stages(
                 step("bsr-mean-by-conv"),
                 step("bsr-scaled-on-host"),
                 step("bsr-reshape-on-host"),
+                step("bsr-unfit-on-host", target=target),
             ),
         ),
         Stage(
@@ -134,7 +135,7 @@ def default_stages(
     )
 
 
-LIMITS_OF_THE_ARRAY = ("bsr-mean-by-conv", "bsr-scaled-on-host", "bsr-reshape-on-host")
+LIMITS_OF_THE_ARRAY = ("bsr-mean-by-conv", "bsr-scaled-on-host", "bsr-reshape-on-host", "bsr-unfit-on-host")
 """Passes that write in another way, or move to the host, what only the array cannot compute."""
 
 

@@ -2,7 +2,8 @@
 What runs where, from the graph alone: every node of a model as its author knows it, its place and the reason.
 
 Nothing here decides. The model goes through the passes of the compiler itself down to the bsr level, with large weights
-left out and activations taken to lie in −1 … 1 instead of calibrated; the nodes are then looked up in what came out.
+left out (as if no block of them were zero) and activations taken to lie in −1 … 1 instead of calibrated; the nodes are
+then looked up in what came out.
 """
 
 from __future__ import annotations
@@ -38,12 +39,16 @@ class Placement:
 
 
 def placements(
-    source: str, shapes: Mapping[str, Sequence[int]] | None = None, *, batch: int | None = None
+    source: str,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    *,
+    batch: int | None = None,
+    target: str = "npu1",
 ) -> tuple[Placement, ...]:
     """Every node of the model at a path or `zoo:NAME`, in order. Raises what compiling its graph raises."""
     module = import_model(load_model(source, shapes=shapes, batch=batch, outline=True))
     given = module.clone()
-    return place_nodes(given, Pipeline.default(until="bsr", nominal=True).run(module))
+    return place_nodes(given, Pipeline.default(target=target, until="bsr", nominal=True).run(module))
 
 
 def place_nodes(given: ModuleOp, levels: Mapping[str, ModuleOp]) -> tuple[Placement, ...]:

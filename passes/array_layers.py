@@ -146,16 +146,10 @@ def pool_layer(op: MaxPoolOp | AvgPoolOp, name: str) -> Layer:
         kernel, constants = Kernel.MAX_POOL, rounding_constants("half_even", op.clamp)
     else:
         top, left, bottom, right = op.pads if op.count_include_pad else (0, 0, 0, 0)
-        apart = position_of(op.result.type) - position_of(op.input.type)
-        # a sum that is not 0 is at least 1, and moved so far its mean saturates: further makes no difference
-        apart = min(apart, _SATURATED + (op.kernel[0] * op.kernel[1]).bit_length())
+        apart = _places_of(op)
         kernel = Kernel.AVG_POOL
-        largest = op.kernel[0] * op.kernel[1] << 7 + max(apart, 0)
-        if largest >= 1 << 31:
-            raise InputError(
-                f"average pool '{name}': a window of {op.kernel[0]}x{op.kernel[1]} cells moved {apart} binary places "
-                f"finer sums to {largest}, a core counts to {(1 << 31) - 1}; a coarser output position would fit"
-            )
+        if overflow := overflow_of(op):
+            raise InputError(f"average pool '{name}': {overflow}; bsr-unfit-on-host moves it to the host")
         constants = (
             *rounding_constants(op.rounding, op.clamp),
             (P.COUNT_TOP, -top),
@@ -166,6 +160,25 @@ def pool_layer(op: MaxPoolOp | AvgPoolOp, name: str) -> Layer:
             (P.DENOMINATOR_SHIFT, min(max(-apart, 0), _SATURATED + 1)),
         )
     return Layer(name, kernel, shape, map_shape(op.result.type), op.kernel, op.strides, op.pads, constants=constants)
+
+
+def _places_of(op: AvgPoolOp) -> int:
+    """Binary places by which a mean is finer than its cells, as far as that makes a difference."""
+    apart = position_of(op.result.type) - position_of(op.input.type)
+    # a sum that is not 0 is at least 1, and moved so far its mean saturates
+    return min(apart, _SATURATED + (op.kernel[0] * op.kernel[1]).bit_length())
+
+
+def overflow_of(op: AvgPoolOp) -> str:
+    """Why a core cannot sum the cells of an average pool in fixed point; empty if it can."""
+    apart = _places_of(op)
+    largest = op.kernel[0] * op.kernel[1] << 7 + max(apart, 0)
+    if largest < 1 << 31:
+        return ""
+    return (
+        f"a window of {op.kernel[0]}x{op.kernel[1]} cells moved {apart} binary places finer sums to {largest}, a core "
+        f"counts to {(1 << 31) - 1}; a coarser output position would fit"
+    )
 
 
 def unary_layer(op: ClampOp | RequantiseOp, name: str) -> Layer:

@@ -60,6 +60,8 @@ class NetworkMaps:
     """What each convolution was, by layer name."""
     host_ops: dict[str, Operation] = field(default_factory=dict[str, Operation])
     """Host ops by step name."""
+    origins: list[Operation] = field(default_factory=list[Operation])
+    """The op that each step comes from."""
     outputs: set[int] = field(default_factory=set[int])
 
     def network(self) -> Network:
@@ -185,6 +187,7 @@ def build_network(function: func.FuncOp) -> NetworkMaps:
             number = maps.new_map(map_shape(result.type), encoding_of(result.type), _tensor_of(op))
             maps.steps.append(ArrayStep(name, parts, number))
             maps.numbers[result] = number
+        maps.origins += [op] * (len(maps.steps) - len(maps.origins))
     return maps
 
 

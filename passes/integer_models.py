@@ -1,9 +1,9 @@
 """
-Ops of the bsr level with general scales as ONNX models in integers, which the host runs to the same bit.
+Ops of the bsr level as ONNX models in integers, which the host runs to the same bit.
 
-Contractions are ConvInteger and MatMulInteger on int8 with int32 sums; multiplication by a multiplier, rounding and
-zero-points are int64 arithmetic. ONNX has no shift of signed integers: a quotient by 2^s is (p - p mod 2^s) / 2^s with
-the Python-like Mod, and what Mod leaves over says on which side of a tie p lies.
+Contractions are ConvInteger and MatMulInteger on int8 with int32 sums; multiplication by a multiplier or a power of
+two, rounding and zero-points are int64 arithmetic. ONNX has no shift of signed integers: a quotient by 2^s is
+(p - p mod 2^s) / 2^s with the Python-like Mod, and what Mod leaves over says on which side of a tie p lies.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from dialects.bsr import (
     RequantiseOp,
     ReshapeOp,
     contraction_multipliers,
+    is_scaled,
+    position_of,
     scale_of,
     shape_of,
     zero_point_of,
@@ -39,6 +41,8 @@ from dialects.bsr import (
 
 _OPSET = 21
 _IR_VERSION = 10
+_FAR = 32
+"""Places: an int32 this far right rounds to 0, and an integer this far left saturates or is 0, as they do further."""
 Pads = tuple[int, int, int, int]
 
 
@@ -98,13 +102,22 @@ class IntegerGraph:
         product = self.node("Mul", [value, self.constant(by.factors)])
         return self.divided(product, np.int64(1) << by.shifts, rounding)
 
+    def moved(self, value: str, places: int, rounding: Rounding) -> str:
+        """An int32 as int64, by so many binary places to the right, rounded; only sums below 2^30 move left."""
+        if places <= 0:
+            return self.node("Mul", [value, self.number(1 << min(-places, _FAR))])
+        return self.divided(value, np.array(1 << min(places, _FAR), np.int64), rounding)
+
     def saturated(self, value: str, zero_point: int, clamp: Clamp) -> str:
         """An int64 around a zero-point as int8 within `clamp`."""
         moved = self.node("Add", [value, self.number(zero_point)])
         return self.node("Cast", [self.node("Clip", [moved, *map(self.number, clamp)])], to=TensorProto.INT8)
 
     def changed(self, index: int, result: Attribute, rounding: Rounding, clamp: Clamp) -> str:
-        """Input `index` with the scale of another map."""
+        """Input `index` with the position or the scale of another map."""
+        if not is_scaled(self.types[index]) and not is_scaled(result):
+            moved = self.moved(self.wide(f"x{index}"), position_of(self.types[index]) - position_of(result), rounding)
+            return self.saturated(moved, 0, clamp)
         by = multipliers(np.array(scale_of(self.types[index])), scale_of(result))
         return self.saturated(self.scaled(self.around_zero(index), by, rounding), zero_point_of(result), clamp)
 
@@ -129,7 +142,11 @@ def _conv2d(graph: IntegerGraph, op: Conv2dOp) -> str:
         strides=list(op.strides),
         dilations=list(op.dilations),
     )
-    return _finished(graph, op, sums, (1, -1, 1, 1))
+    made = _finished(graph, op, sums, (1, -1, 1, 1))
+    if op.skip is None:
+        return made
+    operands = (graph.wide(made), op.inner_position), (graph.wide("x1"), position_of(op.skip.type))
+    return _sum(graph, operands, op.result.type, op.rounding, op.clamp)
 
 
 def _gemm(graph: IntegerGraph, op: GemmOp) -> str:
@@ -140,14 +157,29 @@ def _gemm(graph: IntegerGraph, op: GemmOp) -> str:
 
 
 def _finished(graph: IntegerGraph, op: Conv2dOp | GemmOp, sums: str, shape: tuple[int, ...]) -> str:
-    """Bias, multiplier, zero-point."""
+    """Bias, shift or multiplier, zero-point."""
     bias = graph.constant(op.weights_op().bias_values().astype(np.int64).reshape(shape))
     accumulator = graph.node("Add", [graph.wide(sums), bias])
+    if not op.is_scaled:
+        clamp = op.inner_clamp if isinstance(op, Conv2dOp) and op.skip is not None else op.clamp
+        return graph.saturated(graph.moved(accumulator, op.shift, op.rounding), 0, clamp)
     scaled = graph.scaled(accumulator, contraction_multipliers(op).reshaped(*shape), op.rounding)
     return graph.saturated(scaled, zero_point_of(op.result.type), op.clamp)
 
 
+def _sum(
+    graph: IntegerGraph, operands: Sequence[tuple[str, int]], result: Attribute, rounding: Rounding, clamp: Clamp
+) -> str:
+    """Operands at their positions, as int64: brought to the finest one, added and rounded once."""
+    finest = max(position for _, position in operands)
+    terms = [graph.moved(value, position - finest, rounding) for value, position in operands]
+    return graph.saturated(graph.moved(graph.node("Add", terms), finest - position_of(result), rounding), 0, clamp)
+
+
 def _add(graph: IntegerGraph, op: AddOp) -> str:
+    if not op.is_scaled:
+        operands = [(graph.wide(f"x{index}"), position_of(type)) for index, type in enumerate(graph.types)]
+        return _sum(graph, operands, op.result.type, op.rounding, op.clamp)
     factors, shift = op.multipliers()
     terms = [
         graph.node("Mul", [graph.around_zero(index), graph.number(factor)]) for index, factor in enumerate(factors)
@@ -174,10 +206,16 @@ def _avg_pool(graph: IntegerGraph, op: AvgPoolOp) -> str:
         np.ones((height, width), np.int64), ((top, bottom), (left, right)), constant_values=int(op.count_include_pad)
     )
     windows = np.lib.stride_tricks.sliding_window_view(cells, op.kernel)[:: op.strides[0], :: op.strides[1]]
-    by = op.multipliers()
+    by = op.multipliers() if op.is_scaled else _shift(position_of(op.input.type) - position_of(op.result.type))
     product = graph.node("Mul", [total, graph.constant(by.factors)])
     mean = graph.divided(product, windows.sum(axis=(2, 3)) << by.shifts, op.rounding)
     return graph.saturated(mean, zero_point_of(op.result.type), op.clamp)
+
+
+def _shift(places: int) -> Multipliers:
+    """A shift to the right, or to the left, as a multiplier that leaves room for the cells of a window."""
+    left, right = (min(max(way, 0), _FAR) for way in (-places, places))
+    return Multipliers(np.array(1 << left, np.int64), np.array(right, np.int64))
 
 
 def _concat(graph: IntegerGraph, op: ConcatOp) -> str:

@@ -43,7 +43,14 @@ def mapped(place: Place, *, verify: bool = False) -> tuple[Stage, ...]:
 
 def lowered(network: Network, place: Place, *, verify: bool = False) -> Iterator[tuple[str, ModuleOp]]:
     """The modules from legal bsr down, perhaps with a checked plan. Raises what the compiler refuses with."""
-    legalise = tuple(spec for stage in default_stages() for spec in stage.passes if spec.name.startswith("bsr-"))
+    legalise = tuple(
+        ArgSpec(spec.name, {"target": (place.target,), "overrides": place.overrides})
+        if spec.name == "bsr-unfit-on-host"
+        else spec
+        for stage in default_stages()
+        for spec in stage.passes
+        if spec.name.startswith("bsr-")
+    )
     stages = (Stage("bsr", legalise), *mapped(place, verify=verify))
     yield from Pipeline(stages).run(module_of(network)).items()
 

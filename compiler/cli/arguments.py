@@ -123,6 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     ops.add_argument("model", metavar="MODEL", nargs="?", help="an .onnx file or zoo:NAME[@SIZE]")
     ops.add_argument("--supported", action="store_true", help="print every operator of the array with its rules")
+    ops.add_argument("--target", metavar="NAME", default="npu1", help=f"the array: {TARGETS} (default: npu1)")
     _add_shape(ops)
     ops.add_argument("--json", action="store_true", help="print one JSON object on standard output, nothing else")
 

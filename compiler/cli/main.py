@@ -158,7 +158,7 @@ def _ops(options: argparse.Namespace) -> int:
         else:
             print_rules(rules)
         return 0
-    nodes = placements(options.model, parse_shapes(options.shape), batch=options.batch)
+    nodes = placements(options.model, parse_shapes(options.shape), batch=options.batch, target=options.target)
     if options.json:
         _print_json({"model": options.model, "nodes": [asdict(node) for node in nodes]})
     else:

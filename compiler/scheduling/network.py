@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compiler.kernels.parameters import Kernel
 from compiler.tiling.layer import Layer, MapShape
 
 
@@ -15,6 +16,11 @@ class ArrayStep:
     parts: tuple[tuple[Layer, tuple[int, ...]], ...]
     """Each layer with the numbers of its input maps."""
     output: int
+
+    @property
+    def kernels(self) -> frozenset[Kernel]:
+        """What its layers call."""
+        return frozenset(layer.kernel for layer, _ in self.parts)
 
 
 @dataclass(frozen=True)

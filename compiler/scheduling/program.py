@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from compiler.allocation.allocate import allocate
@@ -11,6 +11,7 @@ from compiler.costs.planned import launch_cycles
 from compiler.costs.program import program_cycles
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import Kernel
 from compiler.scheduling.additions import add_at_once
 from compiler.scheduling.deep import deep_launches
 from compiler.scheduling.in_place import concatenate_in_place
@@ -43,10 +44,16 @@ from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range
 from compiler.tiling.pointwise import plan_pointwise
 
-WEIGHT_SHARES = ((1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (1, 64), (2, 1))
+_WEIGHT_SHARES = ((1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (1, 64), (2, 1))
 """Of the bytes that a chip sets aside for weights in every core: what is tried until all layers fit."""
 DDR_BYTES = 4 << 30
 """DDR of the published system; descriptors address far more."""
+
+
+def weight_shares(chip: Chip) -> Iterator[Chip]:
+    """The chip with what its cores may set aside for weights, in the order in which a plan tries it."""
+    for numerator, denominator in _WEIGHT_SHARES:
+        yield replace(chip, core_weight_bytes=chip.core_weight_bytes * numerator // denominator)
 
 
 def plan_layer(layer: Layer, convolutions: ConvPlanner, column_rows: Sequence[Range]) -> list[Launch]:
@@ -220,8 +227,7 @@ def plan_program(network: Network, chip: Chip) -> ProgramPlan:
     Cores set aside what the chip says for weights; where a layer does not fit beside that, less, or more.
     """
     refused: CapacityError | None = None
-    for numerator, denominator in WEIGHT_SHARES:
-        share = replace(chip, core_weight_bytes=chip.core_weight_bytes * numerator // denominator)
+    for share in weight_shares(chip):
         try:
             return _plan(network, share)
         except CapacityError as error:
@@ -232,7 +238,7 @@ def plan_program(network: Network, chip: Chip) -> ProgramPlan:
 
 def _plan(network: Network, chip: Chip) -> ProgramPlan:
     steps = [step for step in network.steps if isinstance(step, ArrayStep)]
-    kernels = frozenset(layer.kernel for step in steps for layer, _ in step.parts)
+    kernels = frozenset[Kernel]().union(*(step.kernels for step in steps))
     weighted = any(kernel.convolves for kernel in kernels)
     if not weighted:
         chip = replace(chip, core_weight_bytes=0)

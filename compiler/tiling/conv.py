@@ -152,6 +152,31 @@ class ConvPlanner:
         """
         return [_launch_of(layer, launch) for launch in self.planned(layer, column_rows).launches]
 
+    def require(self, layer: Layer, column_rows: Sequence[Range]) -> None:
+        """Raises as `plan` does, and takes the time to find any launches instead of the fastest."""
+        whole = any(
+            all(
+                self.fits(layer, rows, blocks)
+                for rows in row_pieces(column_rows, pieces)
+                for blocks in split_evenly(layer.output.blocks, parts)
+                if blocks[1] > blocks[0]
+            )
+            for pieces, parts in _divisions(layer, column_rows)
+        )
+        every = (0, layer.output.blocks)
+        if not whole and not any(
+            all(self.fits(tile_of(layer, each)[0], column_rows, every) for each in columns)
+            for columns in tilings(layer)
+        ):
+            raise _refusal(layer, self.chip)
+
+    def fits(self, layer: Layer, column_rows: Sequence[Range], blocks: Range) -> bool:
+        """Whether the array can compute these rows and output blocks in one launch."""
+        return any(
+            candidate.fits and not launch_faults(candidate.launch, self.chip)
+            for candidate in self.candidates(layer, column_rows, blocks)
+        )
+
     def planned(self, layer: Layer, column_rows: Sequence[Range]) -> Planned:
         """The same, of some layer of equal shape, with the cycles of all launches. Raises as `plan` does."""
         key = (layer.geometry, layer.gamma.shape, layer.gamma.tobytes(), tuple(column_rows))

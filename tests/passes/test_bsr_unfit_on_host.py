@@ -1,0 +1,119 @@
+"""What has no room on a chip runs on the host, says so, and gives the same bits at every level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from bsr_passes import main_of
+from onnx import TensorProto, helper, numpy_helper
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block
+
+from compiler.api import compile_model
+from compiler.checking import execute
+from compiler.errors import InputError
+from compiler.interpret.bsr import interpret_bsr
+from compiler.pipelines import Pipeline, Stage, default_stages, step
+from compiler.placement import placements
+from dialects.bsr import (
+    AddOp,
+    AvgPoolOp,
+    ConcatOp,
+    Conv2dOp,
+    HostOp,
+    MaxPoolOp,
+    RequantiseOp,
+    Scaled,
+    ScaledAttr,
+    WeightsOp,
+    fixed_type,
+)
+
+
+def hosted(module: ModuleOp) -> dict[str, str]:
+    return {op.operator.data: op.reason.data for op in module.walk() if isinstance(op, HostOp)}
+
+
+def tall_pool(rows: int) -> onnx.ModelProto:
+    """A maximum of more rows than a ring of slots has."""
+    weights = numpy_helper.from_array(np.eye(8, dtype=np.float32).reshape(8, 8, 1, 1), "w")
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="conv"),
+        helper.make_node("MaxPool", ["c"], ["y"], name="pool", kernel_shape=[rows, 1]),
+    ]
+    source, sink = (
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [1, 8, rows, 2]), ("y", None))
+    )
+    graph = helper.make_graph(nodes, "g", [source], [sink], [weights])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def test_a_layer_that_does_not_fit_a_core_is_computed_on_the_host_and_told(tmp_path: Path) -> None:
+    model = tall_pool(70)
+    compilation = compile_model(model, target="mesh-1x1")
+    (segment,) = [segment for segment in compilation.host if "MaxPool" in segment.op]
+    assert "layer 'pool' does not fit a core: 70 input rows" in segment.reason
+    assert all(comparison.holds for comparison in compilation.check())
+    assert any(entry["reason"] == segment.reason for entry in compilation.manifest()["host"])
+    path = tmp_path / "tall.onnx"
+    onnx.save(model, path)
+    places = {node.op: (node.place, node.reason) for node in placements(str(path), target="mesh-1x1")}
+    assert places["MaxPool"] == ("host", segment.reason)
+    with pytest.raises(
+        InputError, match=r"--strict allows nothing on the host, .*\n  MaxPool 'pool': layer 'pool' does"
+    ):
+        compile_model(model, target="mesh-1x1", strict=True)
+    assert compile_model(tall_pool(60), target="mesh-1x1", until="bsr", strict=True)
+
+
+def lowered(module: ModuleOp, target: str) -> dict[str, ModuleOp]:
+    stages = default_stages(target=target)
+    return dict(Pipeline((Stage("bsr", (step("bsr-unfit-on-host", target=target),)), *stages[2:])).run(module))
+
+
+def test_layers_whose_kernels_are_one_too_many_are_computed_on_the_host() -> None:
+    """Fixed point and general scales in one network, with both pools."""
+    scaled = ScaledAttr(Scaled(0.01171875, -3))
+    block = Block(arg_types=[fixed_type((1, 8, 6, 6), 4)])
+    random = np.random.default_rng(0)
+    values = random.integers(-9, 9, (8, 8, 1, 1)).astype(np.int8)
+    fixed = WeightsOp.from_dense(values, np.zeros(8, np.int32), 4, "fixed")
+    general = WeightsOp.from_dense(values, np.zeros(8, np.int32), np.full(8, 0.021, np.float32), "general")
+    conv = Conv2dOp(block.args[0], fixed.result, 3)
+    added = AddOp(conv.result, conv.result, 3)
+    coarser = RequantiseOp(added.result, 2)
+    most = MaxPoolOp(coarser.result, (2, 2))
+    mean = AvgPoolOp(most.result, 2, (2, 2))
+    other = RequantiseOp(mean.result, scaled)
+    again = Conv2dOp(other.result, general.result, scaled)
+    total = AddOp(again.result, other.result, scaled)
+    ends = ConcatOp([total.result, other.result], ScaledAttr(Scaled(0.01953125, 5)))
+    block.add_ops([fixed, general, conv, added, coarser, most, mean, other, again, total, ends])
+    module = main_of(block, ends.result)
+    inputs = {"input0": random.integers(-128, 128, (1, 8, 6, 6)).astype(np.int8)}
+    expected = interpret_bsr(module.clone(), inputs).outputs
+    modules = lowered(module, "mesh-1x1")
+    reasons = hosted(modules["bsr"])
+    assert reasons
+    assert all("bytes of a core's program memory" in reason for reason in reasons.values())
+    for level, each in modules.items():
+        found = execute(level, each, inputs, 0).outputs
+        for name, result in expected.items():
+            np.testing.assert_array_equal(found[name], result, err_msg=level)
+
+
+def test_a_mean_that_a_core_cannot_count_is_computed_on_the_host() -> None:
+    block = Block(arg_types=[fixed_type((1, 8, 50, 50), 0)])
+    mean = AvgPoolOp(block.args[0], 20, (50, 50))
+    block.add_op(mean)
+    module = main_of(block, mean.result)
+    inputs = {"input0": np.random.default_rng(1).integers(-3, 4, (1, 8, 50, 50)).astype(np.int8)}
+    expected = interpret_bsr(module.clone(), inputs).outputs
+    modules = lowered(module, "mesh-1x1")
+    assert "a core counts to 2147483647" in hosted(modules["bsr"])["AveragePool"]
+    for level, each in modules.items():
+        for name, result in execute(level, each, inputs, 0).outputs.items():
+            np.testing.assert_array_equal(result, expected[name], err_msg=level)

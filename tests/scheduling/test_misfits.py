@@ -1,0 +1,59 @@
+"""What is said of steps before planning is what planning finds, and what is left fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import event, given
+from strategies_networks import networks, tight_chips
+
+from compiler.errors import CapacityError
+from compiler.hardware.chip import Chip, chip_named
+from compiler.kernels.parameters import Kernel
+from compiler.scheduling.misfits import misfits
+from compiler.scheduling.network import ArrayStep, HostStep, Network, Step, inputs_of
+from compiler.scheduling.program import plan_program
+from compiler.tiling.layer import Layer, MapShape
+
+
+def with_blocks(step: Step) -> Step:
+    """Masks without any block mean that the weights are not known, and are asked as full ones."""
+    if isinstance(step, HostStep):
+        return step
+    parts = [
+        (layer if layer.gamma.any() else replace(layer, gamma=np.ones_like(layer.gamma)), maps)
+        for layer, maps in step.parts
+    ]
+    return replace(step, parts=tuple(parts))
+
+
+def on_host(network: Network, steps: dict[int, str]) -> Network:
+    moved = [
+        HostStep(step.name, inputs_of(step), (step.output,)) if index in steps and isinstance(step, ArrayStep) else step
+        for index, step in enumerate(network.steps)
+    ]
+    return replace(network, steps=tuple(moved))
+
+
+@given(network=networks(), chip=tight_chips())
+def test_a_network_can_be_planned_just_if_each_of_its_steps_fits(network: Network, chip: Chip) -> None:
+    network = replace(network, steps=tuple(map(with_blocks, network.steps)))
+    found = misfits(network, chip)
+    event("all fit" if not found else "some do not")
+    assert all("would fit" in reason for reason in found.values())
+    if found:
+        with pytest.raises(CapacityError):
+            plan_program(network, chip)
+    assert misfits(on_host(network, found), chip) == {}
+    plan_program(on_host(network, found), chip)
+
+
+def test_a_layer_whose_weights_are_not_known_is_asked_with_all_blocks() -> None:
+    """49x49 taps of one 8x8 block are 154 kilobytes, more than a core has."""
+    shape = MapShape(8, 64, 64)
+    for gamma in (np.zeros((1, 1), np.bool_), np.ones((1, 1), np.bool_)):
+        layer = Layer("large", Kernel.CONV, shape, MapShape(8, 16, 16), (49, 49), gamma=gamma)
+        network = Network((shape, layer.output), (ArrayStep("large", ((layer, (0,)),), 1),), (1,))
+        assert misfits(network, chip_named("npu1")).keys() == {0}
