@@ -32,26 +32,28 @@ class LevelsDifferError(AssertionError):
     """A level computed other numbers than `bsr`."""
 
 
+def on_chip(stages: tuple[Stage, ...], place: Place) -> tuple[Stage, ...]:
+    """The stages, those passes that take a target with the chip of a place."""
+    chip = {"target": (place.target,), "overrides": place.overrides}
+    return tuple(
+        Stage(
+            stage.level,
+            tuple(ArgSpec(s.name, {**s.parameters, **chip}) if "target" in s.parameters else s for s in stage.passes),
+        )
+        for stage in stages
+    )
+
+
 def mapped(place: Place, *, verify: bool = False) -> tuple[Stage, ...]:
     """The stages below bsr for a chip."""
-    options = {"target": (place.target,), "overrides": place.overrides, "verify": (verify,)}
-    return (
-        Stage("mem", (ArgSpec("convert-bsr-to-mem", options),)),
-        Stage("aie", (step("convert-mem-to-aie"), step("aie-check"))),
-    )
+    planned = Stage("mem", (step("convert-bsr-to-mem", target=place.target, verify=verify),))
+    return on_chip((planned, default_stages()[-1]), place)
 
 
 def lowered(network: Network, place: Place, *, verify: bool = False) -> Iterator[tuple[str, ModuleOp]]:
     """The modules from legal bsr down, perhaps with a checked plan. Raises what the compiler refuses with."""
-    legalise = tuple(
-        ArgSpec(spec.name, {"target": (place.target,), "overrides": place.overrides})
-        if spec.name == "bsr-unfit-on-host"
-        else spec
-        for stage in default_stages()
-        for spec in stage.passes
-        if spec.name.startswith("bsr-")
-    )
-    stages = (Stage("bsr", legalise), *mapped(place, verify=verify))
+    legalise = tuple(spec for stage in default_stages() for spec in stage.passes if spec.name.startswith("bsr-"))
+    stages = (*on_chip((Stage("bsr", legalise),), place), *mapped(place, verify=verify))
     yield from Pipeline(stages).run(module_of(network)).items()
 
 

@@ -1,7 +1,8 @@
 """
-Drawn networks, arrays and masks: every level below `bsr` computes the numbers of `bsr`, or the compiler refuses.
+Drawn networks, arrays and masks: every level below `bsr` computes the numbers of `bsr`.
 
-A refusal is an InputError or a CapacityError, never another exception. Without ONNX, so an example is cheap.
+Only chips with less of something than any real one may be refused, by an InputError or a CapacityError. Without ONNX,
+so an example is cheap.
 """
 
 from __future__ import annotations
@@ -21,4 +22,4 @@ def test_every_level_computes_what_bsr_does(case: Case) -> None:
     except (InputError, CapacityError) as refusal:
         reason = str(refusal)
     event("ran" if reason == "none" else "refused")
-    assert reason == "none" or len(reason) > 40, "a refusal explains itself"
+    assert reason == "none" or (case.place.overrides and len(reason) > 40), "a refusal explains itself"

@@ -7,7 +7,7 @@ level, where an example costs less (`test_bsr_levels_are_equal`).
 
 from __future__ import annotations
 
-from bsr_levels import mapped
+from bsr_levels import mapped, on_chip
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies_bsr import Place, places
@@ -21,7 +21,7 @@ from compiler.pipelines import Pipeline, default_stages
 
 @given(quantised_graphs(), places(), st.sampled_from((0.0, 0.3, 0.7)), st.integers(0, 2**16))
 def test_every_level_computes_the_same_numbers(graph: Graph, place: Place, sparsity: float, seed: int) -> None:
-    above = default_stages(sparsity=sparsity)[:2]
+    above = on_chip(default_stages(sparsity=sparsity)[:2], place)
     try:
         modules = Pipeline((*above, *mapped(place))).run(import_model(graph.model))
     except CapacityError:
