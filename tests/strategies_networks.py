@@ -55,7 +55,8 @@ def window_layers(draw: st.DrawFn, kernel: Kernel, shape: MapShape, channels: in
             (shape.height, shape.width), pads[::2], pads[1::2], size, strides, strict=True
         )
     )
-    constants = ((Parameter.COUNT_TOP, 0), (Parameter.COUNT_BOTTOM, shape.height))
+    counted = ((Parameter.COUNT_TOP, 0), (Parameter.COUNT_BOTTOM, shape.height))
+    counted = (*counted, (Parameter.COUNT_LEFT, 0), (Parameter.COUNT_RIGHT, shape.width))
     return Layer(
         name,
         kernel,
@@ -66,7 +67,7 @@ def window_layers(draw: st.DrawFn, kernel: Kernel, shape: MapShape, channels: in
         (pads[0], pads[2], pads[1], pads[3]),
         (dilated, dilated),
         gamma_of(channels, shape.channels, draw(st.integers(0, 99))),
-        constants if kernel is Kernel.AVG_POOL else (),
+        counted if kernel is Kernel.AVG_POOL else (),
     )
 
 

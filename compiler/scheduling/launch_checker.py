@@ -150,7 +150,7 @@ def _row_holds(
     layer = launch.whole
     blocks = np.arange(first_block, first_block + len(arrived))
     if not layer.kernel.convolves:
-        columns = np.arange(layer.input.width)
+        columns = launch.tile.input + np.arange(launch.layer.input.width)
         return np.array_equal(arrived, numbers.pixels(number, row, blocks, columns))
     if launch.joined is not None:
         return np.array_equal(arrived, numbers.together(number, map_rows(launch, row), blocks))

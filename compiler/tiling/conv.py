@@ -28,7 +28,7 @@ from compiler.tiling.launch import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, Launch, are
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.mapping import conv_fetch, cuts, divisors, mapped, splits, with_more_slots
-from compiler.tiling.tiles import tile_of, tilings
+from compiler.tiling.tiles import NARROW_WIDTHS, TILE_WIDTHS, tile_of, tilings
 
 KERNELS = frozenset(Kernel)
 """Of a device that serves all: what a core program asks before it calls one."""
@@ -166,7 +166,7 @@ class ConvPlanner:
         every = (0, layer.output.blocks)
         if not whole and not any(
             all(self.fits(tile_of(layer, each)[0], column_rows, every) for each in columns)
-            for columns in tilings(layer)
+            for columns in tilings(layer, NARROW_WIDTHS)
         ):
             raise _refusal(layer, self.chip)
 
@@ -190,7 +190,8 @@ class ConvPlanner:
         so much memory goes into rows that weights come in many chunks, or rows and output blocks in many launches.
         """
         found = self._in_pieces(layer, column_rows)
-        for columns in tilings(layer) if found is None or _are_cramped(found) else ():
+        widths = NARROW_WIDTHS if found is None else TILE_WIDTHS if _are_cramped(found) else ()
+        for columns in tilings(layer, widths):
             total = None if found is None else sum(each.cycles for each in found)
             tiled = self._in_tiles(layer, columns, column_rows, total)
             if tiled is None and found is not None:

@@ -90,7 +90,9 @@ def own_parameters(launch: Launch, work: CoreWork) -> dict[Parameter, int]:
         own[P.INPUT_SLOTS] = max(1, launch.input_chunks * launch.stream_rows(work))
     constants = dict(layer.constants)
     if layer.kernel is Kernel.AVG_POOL:
-        # the layer says which rows count on the map; a core counts from its first stream row
+        # the layer says which rows and columns count on the map; a core counts from the first ones that it sees
         own[P.COUNT_TOP] = constants[P.COUNT_TOP] - first
         own[P.COUNT_BOTTOM] = constants[P.COUNT_BOTTOM] - first
+        own[P.COUNT_LEFT] = constants[P.COUNT_LEFT] - launch.tile.input
+        own[P.COUNT_RIGHT] = constants[P.COUNT_RIGHT] - launch.tile.input
     return own

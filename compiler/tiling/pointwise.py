@@ -2,12 +2,13 @@
 Launches of the kernels without weights: additions, requantisations and pools, which never mix channels.
 
 The cores of a column split its channel blocks, its rows, or both; whichever leaves the busiest core least to do.
-A launch that does not fit takes fewer blocks, then fewer rows.
+A launch that does not fit takes fewer blocks, then fewer rows, then fewer columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
@@ -23,6 +24,7 @@ from compiler.tiling.launch import (
 )
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults, most_slots, rows_held
+from compiler.tiling.tiles import NARROW_WIDTHS, tile_of, tilings
 
 
 def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> tuple[CoreWork, ...]:
@@ -41,7 +43,8 @@ def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Rang
     return tuple(works)
 
 
-def _launch(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> Launch | None:
+def _mapped(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> Launch | None:
+    """The launch of these rows and blocks; None if a core has no room."""
     works = _assign(layer, chip, column_rows, blocks)
     widest = max(work.block_count for work in works)
     fetch = full_width(layer.input)
@@ -56,16 +59,45 @@ def _launch(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Rang
     if slots < rows_held(layer, layer.strides[0], stream):
         return None
     arena = Arena(weight_slot, input_slot, slots, output_slot, 2, 0, 0)
-    launch = Launch(layer, works, fetch, arena, widest, widest)
-    return None if launch_faults(launch, chip) else launch
+    return Launch(layer, works, fetch, arena, widest, widest)
+
+
+def _launch(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> Launch | None:
+    """The same, if the array can run it."""
+    launch = _mapped(layer, chip, column_rows, blocks)
+    return None if launch is None or launch_faults(launch, chip) else launch
 
 
 def plan_pointwise(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> list[Launch]:
     """
-    Launches that together compute `column_rows[c]` of an addition, requantisation or pool.
+    Launches that together compute `column_rows[c]` of an addition, requantisation or pool, in tiles if whole rows do
+    not fit.
 
-    Raises CapacityError if not even one row of one channel block fits a core.
+    Raises CapacityError if not even some columns of one row of one channel block fit a core.
     """
+    found = _launches(layer, chip, column_rows)
+    for columns in tilings(layer, NARROW_WIDTHS) if found is None else ():
+        found = _in_tiles(layer, chip, column_rows, columns)
+        if found is not None:
+            break
+    if found is None:
+        raise _refusal(layer, chip)
+    return found
+
+
+def _in_tiles(layer: Layer, chip: Chip, column_rows: Sequence[Range], columns: Sequence[Range]) -> list[Launch] | None:
+    found: list[Launch] = []
+    for each in columns:
+        narrow, tile = tile_of(layer, each)
+        launches = _launches(narrow, chip, column_rows)
+        if launches is None:
+            return None
+        found += [replace(launch, tile=tile, tiled=layer) for launch in launches]
+    return found
+
+
+def _launches(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> list[Launch] | None:
+    """As few launches as fit."""
     total = layer.output.blocks
     tallest = max(last - first for first, last in column_rows)
     for pieces in range(1, tallest + 1):
@@ -81,11 +113,22 @@ def plan_pointwise(layer: Layer, chip: Chip, column_rows: Sequence[Range]) -> li
             if len(found) == len(launches):
                 return found
             parts *= 2
+    return None
+
+
+def _refusal(layer: Layer, chip: Chip) -> CapacityError:
+    """What one row of the narrowest tile would need in one channel block, or why not even that can be sent."""
+    *_, columns = ([(0, layer.output.width)], *tilings(layer, NARROW_WIDTHS))
+    narrow, _ = tile_of(layer, columns[0])
     window = 2 if layer.kernel.adds else layer.window_rows
-    need = window * layer.input.width * 8 + 2 * (layer.output.width * 8 + 4 * OUTPUT_SLACK_WORDS)
-    raise CapacityError(
-        f"layer '{layer.name}' does not fit a core: {window} input rows of {layer.input.width} pixels and two output "
-        f"rows of {layer.output.width} in one channel block take {need} bytes of {4 * arena_words(chip)}, rows may "
-        f"have {chip.memtile_wrap_limit} pixels and windows {most_slots(chip)} rows; a smaller window or a "
-        "narrower map would fit"
+    need = window * narrow.input.width * 8 + 2 * (narrow.output.width * 8 + 4 * OUTPUT_SLACK_WORDS)
+    free = 4 * (arena_words(chip) - WEIGHT_SLOTS * weight_slot_words(chip))
+    one_row = [(0, 1), *[(0, 0)] * (chip.columns - 1)]
+    smallest = _mapped(narrow, chip, one_row, (0, 1))
+    faults = "".join(f"; {fault}" for fault in (launch_faults(smallest, chip) if smallest else ()))
+    return CapacityError(
+        f"layer '{layer.name}' does not fit a core: {window} input rows of {narrow.input.width} pixels and two output "
+        f"rows of {narrow.output.width} in one channel block take {need} bytes of {free}, rows may have "
+        f"{chip.memtile_wrap_limit} pixels and windows {most_slots(chip)} rows{faults}; "
+        "a smaller window or a narrower map would fit, or a chip with more of that"
     )

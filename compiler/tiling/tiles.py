@@ -3,19 +3,21 @@ Tiles: some columns of a layer's output, as a layer of their own.
 
     output columns [first, end)   need   input columns [first·stride - left pad, (end - 1)·stride - left pad + window)
 
-A wide map's rows fill a core's memory with few channels of them. A tile of it is a convolution with the same weights on
-a narrower map; what is padding of the whole map is padding of the tiles at its sides.
+A wide map's rows fill a core's memory with few channels of them, and may be longer than a descriptor counts. A tile of
+it is the same layer on a narrower map; what is padding of the whole map is padding of the tiles at its sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from compiler.tiling.layer import Destination, Layer, Range
 
 TILE_WIDTHS = (112, 56, 28)
 """Output columns of a tile but the last: whole steps of the convolution kernel."""
+NARROW_WIDTHS = (*TILE_WIDTHS, 8)
+"""Where nothing else fits, also less than a step."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ WHOLE = Tile()
 
 
 def tile_of(layer: Layer, columns: Range) -> tuple[Layer, Tile]:
-    """The layer that computes output `columns` of a convolution."""
+    """The layer that computes output `columns`."""
     first, end = columns
     _, left, _, _ = layer.pads
     low = first * layer.strides[1] - left
@@ -49,12 +51,12 @@ def tile_of(layer: Layer, columns: Range) -> tuple[Layer, Tile]:
     return narrow, Tile(begin, first)
 
 
-def tilings(layer: Layer) -> Iterator[list[Range]]:
+def tilings(layer: Layer, widths: Sequence[int] = TILE_WIDTHS) -> Iterator[list[Range]]:
     """
-    Ways to divide a layer's output columns, widest tiles first. None where a tile would see only padding, or where skip
-    rows come whole.
+    Ways to divide a layer's output columns in tiles of these widths. None where a tile would see only padding, or where
+    skip rows come whole.
     """
     width = layer.output.width
-    for step in TILE_WIDTHS:
+    for step in widths:
         if step < width and layer.addition is None and max(layer.pads[1], layer.pads[3]) < layer.kernel_size[1]:
             yield [(first, min(first + step, width)) for first in range(0, width, step)]

@@ -56,7 +56,7 @@ def _row_word(buffer: MapBuffer, column: int, row: int) -> int:
 def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> tuple[Chain, ...]:
     """Input stream of a core. None if the core's windows lie wholly on the border."""
     if launch.layer.kernel.adds:
-        return (_alternating(work, inputs),)
+        return (_alternating(launch, work, inputs, chip),)
     if launch.layer.addition is not None:
         return _with_skips(launch, work, inputs, chip)
     if launch.flat is not None:
@@ -179,14 +179,16 @@ def _long_rows(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], ch
     return Chain((window.merged(chip.memtile_wrap_limit),), launch.input_passes(work.blocks))
 
 
-def _alternating(work: CoreWork, inputs: tuple[MapBuffer, ...]) -> Chain:
+def _alternating(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> Chain:
     """A row of the first operand, a row of the second, and so on."""
     windows: list[Window] = []
     for buffer in inputs:
         width, pitch = buffer.shape.width, buffer.shape.row_words
         start = _row_word(buffer, work.column, work.output_rows[0]) + work.blocks[0] * width * 2
+        sizes, strides = (work.block_count, launch.fetch.columns, 2), (width * 2, 2, 1)
         step = pitch if work.rows > 1 else 0
-        windows.append(Window(work.column, start, (work.block_count * width * 2,), (1,), (), work.rows, step))
+        window = Window(work.column, start + launch.tile.input * 2, sizes, strides, (), work.rows, step)
+        windows.append(window.merged(chip.memtile_wrap_limit))
     return Chain(tuple(windows), work.rows)
 
 

@@ -41,13 +41,14 @@ def test_every_output_is_computed_by_one_core_within_its_limits(
 ) -> None:
     layer = data.draw(window_layers(data.draw(KERNELS), MapShape(channels, height, width), channels))
     launches = planned(layer, chip, even_stripes((0, layer.output.height), chip.columns))
-    computed = np.zeros((layer.output.height, layer.output.blocks), np.int64)
+    computed = np.zeros((layer.output.height, layer.output.blocks, layer.output.width), np.int64)
     for launch in launches:
         assert launch_faults(launch, chip) == []
         assert arena_faults(launch) == []
         for work in launch.cores:
             assert work.input_rows == layer.input_rows(work.output_rows)
-            computed[slice(*work.output_rows), slice(*work.blocks)] += 1
+            first = launch.tile.output
+            computed[slice(*work.output_rows), slice(*work.blocks), first : first + launch.layer.output.width] += 1
     assert not launches or (computed == 1).all()
 
 
@@ -86,9 +87,10 @@ def test_a_halo_of_one_row_is_next_door() -> None:
     assert not reachable(stripes, needed_rows(tall, stripes))
 
 
-def test_rows_wider_than_a_descriptor_are_taken_in_tiles() -> None:
+@pytest.mark.parametrize("kernel", [Kernel.CONV, Kernel.ADD, Kernel.REQUANTISE, Kernel.MAX_POOL])
+def test_rows_wider_than_a_descriptor_are_taken_in_tiles(kernel: Kernel) -> None:
     chip, wide = chip_named("npu1"), MapShape(8, 2, 600)
-    launches = plan_layer(Layer("wide", Kernel.CONV, wide, wide), ConvPlanner(chip), even_stripes((0, 2), 4))
+    launches = plan_layer(Layer("wide", kernel, wide, wide), ConvPlanner(chip), even_stripes((0, 2), 4))
     assert len(launches) > 1
     assert [fault for launch in launches for fault in launch_faults(launch, chip)] == []
 
