@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -25,6 +26,7 @@ from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW, SHIM_ROW
 from compiler.hardware.timing import instruction_costs, with_timing
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
+from compiler.protocol.feed import feeds_weights
 from compiler.protocol.image import Image
 from compiler.protocol.sequence import Sequence
 from compiler.protocol.tasks import Task
@@ -143,7 +145,7 @@ class _Clock:
         if self.sequence.copies.must_wait(op):
             first, waited = self.sequence.copies.under_way[op.column][0].op.token, len(self.counted.waits)
             self.sequence.finish_copy(first)
-            self._ended(first, waited)
+            self._ended(first, iter(self._waits(waited)))
         before = self.counted.count
         self.sequence.run(op, segment)
         self._pass(self.counted.count - before)
@@ -173,24 +175,30 @@ class _Clock:
     def _wait_for(self, op: mem.WaitOp, segment: mem.SegmentOp) -> None:
         """Go on when everything has ended that the op names."""
         before, first = self.counted.count, len(self.counted.waits)
-        waited = first
         self.sequence.run(op, segment)
+        waits = self._waits(first)
+        following = iter(waits)
         for token in op.tokens:
-            waited = self._ended(token, waited)
+            self._ended(token, following)
         # the feed of the weights may push its next tasks
-        tokens = sum(instructions for _, instructions in self.counted.waits[first:])
+        tokens = sum(instructions for _, instructions in waits)
         self._pass(self.counted.count - before - tokens)
 
-    def _ended(self, token: SSAValue, waited: int) -> int:
-        """A copy or a launch has ended, unless that is known. Its waits are those from `waited` on; which come next."""
-        waits = self.counted.waits
+    def _waits(self, first: int) -> list[tuple[Task, int]]:
+        """
+        Waits for copies and launches, of all waits from the `first` on. Those for the feed of the weights tell nothing,
+        since the launch that needs the weights ends later: they only take their instructions.
+        """
+        return [wait for wait in self.counted.waits[first:] if not feeds_weights(wait[0], self.chip)]
+
+    def _ended(self, token: SSAValue, waits: Iterator[tuple[Task, int]]) -> None:
+        """A copy or a launch has ended, unless that is known. Its waits come next."""
         if token in self.copies:
-            self._token(waits[waited][1], self.copies.pop(token))
-            return waited + 1
+            _, instructions = next(waits)
+            self._token(instructions, self.copies.pop(token))
         done = self.done.pop(token, np.zeros((1, 0), np.int64))
-        for task, instructions in waits[waited : waited + done.shape[1]]:
+        for task, instructions in islice(waits, done.shape[1]):
             self._token(instructions, done[:, task.place[0] * self.chip.core_rows + task.channel])
-        return waited + done.shape[1]
 
     def _launch(self, op: mem.LaunchOp, segment: mem.SegmentOp) -> None:
         """Start a launch and work out when its cores are done."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -113,13 +113,22 @@ def streamed_words(op: mem.LaunchOp, chip: Chip) -> int:
     return sum(chunks * size for _, chunks, size in (stream_of(op, chip, row) for row in heard))
 
 
+def feeds_weights(task: Task, chip: Chip) -> bool:
+    """Whether a task of a MemTile brings weights for all launches, or broadcasts them."""
+    shared = channels(chip)
+    feeding = ((S2MM, shared.load), (MM2S, shared.broadcast))
+    return task.place[1] == MEMTILE_ROW and (task.direction, task.channel) in feeding
+
+
 @dataclass(frozen=True)
 class _Waiting:
     """A task that is still to be pushed."""
 
     task: Task
+    first: int
+    """The launch that needs its first words,"""
     last: int
-    """The launch with whose end it has ended."""
+    """and the one with whose end it has ended."""
     segment: int = 0
     """It may be pushed when this segment has begun,"""
     launches: int = 0
@@ -134,6 +143,18 @@ class _Channel:
     waiting: deque[_Waiting] = field(default_factory=deque[_Waiting])
     running: deque[tuple[int, UnderWay]] = field(default_factory=deque[tuple[int, UnderWay]])
 
+    def ask_for_tokens(self) -> None:
+        """A task asks for a token if what takes its place in the queue is needed before the end of a launch tells."""
+        behind = list(self.waiting)[self.room :]
+        for number, later in enumerate(behind):
+            if self.waiting[number].last >= later.first:
+                task = replace(self.waiting[number].task, token=True)
+                self.waiting[number] = replace(self.waiting[number], task=task)
+
+    def is_short(self, launch: int) -> bool:
+        """Whether words that a launch needs are not in the queue, because that is full."""
+        return len(self.running) == self.room and bool(self.waiting) and self.waiting[0].first <= launch
+
 
 @dataclass
 class _Column:
@@ -146,7 +167,8 @@ class _Column:
 
 class WeightFeed:
     """
-    Writes the rings' tasks: as many as the queues hold at the start, the others as launches end.
+    Writes the rings' tasks: as many as the queues hold at the start, the others as launches end, or during a launch
+    whose weights are more than the queues hold.
 
     `launches` come with the number of their segment. Broadcasts of weights are held back until all DEEP launches
     before have ended, since those broadcast activations on the same channel.
@@ -165,6 +187,8 @@ class WeightFeed:
             return
         for column in range(chip.columns):
             self._column(column, image)
+        for channel in self.channels:
+            channel.ask_for_tokens()
         self._push()
 
     def _column(self, column: int, image: Image) -> None:
@@ -195,8 +219,8 @@ class WeightFeed:
         state.words.append(own_words(op, column, rows))
         task = arriving_pages(op, (column, MEMTILE_ROW), channels(self.chip).load, rows)
         first = number == 0 or self.launches[number - 1][1] < segment
-        begin = _Waiting(task, number, segment - op.ring_op.ahead) if first else _Waiting(task, number, segment, number)
-        arriving.waiting.append(begin)
+        begin, ended = (segment - op.ring_op.ahead, 0) if first else (segment, number)
+        arriving.waiting.append(_Waiting(task, number, number, begin, ended))
 
     def _broadcast(
         self, column: int, row: int, numbers: range, state: _Column, arriving: _Channel, leaving: _Channel
@@ -213,12 +237,13 @@ class WeightFeed:
         buffer = place_name("memtile", tile)
         end = 0
         for window, count in self._turns(ring, state, int(ends[-1])):
+            first = numbers[int(np.searchsorted(ends, end, side="right"))]
             end += count * window.words
             last = numbers[int(np.searchsorted(ends, end))]
             task = Task(tile, S2MM, shared.load, (Descriptor(buffer, window, (empty, 1), (full, 1)),), count)
-            arriving.waiting.append(_Waiting(task, last))
+            arriving.waiting.append(_Waiting(task, first, last))
             task = Task(tile, MM2S, shared.broadcast, (Descriptor(buffer, window, (full, 1), (empty, 1)),), count)
-            leaving.waiting.append(_Waiting(task, last, launches=numbers.start))
+            leaving.waiting.append(_Waiting(task, first, last, launches=numbers.start))
 
     def _turns(self, ring: mem.RingOp, state: _Column, words: int) -> Iterator[tuple[Window, int]]:
         """Windows and runs: to the end of the turn that has begun, whole turns, and the rest of the last page."""
@@ -260,10 +285,22 @@ class WeightFeed:
             self.segment = number
             self._push()
 
+    def bring_all(self, number: int) -> None:
+        """Push everything that launch `number` needs, waiting for earlier tasks where a queue is full."""
+        self.tasks.enter(WEIGHT_STREAM)
+        while short := [channel for channel in self.channels if channel.is_short(number)]:
+            for channel in short:
+                self.tasks.wait(channel.running.popleft()[1])
+            self._push()
+
     def launch_ended(self, number: int) -> None:
         """All weights up to those of launch `number` have gone to the cores: tasks that end there have ended."""
         self.ended = number + 1
         for channel in self.channels:
             while channel.running and channel.running[0][0] <= number:
-                self.tasks.ended(channel.running.popleft()[1])
+                under_way = channel.running.popleft()[1]
+                if under_way.task.token:
+                    self.tasks.wait(under_way)
+                else:
+                    self.tasks.ended(under_way)
         self._push()

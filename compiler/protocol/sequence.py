@@ -137,7 +137,9 @@ class Sequence:
 
     def finish_launch(self, number: int) -> None:
         """Wait for the tokens of a launch, channel by channel: then all its tasks have ended."""
+        self.feed.bring_all(number)
         running = self.launches[number].running
+        self.tasks.enter(self.launches[number].tasks.segment)
         for one in sorted((one for one in running if one.task.token), key=_by_channel):
             self.tasks.wait(one)
         for one in (*running, *self.loading.get(number, ())):

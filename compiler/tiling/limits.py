@@ -15,9 +15,6 @@ from compiler.tiling.skip import skip_descriptors, skip_faults
 SHARED_DESCRIPTORS = 4
 """Of each half of a MemTile's descriptors: what loads parameters, and up to three that feed weights."""
 
-DATA_TASKS = 3
-"""Queue entries a launch may use on a core channel beside its parameters: the queue holds four."""
-
 
 def most_slots(chip: Chip) -> int:
     """Slots of a ring: a descriptor iterates over them, and a lock counts the free ones."""
@@ -34,8 +31,11 @@ def rows_held(layer: Layer, row_stride: int, stream_rows: int) -> int:
 
 
 def run_capacity(chip: Chip, slots: int) -> int:
-    """Slot-sized transfers that DATA_TASKS tasks can make; each task but the last ends on a whole turn of the ring."""
-    return DATA_TASKS * (chip.run_limit // slots * slots)
+    """
+    Slot-sized transfers that a queue holds beside a task for parameters; each task but the last ends on a whole turn of
+    the ring.
+    """
+    return (chip.queue_depth - 1) * (chip.run_limit // slots * slots)
 
 
 def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:

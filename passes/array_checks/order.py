@@ -31,14 +31,14 @@ def where_of(step: Step) -> str:
 
 
 def queue_is_not_full(program: Program) -> Iterator[Found]:
-    """A channel's queue holds four tasks: a start finds no more than three that may not have ended."""
+    """A channel's queue holds four tasks, or as many as the chip says: a start finds fewer that may not have ended."""
 
     def full(progress: Progress, step: Step) -> str | None:
         if step.what != "start":
             return None
         waiting = len(progress.channel(key_of(step.task)).running())
         depth = program.chip.queue_depth
-        return None if waiting < depth else f"{waiting} tasks may still be queued, {depth} have room; a fifth is lost"
+        return None if waiting < depth else f"{waiting} tasks may still be queued, {depth} have room; one more is lost"
 
     for sequence in program.sequences:
         yield from _over_steps(program, sequence, full)

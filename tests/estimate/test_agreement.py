@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from bsr_modules import module_of
+from bsr_networks import Conv, Input, Network
 from hypothesis import given, settings
 from strategies import targets
 from strategies_graphs import Graph, quantised_graphs
@@ -82,6 +84,18 @@ def test_a_chip_with_other_numbers(override: str) -> None:
     for measured, expected in zip(simulated.segments, estimated.segments, strict=True):
         allowed = 0.05 * measured.cycles + (SHIFTED if slow else SHORTEST)
         assert abs(expected.cycles - measured.cycles) <= allowed, measured.name
+
+
+def test_more_weights_than_the_queues_hold() -> None:
+    """The controller waits for the feed of the weights in the middle of a launch."""
+    module = module_of(Network(1, (Input(1000, 1, 1),), (Conv(0, 8),)))
+    context = full_context()
+    ConvertBsrToMemPass(target="mesh-1x1", overrides=("memtile_bytes=16384", "run_limit=2")).apply(context, module)
+    estimated = estimate(module)
+    ConvertMemToAiePass().apply(context, module)
+    simulated = simulate(module)
+    assert estimated.array_cycles == pytest.approx(simulated.array_cycles, rel=CYCLES)
+    assert estimated.controller_instructions == simulated.controller_instructions
 
 
 @settings(max_examples=10)

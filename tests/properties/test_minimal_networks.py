@@ -56,6 +56,16 @@ CASES = {
     ),
     # a traceback: more pages in the ring of weights than a task counts turns
     "tasks of 16 turns": (Network(1, (Input(8, 1, 1),), (Conv(0, 8),)), Place("mesh-1x1", ("run_limit=16",))),
+    # aie-check found the end of the weights missing: what the queues did not hold came when the launch had ended
+    "more weights than the queues hold": (
+        Network(1, (Input(1000, 1, 1),), (Conv(0, 8),)),
+        Place("mesh-1x1", ("memtile_bytes=16384", "run_limit=2")),
+    ),
+    # refused by aie-check: the planner took every queue for one of four tasks
+    "more rows than three tasks bring": (
+        Network(1, (Input(16, 40, 23),), (Conv(0, 8, (3, 5), (2, 1)),)),
+        Place("mesh-1x1", ("queue_depth=3", "run_limit=16")),
+    ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
         Place("mesh-1x1", ("core_memory_bytes=8448",)),
