@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bsr_levels import assert_levels_are_equal
-from bsr_networks import AvgPool, Conv, Input, MaxPool, Network, Pad, Requantise
+from bsr_networks import AvgPool, Concat, Conv, Input, MaxPool, Network, Pad, Requantise
 from strategies_bsr import Place
 
 CASES = {
@@ -65,6 +65,11 @@ CASES = {
     "more rows than three tasks bring": (
         Network(1, (Input(16, 40, 23),), (Conv(0, 8, (3, 5), (2, 1)),)),
         Place("mesh-1x1", ("queue_depth=3", "run_limit=16")),
+    ),
+    # refused by aie-check: a task for each row of both operands, and more rows than a task runs
+    "more rows to add than a task runs": (
+        Network(1, (Input(1, 17, 1),), (Concat((0, 0)),)),
+        Place("mesh-1x1", ("run_limit=16",)),
     ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
