@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import channels
-from compiler.kernels.parameters import PARAMETER_SETS, TABLE_WORDS
+from compiler.kernels.parameters import PARAMETER_SETS, TABLE_WORDS, Parameter
 from compiler.kernels.row_steps import surplus_reach
+from compiler.tiling.core_parameters import own_parameters
 from compiler.tiling.launch import CoreWork, Launch, arena_words, most_rows
 from compiler.tiling.layer import Layer, split_evenly
 from compiler.tiling.skip import skip_descriptors, skip_faults
+
+P = Parameter
 
 SHARED_DESCRIPTORS = 4
 """Of each half of a MemTile's descriptors: what loads parameters, and up to three that feed weights."""
@@ -38,6 +41,15 @@ def run_capacity(chip: Chip, slots: int) -> int:
     return (chip.queue_depth - 1) * (chip.run_limit // slots * slots)
 
 
+def _ring_faults(launch: Launch, work: CoreWork, slots: int) -> Iterator[str]:
+    """A core goes round a ring once at most, to its first row from those of padding above, and to its next row."""
+    above, stride = -own_parameters(launch, work)[P.ROW_ORIGIN], launch.layer.strides[0]
+    if above > slots:
+        yield f"{above} rows of padding above rows that stay in a ring of {slots} slots"
+    if work.rows > 1 and stride > slots:
+        yield f"a stride of {stride} over rows that stay in a ring of {slots} slots"
+
+
 def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
     faults: list[str] = []
     arena = launch.arena
@@ -49,8 +61,10 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
     held = rows_held(launch.layer, stride, launch.stream_rows(work))
     if work.rows and launch.stream_rows(work) and arena.input_slots < held:
         faults.append(f"{held} input rows held at once, the ring has {arena.input_slots} slots")
-    if launch.stays and received > arena.input_slots:
-        faults.append(f"{received} input rows that stay, the ring has {arena.input_slots} slots")
+    if launch.stays:
+        if received > arena.input_slots:
+            faults.append(f"{received} input rows that stay, the ring has {arena.input_slots} slots")
+        faults += _ring_faults(launch, work, received)
     if received > run_capacity(chip, arena.input_slots):
         faults.append(f"{received} input rows, {run_capacity(chip, arena.input_slots)} fit the task queue")
     if chunks * work.rows > run_capacity(chip, arena.output_slots):

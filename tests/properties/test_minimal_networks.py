@@ -71,6 +71,11 @@ CASES = {
         Network(1, (Input(1, 17, 1),), (Concat((0, 0)),)),
         Place("mesh-1x1", ("run_limit=16",)),
     ),
+    # a race: three rows of padding above two rows that stay, and the ring was gone round once
+    "fewer rows that stay than rows of padding": (
+        Network(1, (Input(5, 8, 2),), (Conv(0, 33, (5, 2), (2, 2), (3, 0, 0, 0), mask="full"),)),
+        Place("mesh-3x2", ("core_memory_bytes=13620",)),
+    ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
         Place("mesh-1x1", ("core_memory_bytes=8448",)),
