@@ -83,6 +83,11 @@ class Chip:
                 raise InputError(f"chip '{self.name}' has {getattr(self, limit)} {limit}; 1 to 8 are supported")
 
     @property
+    def most_turns(self) -> int:
+        """Runs of a task whose descriptors iterate over as many places."""
+        return min(self.iteration_limit, self.run_limit)
+
+    @property
     def copies_queued(self) -> int:
         """Copies that may be under way in a column, where parameters are loaded by the same queue."""
         return self.queue_depth - LOADS_QUEUED

@@ -30,7 +30,7 @@ def loaded_together(invocation: mem.InvokeOp, chip: Chip) -> list[range]:
         if fills or (isinstance(op, mem.LaunchOp) and op.deep):
             filled.add(number)
         number += isinstance(op, mem.LaunchOp)
-    most = min(chip.iteration_limit, chip.run_limit)
+    most = chip.most_turns
     groups: list[range] = []
     for launch in range(number):
         apart = launch in filled or launch - 1 in filled

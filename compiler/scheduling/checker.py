@@ -324,5 +324,5 @@ class _Run:
             yield "weights without a ring"
         elif not ring.live[0] <= self.time < ring.live[1]:
             yield f"the ring is used in band {self.time}, it lives in {ring.live}"
-        elif not 1 <= ring.pages <= (most := min(self.chip.iteration_limit, self.chip.lock_limit, self.chip.run_limit)):
+        elif not 1 <= ring.pages <= (most := min(self.chip.most_turns, self.chip.lock_limit)):
             yield f"a ring of {ring.pages} pages, descriptors, locks and tasks count {most}"

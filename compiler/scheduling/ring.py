@@ -32,5 +32,5 @@ def widest_ring(chip: Chip, height: int, end: int) -> Ring:
     """The ring above `height` bytes of maps, alive until `end`. A lock counts its pages, a task iterates over them."""
     page = 4 * page_words(chip)
     address = -(-height // ALIGNMENT) * ALIGNMENT
-    pages = min((chip.memtile_bytes - address) // page, chip.iteration_limit, chip.run_limit, chip.lock_limit)
+    pages = min((chip.memtile_bytes - address) // page, chip.most_turns, chip.lock_limit)
     return Ring(address, page // 4, pages, (0, end))

@@ -73,9 +73,8 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
         faults.append(f"{passes} passes over the input, a task runs {chip.run_limit} times at most")
     if max(chunks, launch.input_chunks) > chip.iteration_limit:
         faults.append(f"{chunks} x {launch.input_chunks} chunks, a descriptor iterates {chip.iteration_limit} times")
-    most = min(chip.iteration_limit, chip.run_limit)
-    if launch.layer.kernel.adds and work.rows > most:
-        faults.append(f"{work.rows} rows to add, a descriptor iterates and a task runs {most} times")
+    if launch.layer.kernel.adds and work.rows > chip.most_turns:
+        faults.append(f"{work.rows} rows to add, a descriptor iterates and its task runs {chip.most_turns} times")
     return faults + skip_faults(launch, work, chip)
 
 

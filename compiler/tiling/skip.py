@@ -76,6 +76,6 @@ def skip_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
     order = skip_order(launch, work)
     if order is None:
         faults.append(f"{launch.output_chunks(work.blocks)} x {launch.input_chunks} passes with skip rows in each")
-    if order is Order.BY_PASSES and work.rows > chip.iteration_limit:
-        faults.append(f"{work.rows} rows to add, a descriptor iterates {chip.iteration_limit} times")
+    if order is Order.BY_PASSES and work.rows > chip.most_turns:
+        faults.append(f"{work.rows} rows to add, a descriptor iterates and its task runs {chip.most_turns} times")
     return faults

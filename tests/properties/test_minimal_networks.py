@@ -71,6 +71,10 @@ CASES = {
         Network(1, (Input(1, 17, 1),), (Concat((0, 0)),)),
         Place("mesh-1x1", ("run_limit=16",)),
     ),
+    "more rows to add to a convolution's than a task runs": (
+        Network(1, (Input(1, 33, 1),), (Concat((0, 0)),)),
+        Place("mesh-1x2", ("run_limit=16",)),
+    ),
     # a race: three rows of padding above two rows that stay, and the ring was gone round once
     "fewer rows that stay than rows of padding": (
         Network(1, (Input(5, 8, 2),), (Conv(0, 33, (5, 2), (2, 2), (3, 0, 0, 0), mask="full"),)),
