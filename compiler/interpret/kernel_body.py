@@ -35,6 +35,7 @@ from compiler.kernels.bodies.vector_unit import (
     SET,
     SIGNED_4X8X8,
     SIGNED_BY_UNSIGNED_LANES,
+    SIGNED_LANES,
     SUBTRACTED,
 )
 from compiler.quantization.arithmetic import round_shift
@@ -253,8 +254,9 @@ def _product(left: Lanes, right: Lanes, configuration: int) -> npt.NDArray[np.in
     if configuration == SIGNED_4X8X8:
         pixels = left.view(np.int8)[:32].reshape(4, 8).astype(np.int32)
         return pixels @ right.view(np.int8).reshape(8, 8).astype(np.int32)
-    if configuration == SIGNED_BY_UNSIGNED_LANES:
-        return left.view(np.int16).astype(np.int32) * right.view(np.uint16).astype(np.int32)
+    if configuration in (SIGNED_LANES, SIGNED_BY_UNSIGNED_LANES):
+        factors = right.view(np.int16 if configuration == SIGNED_LANES else np.uint16)
+        return left.view(np.int16).astype(np.int32) * factors.astype(np.int32)
     raise unknown_configuration(configuration)
 
 

@@ -19,6 +19,7 @@ from compiler.kernels.bodies.vector_unit import (
     SET,
     SIGNED_4X8X8,
     SIGNED_BY_UNSIGNED_LANES,
+    SIGNED_LANES,
     SUBTRACTED,
 )
 from dialects.aievec import ShiftRoundSaturateOp
@@ -169,11 +170,11 @@ def _multiply_accumulate(lowering: Lowering, op: func.CallOp) -> None:
     lowering.emit(op, f"bitcast {SUMS} {total} to <16 x i64>")
 
 
-def _lanes_product(writer: Writer, operands: Sequence[str], sign: str = "add") -> str:
-    """32 lanes of int16 by uint16."""
+def _lanes_product(writer: Writer, operands: Sequence[str], sign: str = "add", right: str = "zext") -> str:
+    """32 lanes of int16 by uint16, or by int16 if `right` is a sign extension."""
     factors = [
         writer.emit(f"{extend} <32 x i16> {writer.emit(f'bitcast <64 x i8> {operand} to <32 x i16>')} to {SUMS}")
-        for extend, operand in zip(("sext", "zext"), operands[:2], strict=True)
+        for extend, operand in zip(("sext", right), operands[:2], strict=True)
     ]
     return writer.emit(f"{sign} {SUMS} {operands[2]}, {writer.emit(f'mul {SUMS} {factors[0]}, {factors[1]}')}")
 
@@ -181,6 +182,11 @@ def _lanes_product(writer: Writer, operands: Sequence[str], sign: str = "add") -
 def _lanes_product_off(writer: Writer, operands: Sequence[str]) -> str:
     """The same, taken off."""
     return _lanes_product(writer, operands, "sub")
+
+
+def _signed_product(writer: Writer, operands: Sequence[str]) -> str:
+    """32 lanes of int16."""
+    return _lanes_product(writer, operands, right="sext")
 
 
 def _matrix_product(writer: Writer, operands: Sequence[str]) -> str:
@@ -201,6 +207,7 @@ def _matrix_product(writer: Writer, operands: Sequence[str]) -> str:
 
 _PRODUCTS: dict[int | None, Callable[[Writer, Sequence[str]], str]] = {
     SIGNED_4X8X8: _matrix_product,
+    SIGNED_LANES: _signed_product,
     SIGNED_BY_UNSIGNED_LANES: _lanes_product,
     SIGNED_BY_UNSIGNED_LANES | SUBTRACTED: _lanes_product_off,
 }

@@ -20,10 +20,9 @@ from compiler.kernels.pieces import (
     AVG_POOL,
     CONV,
     MAX_POOL,
+    PIECES,
     REQUANTISE,
-    SCALED_ADD,
     SCALED_CONV,
-    SCALED_REQUANTISE,
     Code,
 )
 from compiler.kernels.pool_steps import BLOCKS_TOGETHER, LARGEST_FAST_STRIDE, average_steps, pool_steps
@@ -125,14 +124,14 @@ def _scaled_conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
     return total + pieces["/if0+"].alone(chip) + looped(chip, sum(steps), step) + call.blocks * groups * group
 
 
-def _scaled_rows(chip: Chip, params: Words, call: Call, pieces: dict[str, Code]) -> int:
-    """One run of words."""
+def _run_of_words(chip: Chip, params: Words, call: Call, pieces: dict[str, Code]) -> int:
+    """One loop over the words of the rows."""
     steps = -(-call.blocks * int(params[P.BLOCK_STRIDE]) * 4 // PRODUCT_BYTES)
     return pieces[""].alone(chip) + steps * pieces["/for0"].pipelined(chip) + chip.loop_cycles
 
 
 def _elementwise(chip: Chip, call: Call, params: Words, shifts: tuple[Parameter, ...], pieces: dict[str, Code]) -> int:
-    """One run of words."""
+    """The same, by products or lane by lane."""
     size = call.blocks * int(params[P.BLOCK_STRIDE]) * 4
     products = all(int(params[shift]) <= LARGEST_WEIGHT_SHIFT for shift in shifts)
     way, step = ("/if0+", PRODUCT_BYTES) if products else ("/if0-", LANE_BYTES)
@@ -200,7 +199,7 @@ def kernel_cycles(chip: Chip, kernel: Kernel, params: Words, call: Call, work: W
     match kernel:
         case Kernel.CONV:
             cycles = _conv(chip, params, call, work)
-        case Kernel.ADD:
+        case Kernel.ADD | Kernel.SUBTRACT:
             cycles = _elementwise(chip, call, params, (P.SHIFT_A, P.SHIFT_B), ADD)
         case Kernel.REQUANTISE:
             cycles = _elementwise(chip, call, params, (P.SHIFT_A,), REQUANTISE)
@@ -210,8 +209,6 @@ def kernel_cycles(chip: Chip, kernel: Kernel, params: Words, call: Call, work: W
             cycles = _avg_pool(chip, params, call, work)
         case Kernel.SCALED_CONV:
             cycles = _scaled_conv(chip, params, call, work)
-        case Kernel.SCALED_ADD:
-            cycles = _scaled_rows(chip, params, call, SCALED_ADD)
-        case Kernel.SCALED_REQUANTISE:
-            cycles = _scaled_rows(chip, params, call, SCALED_REQUANTISE)
+        case _:
+            cycles = _run_of_words(chip, params, call, PIECES[kernel])
     return chip.kernel_call_cycles + cycles

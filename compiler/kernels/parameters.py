@@ -9,7 +9,8 @@ The stream model shared by every kernel: input arrives as rows in a ring of slot
 `WINDOW` stream rows that starts at `ROW_ORIGIN + y * ROW_STRIDE`; rows before the first or past the last of the stream
 are the map's border and are never sent. Of the window, every `ROW_STEP`-th row is a tap, `TAPS` in all. The program
 writes the word offset of each tap's slot (or -1 for a border) into the row table behind the parameters, and calls the
-kernel. A convolution's window is its dilated kernel; an addition's window is a pair of rows, one of each operand.
+kernel. A convolution's window is its dilated kernel; that of an addition and its kin is a pair of rows, one of each
+operand.
 
 A convolution whose kernel has one row may add a skip row to each row it makes, with the numbers of a convolution and
 an addition after it. A stream row is then an input row with the skip row behind it, laid out like the output.
@@ -55,6 +56,12 @@ class Kernel(IntEnum):
     SCALED_CONV = 5
     SCALED_ADD = 6
     SCALED_REQUANTISE = 7
+    SUBTRACT = 8
+    MULTIPLY = 9
+    MAXIMUM = 10
+    MINIMUM = 11
+    SCALED_SUBTRACT = 12
+    SCALED_MULTIPLY = 13
 
     @property
     def symbol(self) -> str:
@@ -67,9 +74,23 @@ class Kernel(IntEnum):
         return self in (Kernel.CONV, Kernel.SCALED_CONV)
 
     @property
-    def adds(self) -> bool:
+    def pairs(self) -> bool:
         """Whether its input is pairs of rows."""
-        return self in (Kernel.ADD, Kernel.SCALED_ADD)
+        return self in _OF_PAIRS
+
+
+_OF_PAIRS = frozenset(
+    (
+        Kernel.ADD,
+        Kernel.SCALED_ADD,
+        Kernel.SUBTRACT,
+        Kernel.SCALED_SUBTRACT,
+        Kernel.MULTIPLY,
+        Kernel.SCALED_MULTIPLY,
+        Kernel.MAXIMUM,
+        Kernel.MINIMUM,
+    )
+)
 
 
 def with_called(kernels: Iterable[Kernel]) -> tuple[Kernel, ...]:
@@ -129,19 +150,19 @@ class Parameter(IntEnum):
     """Words from one channel block of an input row to the next."""
     SHIFT = 25
     """
-    Right shift of the accumulator (conv), of the sum (add) or of the value (requantise). Of a scaled kernel, what is
-    left of the shift when products have lost their lowest digits; at least 1.
+    Right shift of the accumulator (conv), of the sum, difference or product, or of the value (requantise). Of a scaled
+    kernel, what is left of the shift when products have lost their lowest digits; at least 1.
     """
     ROUNDING = 26
     CLAMP_LOW = 27
     CLAMP_HIGH = 28
     SHIFT_A = 29
     """
-    Left shift of the first operand of add, and of the value in requantise. Of a convolution's own result before a skip
-    row is added: at most LARGEST_WEIGHT_SHIFT.
+    Left shift of the first operand of a sum, difference or product, and of the value in requantise. Of a convolution's
+    own result before a skip row is added, and in a product: at most LARGEST_WEIGHT_SHIFT.
     """
     SHIFT_B = 30
-    """Left shift of the second operand of add, and of a skip row: there at most LARGEST_WEIGHT_SHIFT."""
+    """Left shift of the second operand, and of a skip row: there and in a product at most LARGEST_WEIGHT_SHIFT."""
     KERNEL_WIDTH = 31
     """Pools: columns of the window."""
     COLUMN_STRIDE = 32
@@ -179,13 +200,16 @@ class Parameter(IntEnum):
     SUM_CLAMP_LOW = 45
     SUM_CLAMP_HIGH = 46
     FACTOR_A = 47
-    """Scaled addition and requantisation: multiplier of the first operand, 31 bits."""
+    """
+    Scaled sum, difference and requantisation: multiplier of the first operand, 31 bits. Scaled product: the lower two
+    digits of its multiplier.
+    """
     FACTOR_B = 48
-    """Scaled addition: multiplier of the second operand."""
+    """Scaled sum and difference: multiplier of the second operand. Scaled product: the highest digit."""
     ZERO_A = 49
     """Scaled kernels: zero-point of the first operand; a scaled convolution sees it around the map."""
     ZERO_B = 50
-    """Scaled addition: zero-point of the second operand."""
+    """Scaled kernels of two operands: zero-point of the second one."""
     ZERO = 51
     """Scaled kernels: zero-point of the result, added after rounding and before the clamp."""
     RESCALING_WORDS = 52
@@ -198,6 +222,8 @@ class Parameter(IntEnum):
     """Scaled convolution: channel blocks of an input row."""
     EDGE_STRIDE = 56
     """Scaled convolution: words from one of them to the next, of the columns that a stride keeps together."""
+    TIE_MASK = 57
+    """Scaled product: the bits of a product that are 0 where it may be a tie."""
 
 
 @dataclass(frozen=True)

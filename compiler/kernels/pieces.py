@@ -168,6 +168,21 @@ SCALED_REQUANTISE = {
     "": Code(loads=(4,) * 9, vectors=11, scalars=11, straight=18),
 }
 
+MULTIPLY = {
+    "/for0": Code(loads=(32,) * 4, stores=(64,), products=8, vectors=4, narrowings=8),
+    "": Code(loads=(4,) * 9, vectors=7, scalars=11, straight=17),
+}
+
+EXTREMUM = {
+    "/for0": Code(loads=(64,) * 2, stores=(64,), vectors=3),
+    "": Code(loads=(4,) * 5, vectors=2, scalars=5, straight=13),
+}
+
+SCALED_MULTIPLY = {
+    "/for0": Code(loads=(32,) * 4, stores=(64,), products=28, vectors=21, narrowings=18),
+    "": Code(loads=(4,) * 12, vectors=12, scalars=16, straight=22),
+}
+
 PIECES: dict[Kernel, dict[str, Code]] = {
     Kernel.CONV: CONV,
     Kernel.ADD: ADD,
@@ -177,6 +192,12 @@ PIECES: dict[Kernel, dict[str, Code]] = {
     Kernel.SCALED_CONV: SCALED_CONV,
     Kernel.SCALED_ADD: SCALED_ADD,
     Kernel.SCALED_REQUANTISE: SCALED_REQUANTISE,
+    Kernel.SUBTRACT: ADD,
+    Kernel.MULTIPLY: MULTIPLY,
+    Kernel.MAXIMUM: EXTREMUM,
+    Kernel.MINIMUM: EXTREMUM,
+    Kernel.SCALED_SUBTRACT: SCALED_ADD,
+    Kernel.SCALED_MULTIPLY: SCALED_MULTIPLY,
 }
 """
 Every piece of code of every kernel, as counted in its body, by its way from the function: `if1-` is the other side of

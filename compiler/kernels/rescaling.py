@@ -105,6 +105,17 @@ class Rescaling:
             numbers = np.where(known, 1 << (DIGITS * DIGIT_BITS - 1), numbers)
         return cls(least - MULTIPLIER_BITS, numbers, masks, biases.astype(np.int32))
 
+    @classmethod
+    def of_product(cls, by: Multipliers, rounding: Rounding) -> Rescaling:
+        """Of products of two int8, each less a zero-point. Raises RescalingError if the ratio of scales is too large."""
+        largest = np.array([-(-(255 * 255) // 128)], np.int64)
+        return cls.of(by.reshaped(1), np.zeros(1, np.int32), largest, rounding)
+
+    @property
+    def digits(self) -> tuple[int, int]:
+        """Of the first channel: the lower two digits as one number, and the highest one."""
+        return int(self.factors[0]) & ((1 << 2 * DIGIT_BITS) - 1), int(self.factors[0]) >> 2 * DIGIT_BITS
+
     def words(self, channels: slice, edges: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """The words of the output blocks of `channels`; `edges` int32[taps, channels of the layer], maybe no taps."""
         count = -(-(channels.stop - channels.start) // 8)
@@ -128,6 +139,15 @@ class Rescaling:
 def rescaling_words(edge_taps: int) -> int:
     """Words for each output block: of a layer that sees zero-points above and below, a row for each tap."""
     return HEAD_WORDS + EDGE_WORDS * edge_taps
+
+
+def uniform_words(low: int, high: int, mask: int) -> npt.NDArray[np.int32]:
+    """The words of a block whose channels share the multiplier low + high · 2^(2 · DIGIT_BITS) and the mask."""
+    digit = (1 << DIGIT_BITS) - 1
+    numbers = (low & digit, low >> DIGIT_BITS, high, mask & digit, mask >> DIGIT_BITS)
+    words = np.zeros(HEAD_WORDS, np.int32)
+    words[: 5 * DIGIT_WORDS] = np.repeat(np.array(numbers, np.int16), 8).view(np.int32)
+    return words
 
 
 def edges_of(words: npt.NDArray[np.int32]) -> Sums:

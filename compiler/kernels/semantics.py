@@ -1,92 +1,38 @@
 """
 What each kernel function computes, in numpy: the definition its MLIR body is tested against.
 
-A kernel sees the parameter buffer (parameters, then the row table), the arena, and the scalars of this call:
-
-    weights   word offset of the weight chunk (convolutions)
-    out       word offset of the output slot, laid out [block][pixel][8 channels]
-    partial   word offset of this row's partial sums
-    blocks    output channel blocks of this chunk
-    first     1 if this is the first input chunk: start from the bias, not from the partial sums
-    last      1 if this is the last input chunk: requantise and write `out`, else write the partial sums
-    row       output row of this core, counted from 0
-
-The row table holds the word offset of each vertical tap's slot, or -1 for a border row, which contributes nothing.
-Border rows are the first taps, the last, or both: the map between them is in one piece.
-Everything is integer arithmetic on int32; results are saturated to int8, then clamped.
+`compiler.kernels.call` says what a kernel sees, `elementwise_semantics` has the kernels that see each value once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from compiler.kernels.parameters import (
-    FACTOR_DIGIT_BITS,
-    LARGEST_WEIGHT_SHIFT,
-    OF_RESULT,
-    OF_SUM,
-    PARAMETER_WORDS,
-    Kernel,
-    Narrowing,
-    Parameter,
-    Rounding,
+from compiler.kernels.call import Call, Words, bytes_of, requantise, store, taps_of
+from compiler.kernels.elementwise_semantics import (
+    add,
+    maximum,
+    minimum,
+    multiply,
+    requantise_row,
+    scaled_add,
+    scaled_multiply,
+    scaled_requantise,
+    scaled_subtract,
+    subtract,
 )
+from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, OF_SUM, Kernel, Parameter, Rounding
 from compiler.kernels.rescaling import edges_of, rescale, set_sides
 from compiler.kernels.row_steps import steps_of_row
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_MASK, ChunkView
-from compiler.quantization.scaling import round_shifts
 
-Words = npt.NDArray[np.int32]
+__all__ = ["KERNELS", "Call", "Words", "requantise"]
+
 P = Parameter
-
-
-@dataclass(frozen=True)
-class Call:
-    """The scalar arguments of one kernel call, in the order of the kernel function's operands."""
-
-    weights: int
-    out: int
-    partial: int
-    blocks: int
-    first: int
-    last: int
-    row: int
-
-
-def requantise(params: Words, value: npt.NDArray[np.int64], narrowing: Narrowing = OF_RESULT) -> npt.NDArray[np.int8]:
-    """Shift right by SHIFT with ROUNDING, saturate to int8, clamp."""
-    shift = int(params[narrowing.shift])
-    if shift > 0:
-        if params[P.ROUNDING] == Rounding.HALF_EVEN:
-            value = value - 1 + ((value >> shift) & 1)
-        value = (value + (1 << (shift - 1))) >> shift
-    low, high = max(-128, int(params[narrowing.low])), min(127, int(params[narrowing.high]))
-    return np.clip(value, low, high).astype(np.int8)
-
-
-def _taps(params: Words) -> list[int]:
-    return params[PARAMETER_WORDS : PARAMETER_WORDS + int(params[P.TAPS])].tolist()
-
-
-def _bytes(arena: Words) -> npt.NDArray[np.int8]:
-    return arena.view(np.int8)
-
-
-def _rows(params: Words, arena: Words, call: Call) -> npt.NDArray[np.int8]:
-    """Whole rows under the taps, [tap][block][column][8]; only for kernels without borders in their table."""
-    width = int(params[P.BLOCK_STRIDE]) // 2
-    size = call.blocks * width * 8
-    data = _bytes(arena)
-    return np.stack([data[4 * tap : 4 * tap + size].reshape(call.blocks, width, 8) for tap in _taps(params)])
-
-
-def _store(arena: Words, call: Call, rows: npt.NDArray[np.int8]) -> None:
-    _bytes(arena)[4 * call.out : 4 * call.out + rows.size] = rows.reshape(-1)
 
 
 @lru_cache(maxsize=512)
@@ -126,9 +72,9 @@ def _sums(params: Words, arena: Words, call: Call) -> npt.NDArray[np.int64]:
     else:
         for pixels, sums in _partial_sums(arena, call, width):
             total[:, pixels] = sums
-    data = _bytes(arena)
+    data = bytes_of(arena)
     channels = 8 * np.arange(width)[None, :, None] + np.arange(8)
-    table = _taps(params)
+    table = taps_of(params)
     for block in range(call.blocks):
         spans = [
             (table[tap], pointers[block * taps + tap], pointers[block * taps + tap + 1])
@@ -160,9 +106,9 @@ def conv(params: Words, arena: Words, call: Call) -> None:
         return
     result = requantise(params, total)
     if params[P.SKIP]:
-        skip = 4 * (_taps(params)[0] + int(params[P.SKIP]))
-        result = _with_skip(params, result, _bytes(arena)[skip : skip + result.size].reshape(result.shape))
-    _store(arena, call, result)
+        skip = 4 * (taps_of(params)[0] + int(params[P.SKIP]))
+        result = _with_skip(params, result, bytes_of(arena)[skip : skip + result.size].reshape(result.shape))
+    store(arena, call, result)
 
 
 def scaled_conv(params: Words, arena: Words, call: Call) -> None:
@@ -172,12 +118,12 @@ def scaled_conv(params: Words, arena: Words, call: Call) -> None:
     words = rescaling_table(params, arena, call)
     if call.last:
         edges = edges_of(words)
-        off_map = [row < 0 for row in _taps(params)]
+        off_map = [row < 0 for row in taps_of(params)]
         total += edges[off_map[: len(edges)]].sum(axis=0)[:, None]
     _keep(params, arena, call, total)
     if call.last:
         clamp = max(-128, int(params[P.CLAMP_LOW])), min(127, int(params[P.CLAMP_HIGH]))
-        _store(arena, call, rescale(total, words, int(params[P.SHIFT]), int(params[P.ZERO]), clamp))
+        store(arena, call, rescale(total, words, int(params[P.SHIFT]), int(params[P.ZERO]), clamp))
 
 
 def rescaling_table(params: Words, arena: Words, call: Call) -> Words:
@@ -192,9 +138,9 @@ def _fill_sides(params: Words, arena: Words) -> None:
     sides = int(params[P.EDGE_LEFT]), int(params[P.EDGE_RIGHT])
     words = int(params[P.EDGE_BLOCKS]) * int(params[P.EDGE_STRIDE])
     parts, blocks = int(params[P.COLUMN_STRIDE]), int(params[P.EDGE_BLOCKS])
-    for tap in _taps(params) if any(sides) else ():
+    for tap in taps_of(params) if any(sides) else ():
         if tap >= 0:
-            row = _bytes(arena)[4 * tap : 4 * (tap + parts * words)]
+            row = bytes_of(arena)[4 * tap : 4 * (tap + parts * words)]
             set_sides(row.reshape(parts, blocks, -1, 8), sides, int(params[P.ZERO_A]))
 
 
@@ -208,43 +154,9 @@ def _with_skip(params: Words, own: npt.NDArray[np.int8], skip: npt.NDArray[np.in
     return requantise(params, (own.astype(np.int64) << left) + (skip.astype(np.int64) << right), OF_SUM)
 
 
-def add(params: Words, arena: Words, call: Call) -> None:
-    """(a << SHIFT_A) + (b << SHIFT_B), requantised; the two taps are the rows of a and b."""
-    a, b = _rows(params, arena, call).astype(np.int64)
-    _store(arena, call, requantise(params, (a << int(params[P.SHIFT_A])) + (b << int(params[P.SHIFT_B]))))
-
-
-def _scaled_rows(params: Words, arena: Words, call: Call, operands: Sequence[tuple[Parameter, Parameter]]) -> None:
-    """Σ (row - zero) · factor, rounded and moved by the result's zero-point."""
-    rows = _rows(params, arena, call).astype(np.int64)
-    total = sum(
-        (row - int(params[zero])) * int(params[factor]) for row, (factor, zero) in zip(rows, operands, strict=True)
-    )
-    shift = np.array(int(params[P.SHIFT]) + FACTOR_DIGIT_BITS)
-    rounded = round_shifts(np.asarray(total), shift, "half_up" if params[P.ROUNDING] else "half_even")
-    low, high = max(-128, int(params[P.CLAMP_LOW])), min(127, int(params[P.CLAMP_HIGH]))
-    _store(arena, call, np.clip(rounded + int(params[P.ZERO]), low, high).astype(np.int8))
-
-
-def scaled_add(params: Words, arena: Words, call: Call) -> None:
-    """(a - ZERO_A) · FACTOR_A + (b - ZERO_B) · FACTOR_B, rounded once, at the result's zero-point."""
-    _scaled_rows(params, arena, call, ((P.FACTOR_A, P.ZERO_A), (P.FACTOR_B, P.ZERO_B)))
-
-
-def scaled_requantise(params: Words, arena: Words, call: Call) -> None:
-    """(a - ZERO_A) · FACTOR_A, rounded, at the result's zero-point."""
-    _scaled_rows(params, arena, call, ((P.FACTOR_A, P.ZERO_A),))
-
-
-def requantise_row(params: Words, arena: Words, call: Call) -> None:
-    """(a << SHIFT_A), requantised: moves a tensor to another fixed-point position, or just copies it."""
-    (a,) = _rows(params, arena, call).astype(np.int64)
-    _store(arena, call, requantise(params, a << int(params[P.SHIFT_A])))
-
-
 def _windows(params: Words, arena: Words, call: Call) -> list[list[tuple[int, slice]]]:
     """For each output pixel, the (tap offset, columns) that lie on the map."""
-    table = [tap for tap in _taps(params) if tap >= 0]
+    table = [tap for tap in taps_of(params) if tap >= 0]
     windows: list[list[tuple[int, slice]]] = []
     for pixel in range(int(params[P.WIDTH])):
         start = int(params[P.COLUMN_ORIGIN]) + pixel * int(params[P.COLUMN_STRIDE])
@@ -258,11 +170,11 @@ def _pool(
 ) -> npt.NDArray[np.int64]:
     """`reduce` over each window's cells, int64[block][pixel][8]."""
     width, stride = int(params[P.WIDTH]), int(params[P.BLOCK_STRIDE]) // 2
-    data = _bytes(arena)
+    data = bytes_of(arena)
     size = call.blocks * stride * 8
     rows = [
         data[4 * tap : 4 * tap + size].reshape(call.blocks, stride, 8).astype(np.int64)
-        for tap in _taps(params)
+        for tap in taps_of(params)
         if tap >= 0
     ]
     column = reduce(np.stack(rows), axis=0)
@@ -276,7 +188,7 @@ def max_pool(params: Words, arena: Words, call: Call) -> None:
     """Largest value under the window; border cells do not take part."""
     pooled = _pool(params, arena, call, np.max)
     low, high = int(params[P.CLAMP_LOW]), int(params[P.CLAMP_HIGH])
-    _store(arena, call, np.clip(pooled, low, high).astype(np.int8))
+    store(arena, call, np.clip(pooled, low, high).astype(np.int8))
 
 
 def avg_pool(params: Words, arena: Words, call: Call) -> None:
@@ -294,7 +206,7 @@ def avg_pool(params: Words, arena: Words, call: Call) -> None:
     tie = 2 * rest == divisor
     up |= tie & ((quotient & 1 == 1) | (params[P.ROUNDING] == Rounding.HALF_UP))
     low, high = max(-128, int(params[P.CLAMP_LOW])), min(127, int(params[P.CLAMP_HIGH]))
-    _store(arena, call, np.clip(quotient + up, low, high).astype(np.int8))
+    store(arena, call, np.clip(quotient + up, low, high).astype(np.int8))
 
 
 KERNELS: dict[Kernel, Callable[[Words, Words, Call], None]] = {
@@ -306,5 +218,11 @@ KERNELS: dict[Kernel, Callable[[Words, Words, Call], None]] = {
     Kernel.SCALED_CONV: scaled_conv,
     Kernel.SCALED_ADD: scaled_add,
     Kernel.SCALED_REQUANTISE: scaled_requantise,
+    Kernel.SUBTRACT: subtract,
+    Kernel.MULTIPLY: multiply,
+    Kernel.MAXIMUM: maximum,
+    Kernel.MINIMUM: minimum,
+    Kernel.SCALED_SUBTRACT: scaled_subtract,
+    Kernel.SCALED_MULTIPLY: scaled_multiply,
 }
 """Meaning of each kernel function."""

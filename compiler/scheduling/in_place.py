@@ -55,7 +55,7 @@ def _sums(steps: list[Step]) -> set[int]:
 
 
 def _adds(layer: Layer) -> bool:
-    return layer.kernel.adds or layer.addition is not None
+    return layer.kernel.pairs or layer.addition is not None
 
 
 def _redirected(step: Step, placed: dict[int, Destination], output: int) -> Step:

@@ -66,7 +66,7 @@ def _wanted_rows(launch: Launch, work: CoreWork) -> Iterator[tuple[int, int]]:
     """(operand, row of the map) for each output row and tap, in the order of the core's loops."""
     layer = launch.layer
     for row in range(*work.output_rows):
-        if layer.kernel.adds:
+        if layer.kernel.pairs:
             yield from ((0, row), (1, row))
         else:
             first = row * layer.strides[0] - layer.pads[0]
@@ -184,7 +184,7 @@ def output_numbers(launch: Launch, work: CoreWork, number: int, numbers: WordNum
 
 def added_numbers(launch: Launch, work: CoreWork, maps: tuple[int, ...], numbers: WordNumbers) -> Numbers:
     """Words that a core has read when it writes the word of the same place: its own share of the maps that it adds."""
-    if launch.layer.kernel.adds:
+    if launch.layer.kernel.pairs:
         added = maps
     else:
         added = maps[1:]
@@ -213,7 +213,7 @@ def arena_faults(launch: Launch) -> list[str]:
     widest = max(work.block_count for work in launch.cores)
     sent = min(launch.output_chunk, widest) if convolution else widest
     arriving = launch.input_chunk if convolution else widest
-    window = 2 if layer.kernel.adds else layer.window_rows
+    window = 2 if layer.kernel.pairs else layer.window_rows
     skip = launch.output_chunk * layer.output.width * 2 if layer.addition is not None else 0
     if launch.stays:
         window = launch.input_chunks * max(launch.stream_rows(work) for work in launch.cores)

@@ -184,7 +184,7 @@ class Residency:
             if not isinstance(step, ArrayStep) or choice.bands[index] > 1:
                 continue
             (layer, inputs), *others = step.parts
-            added = inputs if layer.kernel.adds else inputs[1:]
+            added = inputs if layer.kernel.pairs else inputs[1:]
             whole = not others and len(self.writers[step.output]) == 1
             if not whole or any((index, number) in filled for number in added):
                 continue

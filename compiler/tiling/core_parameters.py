@@ -30,7 +30,7 @@ def _addition(launch: Launch) -> dict[Parameter, int]:
 def common_parameters(launch: Launch) -> dict[Parameter, int]:
     """Parameters that are the same on every core."""
     layer, arena, fetch = launch.layer, launch.arena, launch.fetch
-    added = layer.kernel.adds
+    added = layer.kernel.pairs
     sides = (fetch.left, fetch.right) if layer.sees_zero_points else (0, 0)
     scaled = {
         P.EDGE_LEFT: sides[0],
@@ -73,7 +73,7 @@ def common_parameters(launch: Launch) -> dict[Parameter, int]:
 def own_parameters(launch: Launch, work: CoreWork) -> dict[Parameter, int]:
     """Parameters of one core."""
     layer = launch.layer
-    added = layer.kernel.adds
+    added = layer.kernel.pairs
     first = work.input_rows[0]
     chunk = launch.output_chunk if launch.slices else work.block_count
     chunks = -(-work.block_count // chunk)

@@ -29,7 +29,7 @@ def rows_held(layer: Layer, row_stride: int, stream_rows: int) -> int:
     Rows that a core must hold at once: those of a window, or with a longer stride those from a window to the next,
     because a core takes all rows of its stream and gives none back before it has taken the next window's.
     """
-    window = 2 if layer.kernel.adds else layer.window_rows
+    window = 2 if layer.kernel.pairs else layer.window_rows
     return max(window, min(row_stride, stream_rows))
 
 
@@ -55,7 +55,7 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
     arena = launch.arena
     chunks = launch.output_chunks(work.blocks)
     passes = chunks * launch.input_chunks
-    operands = 2 if launch.layer.kernel.adds else 1
+    operands = 2 if launch.layer.kernel.pairs else 1
     received = launch.input_passes(work.blocks) * launch.stream_rows(work) * operands
     stride = 1 if launch.fetch.row_step > 1 else launch.layer.strides[0]
     held = rows_held(launch.layer, stride, launch.stream_rows(work))
@@ -73,7 +73,7 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
         faults.append(f"{passes} passes over the input, a task runs {chip.run_limit} times at most")
     if max(chunks, launch.input_chunks) > chip.iteration_limit:
         faults.append(f"{chunks} x {launch.input_chunks} chunks, a descriptor iterates {chip.iteration_limit} times")
-    if launch.layer.kernel.adds and work.rows > chip.most_turns:
+    if launch.layer.kernel.pairs and work.rows > chip.most_turns:
         faults.append(f"{work.rows} rows to add, a descriptor iterates and its task runs {chip.most_turns} times")
     return faults + skip_faults(launch, work, chip)
 
@@ -92,7 +92,7 @@ def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
     if launch.rings is not None:
         # its own descriptor sends weights, and the rows are those of the broadcast
         chain = 1
-    operands = 2 if launch.layer.kernel.adds else 1
+    operands = 2 if launch.layer.kernel.pairs else 1
     blocks, chunks = work.block_count, launch.output_chunks(work.blocks) if launch.slices else 1
     uneven = chunks > 1 and blocks % launch.output_chunk > 0
     reads = operands * chain if launch.layer.addition is None else skip_descriptors(launch, work)

@@ -50,8 +50,8 @@ def _mapped(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Rang
     fetch = full_width(layer.input)
     input_slot = widest * fetch.width * 2
     output_slot = widest * layer.output.width * 2 + OUTPUT_SLACK_WORDS
-    window = 2 if layer.kernel.adds else layer.window_rows
-    ahead = 2 if layer.kernel.adds else 2 * layer.strides[0]
+    window = 2 if layer.kernel.pairs else layer.window_rows
+    ahead = 2 if layer.kernel.pairs else 2 * layer.strides[0]
     weight_slot = weight_slot_words(chip)
     rest = arena_words(chip) - WEIGHT_SLOTS * weight_slot - 2 * output_slot
     slots = min(rest // input_slot, window + ahead, most_slots(chip))
@@ -120,7 +120,7 @@ def _refusal(layer: Layer, chip: Chip) -> CapacityError:
     """What one row of the narrowest tile would need in one channel block, or why not even that can be sent."""
     *_, columns = ([(0, layer.output.width)], *tilings(layer, NARROW_WIDTHS))
     narrow, _ = tile_of(layer, columns[0])
-    window = 2 if layer.kernel.adds else layer.window_rows
+    window = 2 if layer.kernel.pairs else layer.window_rows
     need = window * narrow.input.width * 8 + 2 * (narrow.output.width * 8 + 4 * OUTPUT_SLACK_WORDS)
     free = 4 * (arena_words(chip) - WEIGHT_SLOTS * weight_slot_words(chip))
     one_row = [(0, 1), *[(0, 0)] * (chip.columns - 1)]

@@ -55,7 +55,7 @@ def _row_word(buffer: MapBuffer, column: int, row: int) -> int:
 
 def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> tuple[Chain, ...]:
     """Input stream of a core. None if the core's windows lie wholly on the border."""
-    if launch.layer.kernel.adds:
+    if launch.layer.kernel.pairs:
         return (_alternating(launch, work, inputs, chip),)
     if launch.layer.addition is not None:
         return _with_skips(launch, work, inputs, chip)

@@ -12,7 +12,7 @@ from compiler.interpret.kernel_body import run_kernel_body
 from compiler.jit.kernels import CompiledKernels
 from compiler.jit.machine import has_jit
 from compiler.kernels.bodies import kernel_function
-from compiler.kernels.parameters import TABLE_WORDS, Kernel, Parameter, Rounding
+from compiler.kernels.parameters import TABLE_WORDS, Kernel, Parameter, Rounding, pack
 from compiler.kernels.row_steps import SURPLUS_WORDS
 from compiler.kernels.semantics import KERNELS, Call
 
@@ -84,3 +84,27 @@ def output(call: Call, width: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[n
 clamps = st.sampled_from([(-128, 127), (0, 127), (0, 48), (-7, 3)])
 roundings = st.sampled_from(Rounding)
 seeds = st.integers(0, 2**32 - 1)
+
+
+@st.composite
+def elementwise(draw: st.DrawFn, taps: int, largest_shift: int = 12) -> Case:
+    """Rows of the operands of an addition or its kin, or of the one operand of a copy."""
+    blocks, width = draw(st.integers(1, 3)), draw(st.integers(1, 9))
+    low, high = draw(clamps)
+    words = blocks * width * 2
+    params = pack(
+        {
+            Parameter.TAPS: taps,
+            Parameter.WIDTH: width,
+            Parameter.BLOCK_STRIDE: 2 * width,
+            Parameter.SHIFT: draw(st.integers(0, 12)),
+            Parameter.SHIFT_A: draw(st.integers(0, largest_shift)),
+            Parameter.SHIFT_B: draw(st.integers(0, largest_shift)),
+            Parameter.ROUNDING: draw(roundings),
+            Parameter.CLAMP_LOW: low,
+            Parameter.CLAMP_HIGH: high,
+        }
+    )
+    call = Call(0, 1000, 0, blocks, 1, 1, 0)
+    rows = [10 + tap * words for tap in range(taps)]
+    return Case(np.concatenate([params, table(rows)]), noise(draw(seeds)), call, *output(call, width))

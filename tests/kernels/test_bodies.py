@@ -28,6 +28,7 @@ from kernels.cases import (
     Words,
     check,
     clamps,
+    elementwise,
     noise,
     output,
     region,
@@ -128,30 +129,6 @@ def convolutions(draw: st.DrawFn) -> Case:
     else:
         defined, touched = kept, region(partial, blocks * computed_pixels(width) * 8)
     return Case(np.concatenate([params, table(rows)]), arena, call, defined, touched)
-
-
-@st.composite
-def elementwise(draw: st.DrawFn, taps: int) -> Case:
-    """Rows of the operands of an addition, or of the one operand of a copy."""
-    blocks, width = draw(st.integers(1, 3)), draw(st.integers(1, 9))
-    low, high = draw(clamps)
-    words = blocks * width * 2
-    params = pack(
-        {
-            Parameter.TAPS: taps,
-            Parameter.WIDTH: width,
-            Parameter.BLOCK_STRIDE: 2 * width,
-            Parameter.SHIFT: draw(st.integers(0, 12)),
-            Parameter.SHIFT_A: draw(st.integers(0, 12)),
-            Parameter.SHIFT_B: draw(st.integers(0, 12)),
-            Parameter.ROUNDING: draw(roundings),
-            Parameter.CLAMP_LOW: low,
-            Parameter.CLAMP_HIGH: high,
-        }
-    )
-    call = Call(0, 1000, 0, blocks, 1, 1, 0)
-    rows = [10 + tap * words for tap in range(taps)]
-    return Case(np.concatenate([params, table(rows)]), noise(draw(seeds)), call, *output(call, width))
 
 
 @st.composite

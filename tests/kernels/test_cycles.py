@@ -305,6 +305,16 @@ def test_zero_points_around_the_map_cost_columns_of_each_row_and_sums_of_each_mi
 
 def test_scaled_rows_take_their_products() -> None:
     params = pack({P.BLOCK_STRIDE: 20})
-    for kernel, step in ((Kernel.SCALED_ADD, 20), (Kernel.SCALED_REQUANTISE, 12)):
+    for kernel, step in ((Kernel.SCALED_ADD, 20), (Kernel.SCALED_REQUANTISE, 12), (Kernel.SCALED_MULTIPLY, 28)):
         start = 40 + PIECES[kernel][""].straight + 10
         assert kernel_cycles(CHIP, kernel, params, call(blocks=2), Work(2)) == start + 3 * step
+
+
+def test_other_rows_of_pairs_take_what_their_loop_does() -> None:
+    """Narrowings and stores share a slot; an extremum is bound by its lane-wise operations."""
+    params = pack({P.BLOCK_STRIDE: 20})
+    for kernel, step in ((Kernel.MULTIPLY, 10), (Kernel.MAXIMUM, 3), (Kernel.MINIMUM, 3)):
+        start = 40 + PIECES[kernel][""].straight + 10
+        assert kernel_cycles(CHIP, kernel, params, call(blocks=2), Work(2)) == start + 3 * step
+    both = [kernel_cycles(CHIP, kernel, params, call(), Work(2)) for kernel in (Kernel.ADD, Kernel.SUBTRACT)]
+    assert both[0] == both[1]

@@ -15,10 +15,12 @@ from xdsl.dialects import func
 
 from compiler.kernels.bodies.average import avg_pool
 from compiler.kernels.bodies.conv import conv
-from compiler.kernels.bodies.elementwise import add, requantise
+from compiler.kernels.bodies.elementwise import add, requantise, subtract
+from compiler.kernels.bodies.extrema import maximum, minimum
 from compiler.kernels.bodies.pool import max_pool
+from compiler.kernels.bodies.products import multiply, scaled_multiply
 from compiler.kernels.bodies.scaled_conv import scaled_conv
-from compiler.kernels.bodies.scaled_rows import scaled_add, scaled_requantise
+from compiler.kernels.bodies.scaled_rows import scaled_add, scaled_requantise, scaled_subtract
 from compiler.kernels.bodies.vector_unit import intrinsics
 from compiler.kernels.parameters import Kernel, with_called
 
@@ -33,6 +35,12 @@ KERNEL_BODIES: dict[Kernel, Callable[[int], func.FuncOp]] = {
     Kernel.SCALED_CONV: scaled_conv,
     Kernel.SCALED_ADD: scaled_add,
     Kernel.SCALED_REQUANTISE: scaled_requantise,
+    Kernel.SUBTRACT: subtract,
+    Kernel.MULTIPLY: multiply,
+    Kernel.MAXIMUM: maximum,
+    Kernel.MINIMUM: minimum,
+    Kernel.SCALED_SUBTRACT: scaled_subtract,
+    Kernel.SCALED_MULTIPLY: scaled_multiply,
 }
 
 

@@ -1,5 +1,5 @@
 """
-The kernels that see each value once: addition, and the copy to another fixed-point position.
+The kernels that sum what they see once: addition, subtraction, and the copy to another fixed-point position.
 
 Their rows are contiguous like the output, so they are summed as `row_sums` says. Shifts that no int8 matrix has, which
 are rare, move lane by lane, 32 bytes at a time.
@@ -19,8 +19,10 @@ from compiler.kernels.bodies.vector_unit import Requantiser, Widener, zeros
 from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, Kernel, Parameter
 
 
-def _elementwise(symbol: str, arena_words: int, shifts: tuple[Parameter, ...]) -> func.FuncOp:
-    """Σ over the taps of (row << shift), requantised; one shift parameter per tap."""
+def _elementwise(
+    symbol: str, arena_words: int, shifts: tuple[Parameter, ...], signs: tuple[int, ...] = (1, 1)
+) -> func.FuncOp:
+    """Σ over the taps of ±(row << shift), requantised; one shift parameter per tap."""
     body = Assembler(symbol, arena_words)
     call = body.arguments
     requantiser = Requantiser.of(body)
@@ -29,19 +31,20 @@ def _elementwise(symbol: str, arena_words: int, shifts: tuple[Parameter, ...]) -
     words = body.multiply(call.blocks, body.parameter(Parameter.BLOCK_STRIDE))
 
     def by_products() -> None:
-        sum_rows(body, requantiser, list(zip(rows, amounts, strict=True)), words, call.out)
+        sum_rows(body, requantiser, list(zip(rows, amounts, strict=True)), words, call.out, signs)
 
     def by_lanes() -> None:
-        widener, none = Widener.of(body), zeros(body)
+        none = zeros(body)
+        wideners = {sign: Widener.of(body, sign=sign) for sign in signs}
         lanes = [body.broadcast(amount, W32) for amount in amounts]
 
-        def shifted(row: SSAValue, place: SSAValue, amount: SSAValue) -> SSAValue:
+        def shifted(row: SSAValue, place: SSAValue, amount: SSAValue, sign: int) -> SSAValue:
             pixels = body.load(body.add(row, place), W8)
-            return body.shift_left(body.bitcast(widener.accumulate(pixels, none), W32), amount)
+            return body.shift_left(body.bitcast(wideners[sign].accumulate(pixels, none), W32), amount)
 
         def group(place: SSAValue) -> SSAValue:
             operands: Sequence[SSAValue] = [
-                shifted(row, place, amount) for row, amount in zip(rows, lanes, strict=True)
+                shifted(row, place, amount, sign) for row, amount, sign in zip(rows, lanes, signs, strict=False)
             ]
             return reduce(body.add, operands)
 
@@ -55,6 +58,11 @@ def _elementwise(symbol: str, arena_words: int, shifts: tuple[Parameter, ...]) -
 def add(arena_words: int) -> func.FuncOp:
     """See `semantics.add`."""
     return _elementwise(Kernel.ADD.symbol, arena_words, (Parameter.SHIFT_A, Parameter.SHIFT_B))
+
+
+def subtract(arena_words: int) -> func.FuncOp:
+    """See `semantics.subtract`."""
+    return _elementwise(Kernel.SUBTRACT.symbol, arena_words, (Parameter.SHIFT_A, Parameter.SHIFT_B), (1, -1))
 
 
 def requantise(arena_words: int) -> func.FuncOp:

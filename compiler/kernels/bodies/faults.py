@@ -12,6 +12,7 @@ from compiler.kernels.bodies.vector_unit import (
     SET,
     SIGNED_4X8X8,
     SIGNED_BY_UNSIGNED_LANES,
+    SIGNED_LANES,
 )
 
 
@@ -41,7 +42,7 @@ def unknown_configuration(configuration: int | str) -> KernelBodyError:
     """A way to multiply that has no meaning here."""
     return KernelBodyError(
         f"a kernel multiplies with configuration {configuration}; only {SIGNED_4X8X8} (int8 4x8x8, both operands "
-        f"signed) and {SIGNED_BY_UNSIGNED_LANES} (32 lanes of int16 by uint16) are run here"
+        f"signed), {SIGNED_LANES} (32 lanes of int16) and {SIGNED_BY_UNSIGNED_LANES} (of int16 by uint16) are run here"
     )
 
 

@@ -1,5 +1,6 @@
 """
-Sums of rows, each times a power of two, requantised: an addition, and the skip that a convolution adds to its result.
+Sums of rows, each times a power of two, requantised: an addition or a subtraction, and the skip that a convolution adds
+to its result.
 
 A row is one run of words, [block][pixel][8 channels]. A left shift is a product with a multiple of the identity matrix,
 64 bytes at a time; the last step may read and write up to 56 bytes beyond the rows.
@@ -36,10 +37,17 @@ def requantise_row(
         requantiser.store([group(place) for place in places], body.add(out, step.index))
 
 
-def sum_rows(body: Assembler, requantiser: Requantiser, rows: Sequence[Row], words: SSAValue, out: SSAValue) -> None:
-    """Write Σ (row << shift), requantised, to `out`, which may be where one of the rows is."""
+def sum_rows(
+    body: Assembler,
+    requantiser: Requantiser,
+    rows: Sequence[Row],
+    words: SSAValue,
+    out: SSAValue,
+    signs: Sequence[int] = (1, 1),
+) -> None:
+    """Write Σ ±(row << shift), requantised, to `out`, which may be where one of the rows is."""
     none = zeros(body)
-    terms = [(row, Widener.of(body, amount)) for row, amount in rows]
+    terms = [(row, Widener.of(body, amount, sign)) for (row, amount), sign in zip(rows, signs, strict=False)]
 
     def group(place: SSAValue) -> SSAValue:
         total = none

@@ -1,7 +1,7 @@
 """
-The elementwise kernels with general scales: addition, and the copy to another scale.
+The elementwise kernels with general scales that sum: addition, subtraction, and the copy to another scale.
 
-    T = (a - zero_a) · m_a + (b - zero_b) · m_b        y = clamp(zero + round(T · 2^-s))
+    T = (a - zero_a) · m_a ± (b - zero_b) · m_b        y = clamp(zero + round(T · 2^-s))
 
 An operand less its zero-point has nine bits, so a multiplier is two digits of 16 bits and T is floored to
 h = floor(T · 2^-16) by one carry; `SHIFT` is s - 16. Half to even takes floor((T - 1) · 2^-16) as well.
@@ -18,7 +18,7 @@ from xdsl.ir import SSAValue
 from compiler.kernels.bodies.assembler import ACCUMULATOR, W8, W16, W32, Assembler
 from compiler.kernels.bodies.rescaling import Settler, broadcast_lanes
 from compiler.kernels.bodies.row_sums import LANE_WORDS, STEP_WORDS
-from compiler.kernels.bodies.vector_unit import Widener, multiply_lanes, narrowed, zeros
+from compiler.kernels.bodies.vector_unit import Widener, multiply_lanes, narrowed, subtract_lanes, zeros
 from compiler.kernels.parameters import FACTOR_DIGIT_BITS, Kernel, Parameter, Rounding
 
 _OPERANDS = ((Parameter.FACTOR_A, Parameter.ZERO_A), (Parameter.FACTOR_B, Parameter.ZERO_B))
@@ -47,12 +47,13 @@ def _operands(body: Assembler, count: int) -> Sequence[_Operand]:
     return operands
 
 
-def _scaled_rows(symbol: str, arena_words: int, count: int) -> func.FuncOp:
+def _scaled_rows(symbol: str, arena_words: int, signs: Sequence[int]) -> func.FuncOp:
     body = Assembler(symbol, arena_words)
     call = body.arguments
     settler, widener, nothing = Settler.of(body), Widener.of(body), zeros(body)
     ones = body.bitcast(settler.ones, W16)
-    operands = _operands(body, count)
+    operands = _operands(body, len(signs))
+    multiplied = [multiply_lanes if sign > 0 else subtract_lanes for sign in signs]
     to_even = body.compare(body.parameter_word(Parameter.ROUNDING), "eq", body.word(Rounding.HALF_EVEN))
     start = body.word(-1 << (FACTOR_DIGIT_BITS - 1))
     lower = body.select(to_even, body.subtract(start, body.word(1)), start)
@@ -64,12 +65,12 @@ def _scaled_rows(symbol: str, arena_words: int, count: int) -> func.FuncOp:
             for each in operands
         ]
         high = nothing
-        for value, operand in zip(values, operands, strict=True):
-            high = multiply_lanes(body, value, operand.high, high)
+        for value, operand, multiply in zip(values, operands, multiplied, strict=True):
+            high = multiply(body, value, operand.high, high)
         sums: list[SSAValue] = []
         for low in floors:
-            for value, operand in zip(values, operands, strict=True):
-                low = multiply_lanes(body, value, operand.low, low)
+            for value, operand, multiply in zip(values, operands, multiplied, strict=True):
+                low = multiply(body, value, operand.low, low)
             carry = narrowed(body, low, body.word(FACTOR_DIGIT_BITS))
             sums.append(multiply_lanes(body, carry, ones, high))
         return settler.settled(*sums)
@@ -83,9 +84,14 @@ def _scaled_rows(symbol: str, arena_words: int, count: int) -> func.FuncOp:
 
 def scaled_add(arena_words: int) -> func.FuncOp:
     """See `semantics.scaled_add`."""
-    return _scaled_rows(Kernel.SCALED_ADD.symbol, arena_words, 2)
+    return _scaled_rows(Kernel.SCALED_ADD.symbol, arena_words, (1, 1))
+
+
+def scaled_subtract(arena_words: int) -> func.FuncOp:
+    """See `semantics.scaled_subtract`."""
+    return _scaled_rows(Kernel.SCALED_SUBTRACT.symbol, arena_words, (1, -1))
 
 
 def scaled_requantise(arena_words: int) -> func.FuncOp:
     """See `semantics.scaled_requantise`."""
-    return _scaled_rows(Kernel.SCALED_REQUANTISE.symbol, arena_words, 1)
+    return _scaled_rows(Kernel.SCALED_REQUANTISE.symbol, arena_words, (1,))

@@ -47,6 +47,13 @@ Configuration word: left signed (512), 32 lanes of 16 bits (24) one by one (32).
 As upstream composes it in `MulElemOpConversion` (mlir-aie, AIEVecToLLVM.cpp), but for the right operand's sign.
 """
 
+SIGNED_LANES = 824
+"""
+Configuration word: both signed (512, 256), 32 lanes of 16 bits (24) one by one (32).
+
+What upstream composes in `MulElemOpConversion` for `aievec.mul_elem` of int16.
+"""
+
 SUBTRACTED = 2048
 """Bit of a configuration word that takes the products off (`aiev2_vmac_compute_control`, same place: `sub_mul`)."""
 
@@ -78,6 +85,12 @@ def subtract_lanes(body: Assembler, lanes: SSAValue, factors: SSAValue, sums: SS
     return body.call(MULTIPLY_ACCUMULATE, operands, ACCUMULATOR)
 
 
+def multiply_signed(body: Assembler, left: SSAValue, right: SSAValue, sums: SSAValue) -> SSAValue:
+    """`sums` + `left` times `right`, int16[32] both, lane by lane."""
+    operands = [body.bitcast(left, B64), body.bitcast(right, W16), sums, body.word(SIGNED_LANES)]
+    return body.call(MULTIPLY_ACCUMULATE, operands, ACCUMULATOR)
+
+
 def zeros(body: Assembler) -> SSAValue:
     """32 int32 sums of 0."""
     return every_sum(body, 0)
@@ -100,18 +113,18 @@ def narrowed(body: Assembler, sums: SSAValue, shift: SSAValue) -> SSAValue:
 
 @dataclass(frozen=True)
 class Widener:
-    """Adds int8 values, or a power of two of them, to int32 sums; the matrix is made once per kernel."""
+    """Adds int8 values, or a power of two of them, or takes them off int32 sums; the matrix is made once per kernel."""
 
     body: Assembler
     diagonal: SSAValue
 
     @classmethod
-    def of(cls, body: Assembler, shift: SSAValue | None = None) -> Widener:
-        """Prepare before the kernel's loops; a `shift`, as i32, lies in [0, 6]."""
+    def of(cls, body: Assembler, shift: SSAValue | None = None, sign: int = 1) -> Widener:
+        """Prepare before the kernel's loops; a `shift`, as i32, lies in [0, 6], and `sign` is 1 or -1."""
         identity = np.eye(8, dtype=np.int8)
         if shift is None:
-            return cls(body, body.words(identity.view(np.int32).reshape(-1), W16))
-        weight = body.broadcast(body.emit(arith.TruncIOp(body.shift_left(body.word(1), shift), i8)), B64)
+            return cls(body, body.words((sign * identity).view(np.int32).reshape(-1), W16))
+        weight = body.broadcast(body.emit(arith.TruncIOp(body.shift_left(body.word(sign), shift), i8)), B64)
         mask = body.words((-identity).view(np.int32).reshape(-1), B64)
         return cls(body, body.bitcast(body.binary(arith.AndIOp, weight, mask), W16))
 
