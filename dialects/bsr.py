@@ -8,12 +8,15 @@ clamps, so one op is one trip of its output through the array.
 
 Arithmetic (`compiler.quantization.arithmetic`), with p() the position of a type and acc an int32:
     conv2d, gemm   acc = Σ x·w + bias, the bias at p(x) + p(w);  y = clamp(int8(round(acc · 2^-(p(x) + p(w) - p(y)))))
-    add            y = clamp(int8(round(a + b))), both operands brought to the finer position first
+    add, sub       y = clamp(int8(round(a ± b))), both operands brought to the finer position first
+    mul            y = clamp(int8(round(a · b · 2^-(p(a) + p(b) - p(y)))))
+    max, min       y = clamp(max(a, b)), all three at one position
     avg_pool       y = clamp(int8(round(Σ x / n · 2^(p(y) - p(x)))), an exact fraction, rounded once
 
 A map with a general scale has it, and its zero-point, in the type instead. Then x means x - zero_x, the power of two
 is a multiplier and a shift (`compiler.quantization.scaling`), and zero_y is added after rounding; a zero-point takes
-part before int8 saturates. A contraction has a multiplier for each output channel, a sum one for each operand.
+part before int8 saturates. A contraction has a multiplier for each output channel, a sum or difference one for each
+operand, a product one.
 
 A function is `func.func @main` on ONNX's shapes. What the array cannot do is a `bsr.host` with the reason, and so are
 the quantisation of the network's input and the dequantisation of its output. Locations are ONNX node names. The
@@ -56,16 +59,11 @@ from dialects.bsr_attributes import (
     weights_type,
     zero_point_of,
 )
-from dialects.bsr_base import FULL_RANGE, TENSOR_NAME, BsrOp, RoundingOp, window_shape
+from dialects.bsr_base import FULL_RANGE, TENSOR_NAME, BsrOp, ClampedOp, RoundingOp, window_shape
 from dialects.bsr_contract import Conv2dOp, GemmOp, contraction_multipliers
 from dialects.bsr_joins import ConcatOp, InterleaveOp
-from dialects.bsr_maps import (
-    AddOp,
-    ClampOp,
-    PadOp,
-    RequantiseOp,
-    ReshapeOp,
-)
+from dialects.bsr_maps import ClampOp, PadOp, RequantiseOp, ReshapeOp
+from dialects.bsr_pairs import AddOp, ExtremumOp, MaxOp, MinOp, MulOp, SubOp, SumOp
 from dialects.bsr_pools import AvgPoolOp, MaxPoolOp
 from dialects.bsr_weights import CONSTANT, WeightsOp, array_of
 from dialects.constants import constant_attribute
@@ -81,15 +79,20 @@ __all__ = [
     "Bsr",
     "BsrOp",
     "ClampOp",
+    "ClampedOp",
     "ConcatOp",
     "Conv2dOp",
+    "ExtremumOp",
     "FixedAttr",
     "FixedTensorType",
     "GemmOp",
     "HostNode",
     "HostOp",
     "InterleaveOp",
+    "MaxOp",
     "MaxPoolOp",
+    "MinOp",
+    "MulOp",
     "PadOp",
     "RequantiseOp",
     "ReshapeOp",
@@ -97,6 +100,8 @@ __all__ = [
     "RoundingOp",
     "Scaled",
     "ScaledAttr",
+    "SubOp",
+    "SumOp",
     "WeightsOp",
     "blocks_of",
     "contraction_multipliers",
@@ -208,6 +213,10 @@ Bsr = Dialect(
         Conv2dOp,
         GemmOp,
         AddOp,
+        SubOp,
+        MulOp,
+        MaxOp,
+        MinOp,
         MaxPoolOp,
         AvgPoolOp,
         ConcatOp,

@@ -60,24 +60,29 @@ class BsrOp(IRDLOperation):
         return name.data if isinstance(name, StringAttr) else ""
 
 
-class RoundingOp(BsrOp):
-    """An op that rounds, saturates to int8 and clamps its result, in this order."""
+class ClampedOp(BsrOp):
+    """An op that clamps its result, last of all."""
 
     clamp_attr = prop_def(INTS, FULL_RANGE_ATTR, prop_name="clamp")
-    rounding_attr = prop_def(eq(StringAttr("half_even")) | eq(StringAttr("half_up")), HALF_EVEN, prop_name="rounding")
 
     @property
     def clamp(self) -> tuple[int, int]:
         """Smallest and largest int8 that leave this op; a ReLU is (0, 127)."""
         return pair_of(self.clamp_attr)
 
+    def verify_(self) -> None:
+        verify_clamp(self.clamp_attr)
+
+
+class RoundingOp(ClampedOp):
+    """An op that rounds, saturates to int8 and clamps its result, in this order."""
+
+    rounding_attr = prop_def(eq(StringAttr("half_even")) | eq(StringAttr("half_up")), HALF_EVEN, prop_name="rounding")
+
     @property
     def rounding(self) -> Rounding:
         """How ties are rounded."""
         return "half_up" if self.rounding_attr.data == "half_up" else "half_even"
-
-    def verify_(self) -> None:
-        verify_clamp(self.clamp_attr)
 
 
 WIDEST_ALIGNMENT = 22

@@ -1,4 +1,4 @@
-"""The ops of the `bsr` level without weights or windows that have one result map: sums, changes of range or shape."""
+"""The ops of the `bsr` level that change range, scale, border or shape of one map."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xdsl.irdl import (
 )
 from xdsl.utils.exceptions import VerifyException
 
-from compiler.quantization.scaling import WIDEST_SHIFT, ScaleError, sum_multipliers
+from compiler.quantization.scaling import WIDEST_SHIFT
 from dialects.bsr_attributes import (
     MAP,
     TENSOR,
@@ -38,63 +38,12 @@ from dialects.bsr_base import (
     four_of,
     pair_of,
     result_multipliers,
-    verify_alignment,
     verify_clamp,
     verify_length,
     verify_same_position,
     verify_shape,
     window_shape,
 )
-
-
-@irdl_op_definition
-class AddOp(RoundingOp):
-    """
-    The sum of two maps of one shape, rounded once.
-
-        %y = bsr.add(%a, %b) {clamp = array<i64: 0, 127>}
-             : (tensor<1x64x56x56xi8, #bsr.fixed<5>>, tensor<1x64x56x56xi8, #bsr.fixed<4>>)
-             -> tensor<1x64x56x56xi8, #bsr.fixed<4>>
-    """
-
-    name = "bsr.add"
-
-    left = operand_def(TENSOR)
-    right = operand_def(TENSOR)
-    result = result_def(TENSOR)
-
-    assembly_format = "`(` $left `,` $right `)` attr-dict `:` functional-type(operands, results)"
-
-    def __init__(
-        self,
-        left: SSAValue,
-        right: SSAValue,
-        position: int | Encoding,
-        *,
-        clamp: tuple[int, int] = FULL_RANGE,
-        rounding: Rounding = "half_even",
-    ):
-        super().__init__(
-            operands=[left, right],
-            properties={"clamp": int_array(clamp), "rounding": StringAttr(rounding)},
-            result_types=[map_type(shape_of(left.type), position)],
-        )
-
-    def verify_(self) -> None:
-        super().verify_()
-        verify_shape("the second operand", shape_of(self.right.type), shape_of(self.left.type))
-        verify_shape("the result", shape_of(self.result.type), shape_of(self.left.type))
-        if not self.is_scaled:
-            verify_alignment(position_of(self.left.type), position_of(self.right.type))
-            return
-        try:
-            self.multipliers()
-        except ScaleError as error:
-            raise VerifyException(str(error)) from error
-
-    def multipliers(self) -> tuple[tuple[int, ...], int]:
-        """With general scales: the multipliers of both operands and the shift after their sum."""
-        return sum_multipliers((scale_of(self.left.type), scale_of(self.right.type)), scale_of(self.result.type))
 
 
 @irdl_op_definition

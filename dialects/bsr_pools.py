@@ -20,12 +20,11 @@ from dialects.bsr_base import (
     INTS,
     NO_PADS,
     ONES,
-    BsrOp,
+    ClampedOp,
     RoundingOp,
     four_of,
     pair_of,
     result_multipliers,
-    verify_clamp,
     verify_length,
     verify_same_position,
     verify_shape,
@@ -34,7 +33,7 @@ from dialects.bsr_base import (
 
 
 @irdl_op_definition
-class MaxPoolOp(BsrOp):
+class MaxPoolOp(ClampedOp):
     """
     The maximum of each window; cells of the pads never win. Rounds nothing, so the position stays.
 
@@ -48,7 +47,6 @@ class MaxPoolOp(BsrOp):
     kernel_attr = prop_def(INTS, prop_name="kernel")
     strides_attr = prop_def(INTS, ONES, prop_name="strides")
     pads_attr = prop_def(INTS, NO_PADS, prop_name="pads")
-    clamp_attr = prop_def(INTS, int_array(FULL_RANGE), prop_name="clamp")
     result = result_def(MAP)
 
     assembly_format = "`(` $input `)` attr-dict `:` functional-type(operands, results)"
@@ -89,13 +87,8 @@ class MaxPoolOp(BsrOp):
         """Cells around the map that never win: top, left, bottom, right."""
         return four_of(self.pads_attr)
 
-    @property
-    def clamp(self) -> tuple[int, int]:
-        """Smallest and largest int8 that leave this op."""
-        return pair_of(self.clamp_attr)
-
     def verify_(self) -> None:
-        verify_clamp(self.clamp_attr)
+        super().verify_()
         verify_window(self)
         verify_same_position("max_pool", self.input.type, self.result.type)
 

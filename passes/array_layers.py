@@ -9,7 +9,6 @@ from compiler.errors import InputError
 from compiler.kernels.parameters import Kernel, Parameter, Rounding
 from compiler.tiling.layer import Destination, Layer, MapShape
 from dialects.bsr import (
-    AddOp,
     AvgPoolOp,
     ClampOp,
     Conv2dOp,
@@ -21,14 +20,14 @@ from dialects.bsr import (
     shape_of,
 )
 from dialects.bsr_attributes import as_map
-from passes.scaled_layers import changes_scale, contraction_constants, requantise_constants, sum_constants
+from passes.scaled_layers import changes_scale, contraction_constants, requantise_constants
 
 P = Parameter
 Constants = tuple[tuple[Parameter, int], ...]
 
-_SATURATED = 8
+SATURATED = 8
 """An int8 shifted left this far is 0 or saturates: further makes no difference, and 32 bits hold it."""
-_VANISHED = 31
+VANISHED = 31
 """A 32-bit sum below 2**30 shifted right this far rounds to 0: further makes no difference."""
 
 
@@ -45,8 +44,8 @@ def rounding_constants(rounding: str, clamp: tuple[int, int]) -> Constants:
 def shift_constants(shift: int) -> Constants:
     """A right shift, or for a negative one a left shift of the first operand."""
     if shift >= 0:
-        return ((P.SHIFT, min(shift, _VANISHED)),)
-    return ((P.SHIFT_A, min(-shift, _SATURATED)),)
+        return ((P.SHIFT, min(shift, VANISHED)),)
+    return ((P.SHIFT_A, min(-shift, SATURATED)),)
 
 
 def conv_layer(op: Conv2dOp, name: str) -> Layer:
@@ -89,37 +88,6 @@ def gemm_layer(op: GemmOp, name: str) -> Layer:
     )
 
 
-def add_layer(
-    name: str, shape: MapShape, positions: tuple[int, int], position: int, rounding: str, clamp: tuple[int, int]
-) -> Layer:
-    """
-    a·2^-positions[0] + b·2^-positions[1] at `position`: both brought to the finer position, then rounded once.
-
-    At a position that is finer still the sum moves left. From 8 places on, a sum that is not 0 saturates; and from 8
-    places apart, an operand that is not 0 outweighs the other and saturates. So further makes no difference, and the
-    sum fits 32 bits.
-    """
-    finer = max(positions)
-    left, right = (finer - own for own in positions)
-    if position > finer:
-        moved = min(position - finer, _SATURATED)
-        left, right = min(left, _SATURATED) + moved, min(right, _SATURATED) + moved
-    constants = (
-        (P.SHIFT_A, left),
-        (P.SHIFT_B, right),
-        (P.SHIFT, min(max(finer - position, 0), _VANISHED)),
-        *rounding_constants(rounding, clamp),
-    )
-    return Layer(name, Kernel.ADD, shape, shape, constants=constants)
-
-
-def scaled_add_layer(op: AddOp, name: str) -> Layer:
-    """A sum of general scales."""
-    shape = map_shape(op.result.type)
-    constants = (*sum_constants(op), *rounding_constants(op.rounding, op.clamp))
-    return Layer(name, Kernel.SCALED_ADD, shape, shape, constants=constants)
-
-
 def requantise_layer(
     name: str,
     input: SSAValue,
@@ -157,7 +125,7 @@ def pool_layer(op: MaxPoolOp | AvgPoolOp, name: str) -> Layer:
             (P.COUNT_LEFT, -left),
             (P.COUNT_RIGHT, shape.width + right),
             (P.NUMERATOR_SHIFT, max(apart, 0)),
-            (P.DENOMINATOR_SHIFT, min(max(-apart, 0), _SATURATED + 1)),
+            (P.DENOMINATOR_SHIFT, min(max(-apart, 0), SATURATED + 1)),
         )
     return Layer(name, kernel, shape, map_shape(op.result.type), op.kernel, op.strides, op.pads, constants=constants)
 
@@ -166,7 +134,7 @@ def _places_of(op: AvgPoolOp) -> int:
     """Binary places by which a mean is finer than its cells, as far as that makes a difference."""
     apart = position_of(op.result.type) - position_of(op.input.type)
     # a sum that is not 0 is at least 1, and moved so far its mean saturates
-    return min(apart, _SATURATED + (op.kernel[0] * op.kernel[1]).bit_length())
+    return min(apart, SATURATED + (op.kernel[0] * op.kernel[1]).bit_length())
 
 
 def overflow_of(op: AvgPoolOp) -> str:

@@ -14,17 +14,19 @@ from compiler.scheduling.network import ArrayStep, HostStep, Network, Step
 from compiler.tiling.layer import Destination, Layer, MapShape
 from dialects.bsr import (
     TENSOR_NAME,
-    AddOp,
     AvgPoolOp,
     ClampOp,
     ConcatOp,
     Conv2dOp,
+    ExtremumOp,
     GemmOp,
     HostOp,
     InterleaveOp,
     MaxPoolOp,
+    MulOp,
     RequantiseOp,
     ReshapeOp,
+    SumOp,
     WeightsOp,
     encoding_of,
     is_map,
@@ -33,16 +35,15 @@ from dialects.bsr import (
 )
 from dialects.bsr_attributes import Encoding, FixedAttr
 from passes.array_layers import (
-    add_layer,
     conv_layer,
     gemm_layer,
     map_shape,
     name_of,
     pool_layer,
     requantise_layer,
-    scaled_add_layer,
     unary_layer,
 )
+from passes.pair_layers import pair_layer, sum_layer
 
 
 @dataclass
@@ -106,13 +107,8 @@ def _operand(maps: NetworkMaps, value: SSAValue, op: Operation) -> int:
 def _parts(maps: NetworkMaps, op: Operation, name: str) -> tuple[tuple[Layer, tuple[int, ...]], ...]:
     """The layers of one op that have no weights."""
     match op:
-        case AddOp():
-            if op.is_scaled:
-                layer = scaled_add_layer(op, name)
-            else:
-                positions = (position_of(op.left.type), position_of(op.right.type))
-                shape, position = map_shape(op.result.type), position_of(op.result.type)
-                layer = add_layer(name, shape, positions, position, op.rounding, op.clamp)
+        case SumOp() | MulOp() | ExtremumOp():
+            layer = pair_layer(op, name)
             return ((layer, (_operand(maps, op.left, op), _operand(maps, op.right, op))),)
         case MaxPoolOp() | AvgPoolOp():
             return ((pool_layer(op, name), (_operand(maps, op.input, op),)),)
@@ -160,7 +156,7 @@ def _convolution(maps: NetworkMaps, op: Conv2dOp | GemmOp, name: str) -> None:
     skip = _operand(maps, op.skip, op)
     number = maps.new_map(layer.output, encoding_of(op.result.type), _tensor_of(op))
     positions, position = (op.inner_position, position_of(op.skip.type)), position_of(op.result.type)
-    added = add_layer(f"{name}.add", layer.output, positions, position, op.rounding, op.clamp)
+    added = sum_layer(f"{name}.add", layer.output, positions, position, op.rounding, op.clamp)
     maps.steps.append(ArrayStep(f"{name}.add", ((added, (inner, skip)),), number))
     maps.numbers[op.result] = number
 

@@ -234,7 +234,8 @@ def has_constant_bounds(node: OnnxOp) -> str | None:
 
 _PRODUCT: tuple[Rule, ...] = (has_constant_weight, has_constant_bias)
 _ROW: tuple[Rule, ...] = (reads_a_vector, *_PRODUCT, has_a_matrix)
-_SUM: tuple[Rule, ...] = (has_two_operands, has_no_constant_operand, has_equal_shapes, gives_a_tensor_of_known_size)
+_VALUES: tuple[Rule, ...] = (has_no_constant_operand, has_equal_shapes, gives_a_tensor_of_known_size)
+_SUM: tuple[Rule, ...] = (has_two_operands, *_VALUES)
 _SHAPE: tuple[Rule, ...] = (gives_a_tensor_of_known_size, has_one_result)
 
 RULES: dict[str, tuple[Rule, ...]] = {
@@ -254,7 +255,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "GlobalMaxPool": (reads_a_map,),
     "Identity": _SHAPE,
     "MatMul": _ROW,
+    "Max": _VALUES,
     "MaxPool": (reads_a_map, has_a_plain_window, has_one_result),
+    "Min": _VALUES,
+    "Mul": _VALUES,
     "Pad": (reads_a_map, pads_with_zeros, pads_height_and_width),
     "ReduceMean": (takes_a_simple_mean,),
     "ReduceSum": (adds_few_elements,),
@@ -265,6 +269,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "SpaceToDepth": (moves_regularly,),
     "Split": (moves_regularly,),
     "Squeeze": _SHAPE,
+    "Sub": _VALUES,
     "Sum": _SUM,
     "Tile": (moves_regularly,),
     "Transpose": (moves_regularly,),

@@ -23,7 +23,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import PatternRewriter, PatternRewriteWalker, RewritePattern, op_type_rewrite_pattern
 
-from dialects.bsr import TENSOR_NAME, ClampOp, MaxPoolOp, RoundingOp
+from dialects.bsr import TENSOR_NAME, ClampedOp, ClampOp
 from dialects.bsr_attributes import int_array
 
 
@@ -40,7 +40,7 @@ class FuseClamp(RewritePattern):
     def match_and_rewrite(self, op: ClampOp, rewriter: PatternRewriter) -> None:
         producer = op.input.owner
         # No clamp of its own
-        if not isinstance(producer, RoundingOp | MaxPoolOp | ClampOp):
+        if not isinstance(producer, ClampedOp | ClampOp):
             return
         # Someone else needs the values before the clamp
         if not op.input.has_one_use():

@@ -25,12 +25,18 @@ from dialects.bsr import (
     ClampOp,
     ConcatOp,
     Conv2dOp,
+    ExtremumOp,
     GemmOp,
     InterleaveOp,
+    MaxOp,
     MaxPoolOp,
+    MinOp,
+    MulOp,
     PadOp,
     RequantiseOp,
     ReshapeOp,
+    SubOp,
+    SumOp,
     contraction_multipliers,
     is_scaled,
     position_of,
@@ -168,24 +174,46 @@ def _finished(graph: IntegerGraph, op: Conv2dOp | GemmOp, sums: str, shape: tupl
 
 
 def _sum(
-    graph: IntegerGraph, operands: Sequence[tuple[str, int]], result: Attribute, rounding: Rounding, clamp: Clamp
+    graph: IntegerGraph,
+    operands: Sequence[tuple[str, int]],
+    result: Attribute,
+    rounding: Rounding,
+    clamp: Clamp,
+    operator: str = "Add",
 ) -> str:
-    """Operands at their positions, as int64: brought to the finest one, added and rounded once."""
+    """Operands at their positions, as int64: brought to the finest one, added or one less the other, rounded once."""
     finest = max(position for _, position in operands)
     terms = [graph.moved(value, position - finest, rounding) for value, position in operands]
-    return graph.saturated(graph.moved(graph.node("Add", terms), finest - position_of(result), rounding), 0, clamp)
+    return graph.saturated(graph.moved(graph.node(operator, terms), finest - position_of(result), rounding), 0, clamp)
 
 
-def _add(graph: IntegerGraph, op: AddOp) -> str:
+def _pair(graph: IntegerGraph, op: SumOp) -> str:
+    operator = "Add" if op.SIGN > 0 else "Sub"
     if not op.is_scaled:
         operands = [(graph.wide(f"x{index}"), position_of(type)) for index, type in enumerate(graph.types)]
-        return _sum(graph, operands, op.result.type, op.rounding, op.clamp)
+        return _sum(graph, operands, op.result.type, op.rounding, op.clamp, operator)
     factors, shift = op.multipliers()
     terms = [
         graph.node("Mul", [graph.around_zero(index), graph.number(factor)]) for index, factor in enumerate(factors)
     ]
-    total = graph.divided(graph.node("Add", terms), np.array(1 << shift, np.int64), op.rounding)
+    total = graph.divided(graph.node(operator, terms), np.array(1 << shift, np.int64), op.rounding)
     return graph.saturated(total, zero_point_of(op.result.type), op.clamp)
+
+
+def _mul(graph: IntegerGraph, op: MulOp) -> str:
+    product = graph.node("Mul", [graph.around_zero(index) for index in range(2)])
+    if op.is_scaled:
+        scaled = graph.scaled(product, op.multipliers(), op.rounding)
+        return graph.saturated(scaled, zero_point_of(op.result.type), op.clamp)
+    return graph.saturated(graph.moved(product, op.shift, op.rounding), 0, op.clamp)
+
+
+def _max(graph: IntegerGraph, op: ExtremumOp) -> str:
+    return graph.saturated(graph.node("Max", [graph.wide("x0"), graph.wide("x1")]), 0, op.clamp)
+
+
+def _min(graph: IntegerGraph, op: ExtremumOp) -> str:
+    return graph.saturated(graph.node("Min", [graph.wide("x0"), graph.wide("x1")]), 0, op.clamp)
 
 
 def _max_pool(graph: IntegerGraph, op: MaxPoolOp) -> str:
@@ -259,7 +287,11 @@ def _reshape(graph: IntegerGraph, op: ReshapeOp) -> str:
 MODELS: dict[type[Operation], tuple[str, Callable[[IntegerGraph, Any], str]]] = {
     Conv2dOp: ("Conv", _conv2d),
     GemmOp: ("Gemm", _gemm),
-    AddOp: ("Add", _add),
+    AddOp: ("Add", _pair),
+    SubOp: ("Sub", _pair),
+    MulOp: ("Mul", _mul),
+    MaxOp: ("Max", _max),
+    MinOp: ("Min", _min),
     MaxPoolOp: ("MaxPool", _max_pool),
     AvgPoolOp: ("AveragePool", _avg_pool),
     ConcatOp: ("Concat", _concat),

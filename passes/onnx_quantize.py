@@ -129,7 +129,7 @@ class OnnxQuantizePass(ModulePass):
                 method = "nonoverflow" if self.method == "percentile" else self.method
                 weights[index] = choose_position(Observation.of(values), method)
                 products.append(Product(layer.describe(), sources[0], index, result, _largest_bias(layer)))
-            elif is_operator(layer, "Add"):
+            elif is_operator(layer, "Add", "Sub"):
                 sums.append(Sum(layer.describe(), tuple(sources), result))
         return settle(tensors, weights, products, sums)
 

@@ -9,9 +9,7 @@ Clip in between amount to. It refuses, by `Unrepresentable`, whatever it cannot 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +17,9 @@ from xdsl.ir import SSAValue
 
 from compiler.quantization.arithmetic import INT8_RANGE
 from dialects.bsr import (
-    AddOp,
     AvgPoolOp,
-    ClampOp,
     ConcatOp,
     PadOp,
-    RequantiseOp,
     ReshapeOp,
     encoding_of,
     map_type,
@@ -46,9 +41,9 @@ from passes.fixed_point_values import (
     static_shape,
 )
 from passes.pixel_phases import phases_of
-from passes.quantised_products import Target, conv, conv_transpose, gemm, weighted_sum
-
-Lowering: TypeAlias = Callable[[Operands, OnnxOp, Target], SSAValue]
+from passes.quantised_pairs import PAIRS
+from passes.quantised_products import conv, conv_transpose, gemm, weighted_sum
+from passes.quantised_target import Lowering, Target, requantised
 
 
 def lower_quantize(operands: Operands, quantize: OnnxOp, name: str) -> SSAValue:
@@ -70,27 +65,13 @@ def lower_quantize(operands: Operands, quantize: OnnxOp, name: str) -> SSAValue:
 
 def _same_values(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     """Dequantised and quantised again, perhaps moved in between."""
-    return _requantised(operands, node, operands.map(target.value), target)
-
-
-def _requantised(operands: Operands, node: OnnxOp, source: SSAValue, target: Target) -> SSAValue:
-    if encoding_of(source.type) != target.encoding:
-        op = RequantiseOp(source, target.encoding, clamp=target.clamp, rounding=operands.rounding)
-        return operands.emit(op, node)
-    if target.clamp != INT8_RANGE:
-        return operands.emit(ClampOp(source, target.clamp), node)
-    return source
+    return requantised(operands, node, operands.map(target.value), target)
 
 
 def _max_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     if encoding_of(operands.map(node.inputs[0]).type) == target.encoding:
         return operands.max_pool(node, target.clamp)
-    return _requantised(operands, node, operands.max_pool(node, INT8_RANGE), target)
-
-
-def _add(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    left, right = operands.map(node.inputs[0]), operands.map(node.inputs[1])
-    return operands.emit(AddOp(left, right, target.encoding, clamp=target.clamp, rounding=operands.rounding), node)
+    return requantised(operands, node, operands.max_pool(node, INT8_RANGE), target)
 
 
 def _average_pool(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
@@ -160,7 +141,7 @@ def _pad(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     assert pads is not None, f"{node.describe()} has constant pads, as its rules demand"
     top, left, bottom, right = (int(pad) for pad in pads[[2, 3, 6, 7]])
     padded = operands.build(lambda: PadOp(source, (top, left, bottom, right)), node)
-    return _requantised(operands, node, padded, target)
+    return requantised(operands, node, padded, target)
 
 
 LOWERINGS: dict[str, Lowering] = {
@@ -168,8 +149,7 @@ LOWERINGS: dict[str, Lowering] = {
     "ConvTranspose": conv_transpose,
     "Gemm": gemm,
     "MatMul": gemm,
-    "Add": _add,
-    "Sum": _add,
+    **PAIRS,
     "MaxPool": _max_pool,
     "GlobalMaxPool": _max_pool,
     "AveragePool": _average_pool,

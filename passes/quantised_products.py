@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import prod
 
@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from xdsl.ir import SSAValue
 
-from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR, Clamp, accumulator_bound
+from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR, accumulator_bound
 from dialects.bsr import Conv2dOp, GemmOp, InterleaveOp, ReshapeOp, WeightsOp, scale_of, shape_of, zero_point_of
-from dialects.bsr_attributes import Encoding, as_map
+from dialects.bsr_attributes import as_map
 from dialects.bsr_weights import Scales
 from dialects.onnx import OnnxOp
 from dialects.onnx_reductions import reduced_axes, reduced_into
@@ -21,17 +21,7 @@ from dialects.onnx_window import window_of
 from passes.fixed_point_constants import bias_integers, weight_integers
 from passes.fixed_point_operands import Operands
 from passes.fixed_point_values import Unrepresentable, static_shape
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the QuantizeLinear at the end asks for."""
-
-    value: SSAValue
-    """What is quantised: one of the results of the node."""
-    encoding: Encoding
-    clamp: Clamp
-    name: str
+from passes.quantised_target import Target
 
 
 def conv(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:

@@ -3,8 +3,8 @@ Where a float network gets a QuantizeLinear / DequantizeLinear pair, and which o
 
 Three kinds of operators run on int8:
 
-* those that *compute*: Conv, ConvTranspose, Gemm, Add, AveragePool, GlobalAveragePool, Concat, ReduceMean
-  and ReduceSum. Their result has a position of its own.
+* those that *compute*: Conv, ConvTranspose, Gemm, Add, Sub, Mul, Max, Min, AveragePool, GlobalAveragePool, Concat,
+  ReduceMean and ReduceSum. Their result has a position of its own.
 * those that *select or move*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze,
   and nodes that together move a map's elements regularly (`passes.regular_moves`), which have one pair at their end.
   Their result has the position of their operand, so they are exact.
@@ -36,6 +36,10 @@ COMPUTING = (
     "ConvTranspose",
     "Gemm",
     "Add",
+    "Sub",
+    "Mul",
+    "Max",
+    "Min",
     "AveragePool",
     "GlobalAveragePool",
     "Concat",

@@ -18,14 +18,15 @@ from compiler.kernels.rescaling import Rescaling, RescalingError, rescaling_word
 from compiler.quantization.scaling import multipliers
 from compiler.tiling.chunks import SparseWeights
 from dialects.bsr import (
-    AddOp,
     AvgPoolOp,
     BsrOp,
     ConcatOp,
     Conv2dOp,
     GemmOp,
     InterleaveOp,
+    MulOp,
     RequantiseOp,
+    SumOp,
     contraction_multipliers,
     is_scaled,
     scale_of,
@@ -78,10 +79,25 @@ def contraction_constants(op: Conv2dOp | GemmOp) -> Constants:
     )
 
 
-def sum_constants(op: AddOp) -> Constants:
-    """Parameters of a scaled addition beside its rounding and clamp."""
+def sum_constants(op: SumOp) -> Constants:
+    """Parameters of a scaled sum or difference beside its rounding and clamp."""
     factors, shift = op.multipliers()
     return _operand_constants(factors, shift, (op.left, op.right), op.result)
+
+
+def product_constants(op: MulOp) -> Constants:
+    """Parameters of a scaled product beside its rounding and clamp. Raises RescalingError if a core cannot."""
+    rescaling = Rescaling.of_product(op.multipliers(), op.rounding)
+    low, high = rescaling.digits
+    return (
+        (P.SHIFT, rescaling.shift),
+        (P.ZERO_A, zero_point_of(op.left.type)),
+        (P.ZERO_B, zero_point_of(op.right.type)),
+        (P.ZERO, zero_point_of(op.result.type)),
+        (P.FACTOR_A, low),
+        (P.FACTOR_B, high),
+        (P.TIE_MASK, int(rescaling.masks[0])),
+    )
 
 
 def requantise_constants(input: SSAValue, result: SSAValue) -> Constants:
@@ -99,8 +115,14 @@ def unfit(op: BsrOp) -> str:
             except RescalingError as error:
                 return str(error)
             return ""
-        case AddOp():
+        case SumOp():
             return _too_far(op.multipliers()[1], "operands")
+        case MulOp():
+            try:
+                product_constants(op)
+            except RescalingError as error:
+                return str(error)
+            return ""
         case RequantiseOp():
             return _unfit_change(op.input, op.result)
         case ConcatOp():

@@ -13,19 +13,23 @@ from bsr_networks import (
     Add,
     AvgPool,
     Clamp,
+    Combination,
     Concat,
     Conv,
+    Extremum,
     Gemm,
     Input,
     Interleave,
     Layer,
     Mask,
     MaxPool,
+    Mul,
     Network,
     Numbers,
     Pad,
     Requantise,
     Reshape,
+    Sub,
 )
 from xdsl.dialects.builtin import ModuleOp, NameLoc, NoneAttr, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -33,6 +37,12 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 
 from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR, accumulator_bound
 from dialects import bsr
+
+_COMBINATIONS: dict[type[Combination], type[bsr.AddOp | bsr.SubOp | bsr.MulOp]] = {
+    Add: bsr.AddOp,
+    Sub: bsr.SubOp,
+    Mul: bsr.MulOp,
+}
 
 
 def _input_shape(given: Input) -> tuple[int, ...]:
@@ -110,8 +120,10 @@ class _Writer:
                 shape = (layer.outputs, *(*bsr.shape_of(x.type)[1:], 1, 1)[:3])
                 weights = self._weights(layer, shape, layer.position + layer.shift - _position(x), random, key)
                 return bsr.GemmOp(x, weights, layer.position, clamp=layer.clamp, rounding=layer.rounding)
-            case Add(left, right, position, clamp, rounding):
-                return bsr.AddOp(values[left], values[right], position, clamp=clamp, rounding=rounding)
+            case Combination(left, right, position, clamp, rounding):
+                return _COMBINATIONS[type(layer)](values[left], values[right], position, clamp=clamp, rounding=rounding)
+            case Extremum(chosen, left, right, clamp):
+                return (bsr.MaxOp if chosen == "max" else bsr.MinOp)(values[left], values[right], clamp=clamp)
             case MaxPool(source, kernel, strides, pads, clamp):
                 return bsr.MaxPoolOp(values[source], kernel, strides=strides, pads=pads, clamp=clamp)
             case AvgPool(source, kernel, strides, pads, counted, position, clamp, rounding):

@@ -74,14 +74,36 @@ class Gemm:
 
 
 @dataclass(frozen=True)
-class Add:
-    """The sum of two values of one shape, perhaps of a value with itself."""
+class Combination:
+    """Two values of one shape, perhaps a value and itself, in one."""
 
     left: int
     right: int
     position: int = 4
     clamp: Pair = FULL
     rounding: Rounding = "half_even"
+
+
+class Add(Combination):
+    """Their sum."""
+
+
+class Sub(Combination):
+    """The first less the second."""
+
+
+class Mul(Combination):
+    """Their product."""
+
+
+@dataclass(frozen=True)
+class Extremum:
+    """The larger or the smaller of two values at one position."""
+
+    chosen: Literal["max", "min"]
+    left: int
+    right: int
+    clamp: Pair = FULL
 
 
 @dataclass(frozen=True)
@@ -164,7 +186,9 @@ class Reshape:
     shape: tuple[int, ...]
 
 
-Layer: TypeAlias = Conv | Gemm | Add | MaxPool | AvgPool | Concat | Interleave | Clamp | Requantise | Pad | Reshape
+Layer: TypeAlias = (
+    Conv | Gemm | Combination | Extremum | MaxPool | AvgPool | Concat | Interleave | Clamp | Requantise | Pad | Reshape
+)
 
 
 @dataclass(frozen=True)

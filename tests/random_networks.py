@@ -17,17 +17,20 @@ from bsr_networks import (
     Clamp,
     Concat,
     Conv,
+    Extremum,
     Gemm,
     Input,
     Interleave,
     Layer,
     MaxPool,
+    Mul,
     Network,
     Pad,
     Pads,
     Pair,
     Requantise,
     Reshape,
+    Sub,
 )
 from random_values import (
     MASKS,
@@ -198,13 +201,22 @@ def _interleave(random: Random, values: list[Value], source: int) -> tuple[Layer
     return Interleave(sources, steps, position, clamp_of(random), random.choice(ROUNDINGS)), Value(shape, position)
 
 
-def _add(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
+def _combination(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
     x = values[source]
     twins = [n for n, value in enumerate(values) if value.shape == x.shape and n != source]
     other = random.choice(twins) if twins and random.random() < 0.8 else source
-    position = near(random, min(x.position, values[other].position) - 1)
-    pair = random.choice(((source, other), (other, source)))
-    return Add(*pair, position, clamp_of(random), random.choice(ROUNDINGS)), Value(x.shape, position)
+    left, right = random.choice(((source, other), (other, source)))
+    kind = random.choice((Add, Add, Sub, Mul))
+    positions = x.position, values[other].position
+    position = near(random, sum(positions) - 7 if kind is Mul else min(positions) - 1)
+    return kind(left, right, position, clamp_of(random), random.choice(ROUNDINGS)), Value(x.shape, position)
+
+
+def _extremum(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
+    x = values[source]
+    other = random.choice([n for n, value in enumerate(values) if value == x])
+    chosen = random.choice(("max", "min"))
+    return Extremum(chosen, source, other, clamp_of(random)), x
 
 
 def _pointwise(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
@@ -228,8 +240,9 @@ def _pointwise(random: Random, values: list[Value], source: int) -> tuple[Layer,
             return Requantise(source, position, clamp_of(random), random.choice(ROUNDINGS)), Value(x.shape, position)
 
 
-OF_MAPS = (_conv, _conv, _conv, _conv, _pool, _pool, _concat, _interleave, _add, _pointwise, _gemm)
-OF_VECTORS = (_gemm, _add, _pointwise)
+_PAIRS = (_combination, _combination, _extremum)
+OF_MAPS = (_conv, _conv, _conv, _conv, _pool, _pool, _concat, _interleave, *_PAIRS, _pointwise, _gemm)
+OF_VECTORS = (_gemm, *_PAIRS, _pointwise)
 
 
 def random_network(random: Random, maximum_layers: int = 6) -> Network:

@@ -23,7 +23,6 @@ from compiler.quantization.arithmetic import Clamp, Rounding, add_int8, average,
 from compiler.quantization.scaling import Multipliers, multipliers, round_shifts, scale_mean, scale_round
 from dialects.bsr import (
     BLOCK,
-    AddOp,
     AvgPoolOp,
     BsrOp,
     ClampOp,
@@ -32,10 +31,14 @@ from dialects.bsr import (
     GemmOp,
     HostOp,
     InterleaveOp,
+    MaxOp,
     MaxPoolOp,
+    MinOp,
+    MulOp,
     PadOp,
     RequantiseOp,
     ReshapeOp,
+    SumOp,
     WeightsOp,
     contraction_multipliers,
     is_scaled,
@@ -157,21 +160,37 @@ def _gemm(op: GemmOp, values: Values) -> Array:
     return requantise(accumulator, op.shift, op.rounding, op.clamp)
 
 
-def _add(op: AddOp, values: Values) -> Array:
+def _sum(op: SumOp, values: Values) -> Array:
     if op.is_scaled:
         factors, shift = op.multipliers()
         left, right = (_around_zero(values[value], value.type) for value in (op.left, op.right))
-        total = round_shifts(left * factors[0] + right * factors[1], np.array(shift), op.rounding)
+        total = round_shifts(left * factors[0] + op.SIGN * right * factors[1], np.array(shift), op.rounding)
         return saturate_int8(zero_point_of(op.result.type) + total, op.clamp)
     return add_int8(
         values[op.left],
         position_of(op.left.type),
-        values[op.right],
+        op.SIGN * values[op.right].astype(np.int64),
         position_of(op.right.type),
         position_of(op.result.type),
         op.rounding,
         op.clamp,
     )
+
+
+def _mul(op: MulOp, values: Values) -> Array:
+    left, right = (_around_zero(values[value], value.type) for value in (op.left, op.right))
+    if op.is_scaled:
+        product = scale_round(left * right, op.multipliers(), op.rounding)
+        return saturate_int8(zero_point_of(op.result.type) + product, op.clamp)
+    return requantise(left * right, op.shift, op.rounding, op.clamp)
+
+
+def _max(op: MaxOp, values: Values) -> Array:
+    return saturate_int8(np.maximum(values[op.left], values[op.right]), op.clamp)
+
+
+def _min(op: MinOp, values: Values) -> Array:
+    return saturate_int8(np.minimum(values[op.left], values[op.right]), op.clamp)
 
 
 def _windows(padded: Array, op: MaxPoolOp | AvgPoolOp) -> Array:
@@ -248,7 +267,10 @@ def _reshape(op: ReshapeOp, values: Values) -> Array:
 IMPLEMENTATIONS: dict[type[Operation], Callable[[Any, Values], Array]] = {
     Conv2dOp: _conv2d,
     GemmOp: _gemm,
-    AddOp: _add,
+    SumOp: _sum,
+    MulOp: _mul,
+    MaxOp: _max,
+    MinOp: _min,
     MaxPoolOp: _max_pool,
     AvgPoolOp: _avg_pool,
     ConcatOp: _concat,

@@ -9,24 +9,23 @@ means), and the caller computes in floating point instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from xdsl.ir import SSAValue
 
-from compiler.interpret.exact_value import WIDEST_ALIGNMENT, Exact, Integers, Scales, binary_places, plain
+from compiler.interpret.exact_pointwise import VALUE_BY_VALUE, summed
+from compiler.interpret.exact_value import Exact, Integers, Operator, Scales, plain
 from compiler.quantization.scaling import is_bias_scale
 from dialects.onnx import OnnxOp
-from dialects.onnx_fixed_point import constant_of, is_absent
+from dialects.onnx_fixed_point import is_absent
 from dialects.onnx_moves import move
 from dialects.onnx_reductions import reduced_axes, reduced_count
 from dialects.onnx_transposed import transposed_window, weights_by_output
 from dialects.onnx_window import Window, shape_of_value, window_of
-
-Operator: TypeAlias = Callable[[OnnxOp, "Sequence[Exact | None]"], "Exact | None"]
 
 
 def _conv(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
@@ -108,27 +107,12 @@ def _with_bias(products: Exact, bias: Exact | None, shape: tuple[int, ...]) -> E
         return None
     integers = bias.integers.reshape(shape)
     scale = bias.scale.reshape(shape if bias.scale.size > 1 else ())
-    total = _sum(products, Exact(integers, scale))
+    total = summed(products, Exact(integers, scale))
     if total is not None and total.addend is None:
         return total
     if is_bias_scale(*np.broadcast_arrays(scale, products.scale)):
         return Exact(products.integers + integers, products.scale)
     return None
-
-
-def _sum(left: Exact | None, right: Exact | None) -> Exact | None:
-    """One value if the scales are a power of two apart, a value with an addend otherwise."""
-    left, right = plain(left), plain(right)
-    if left is None or right is None or left.scale.size != 1 or right.scale.size != 1:
-        return None
-    if left.scale < right.scale:
-        left, right = right, left
-    places = binary_places(left.scale.item(), right.scale)
-    if places is None:
-        return replace(left, addend=right)
-    if places > WIDEST_ALIGNMENT:
-        return None
-    return Exact((left.integers.astype(np.int64) << places) + right.integers, right.scale)
 
 
 def _taps(
@@ -178,40 +162,11 @@ def _product(rows: Integers, columns: Integers) -> npt.NDArray[np.float64]:
     return result
 
 
-def _add(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    if len(inputs) != 2:
-        return None
-    return _sum(inputs[0], inputs[1])
-
-
-def _clip(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    bounds: list[float] = []
-    for index, default in ((1, -np.inf), (2, np.inf)):
-        given = index < len(op.inputs) and not is_absent(op.inputs[index])
-        values = constant_of(op.inputs[index]) if given else np.asarray(default)
-        if values is None or values.size != 1:
-            return None
-        bounds.append(float(values.reshape(-1)[0]))
-    return _between(inputs[0], bounds[0], bounds[1])
-
-
-def _relu(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    return _between(inputs[0], 0.0, np.inf)
-
-
-def _between(source: Exact | None, low: float, high: float) -> Exact | None:
-    """Bounds wait until the value is rounded, where they are integers; a second pair holds the first."""
-    if source is None:
-        return None
-    first, last = source.bounds
-    return replace(source, bounds=(max(low, min(high, first)), min(high, max(low, last))))
-
-
 def _max_pool(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
     source, window = inputs[0], window_of(op)
     if source is None or window is None or source.divisor is not None or source.addend is not None:
         return None
-    if len(op.outputs) != 1:
+    if source.rival is not None or len(op.outputs) != 1:
         return None
     size = cast("tuple[int, ...]", shape_of_value(op.output))[2:]
     lowest = int(np.iinfo(np.int64).min)
@@ -249,7 +204,7 @@ def _reduce_sum(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
 
 
 def _concat(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
-    parts = [part for part in inputs if part is not None and part.divisor is None and part.addend is None]
+    parts = [part for part in inputs if part is not None and part.is_single and part.divisor is None]
     if len(parts) != len(inputs) or len({part.bounds for part in parts}) > 1:
         return None
     axis = op.integer("axis", 0)
@@ -262,7 +217,7 @@ def _concat(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
 
 def moved(value: SSAValue, source: Exact | None) -> Exact | None:
     """The result `value` of an operator that moves elements: the same numbers in other places."""
-    if source is None or source.addend is not None:
+    if source is None or not source.is_single:
         return None
 
     def along(values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
@@ -280,10 +235,7 @@ EXACT_OPERATORS: dict[str, Operator] = {
     "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
     "MatMul": _gemm,
-    "Add": _add,
-    "Sum": _add,
-    "Relu": _relu,
-    "Clip": _clip,
+    **VALUE_BY_VALUE,
     "MaxPool": _max_pool,
     "GlobalMaxPool": _max_pool,
     "AveragePool": _average_pool,

@@ -1,7 +1,8 @@
 """
 One value of the reference between Dequantize and QuantizeLinear: integers that stand for exact real numbers.
 
-    real = integers * scale / divisor (+ another such value, which an Add leaves), then held between two bounds
+    real = integers * scale / divisor (+ another such value, which an Add leaves), then held between two bounds,
+           or a rival, such a value too, if that is larger (a Max leaves it) or smaller (a Min)
 
 Only `quantised` rounds, once: by a shift if the ratio of the scales is a power of two, by multiplier and shift if not
 (`compiler.quantization.scaling`). `compiler.interpret.exact` has the operators on such values.
@@ -10,7 +11,8 @@ Only `quantised` rounds, once: by a shift if the ratio of the scales is a power 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -28,6 +30,7 @@ from compiler.quantization.scaling import (
     scale_round,
     sum_multipliers,
 )
+from dialects.onnx import OnnxOp
 
 Integers: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 Scales: TypeAlias = npt.NDArray[np.float64]
@@ -44,15 +47,22 @@ class Exact:
     divisor: Integers | None = None
     addend: Exact | None = None
     bounds: tuple[float, float] = (-np.inf, np.inf)
+    rival: Rival | None = None
+
+    @property
+    def is_single(self) -> bool:
+        """Whether no other value takes part in it."""
+        return self.addend is None and self.rival is None
 
     @property
     def is_plain(self) -> bool:
         """Whether it is integers times a scale and nothing else."""
-        return self.divisor is None and self.addend is None and self.bounds == (-np.inf, np.inf)
+        return self.is_single and self.divisor is None and self.bounds == (-np.inf, np.inf)
 
     def real(self) -> npt.NDArray[np.float32]:
         """The values in floating point; exact up to 24 significant bits where scales are powers of two."""
-        return np.clip(self._wide(), *self.bounds).astype(np.float32)
+        mine = np.clip(self._wide(), *self.bounds).astype(np.float32)
+        return mine if self.rival is None else self.rival.chosen(mine, self.rival.value.real())
 
     def _wide(self) -> npt.NDArray[np.float64]:
         values = self.integers.astype(np.float64) * self.scale
@@ -60,7 +70,10 @@ class Exact:
         return values if self.addend is None else values + self.addend._wide()
 
     def quantised(self, scale: float, zero_point: int, rounding: Rounding) -> npt.NDArray[np.int8]:
-        """Rounded to int8 of this scale and zero-point."""
+        """Rounded to int8 of this scale and zero-point. Rounding keeps order, so a rival is compared when rounded."""
+        if self.rival is not None:
+            mine = replace(self, rival=None).quantised(scale, zero_point, rounding)
+            return self.rival.chosen(mine, self.rival.value.quantised(scale, zero_point, rounding))
         clamp = integer_bounds(self.bounds, scale, zero_point, rounding)
         shift = binary_places(scale, self.scale) if zero_point == 0 and self.addend is None else None
         if shift is None:
@@ -81,6 +94,23 @@ class Exact:
         return scale_round(self.integers, multipliers(self.scale, scale), rounding)
 
 
+@dataclass(frozen=True)
+class Rival:
+    """Another value of which the larger or the smaller one counts."""
+
+    value: Exact
+    largest: bool
+
+    @property
+    def chosen(self) -> np.ufunc:
+        """What takes one of two."""
+        return np.maximum if self.largest else np.minimum
+
+
+Operator: TypeAlias = Callable[[OnnxOp, "Sequence[Exact | None]"], "Exact | None"]
+"""An operator on the values of its operands."""
+
+
 def binary_places(scale: float, finer: Scales) -> int | None:
     """By how many binary places one scale, the same for all elements, is finer than another; None if it is not."""
     if finer.size != 1:
@@ -92,7 +122,7 @@ def binary_places(scale: float, finer: Scales) -> int | None:
 
 def plain(value: Exact | None) -> Exact | None:
     """The value as integers times a scale, its bounds taken where they are such integers; None if they are not."""
-    if value is None or value.is_plain or value.addend is not None or value.divisor is not None:
+    if value is None or value.is_plain or not value.is_single or value.divisor is not None:
         return value if value is not None and value.is_plain else None
     scale = np.asarray(value.scale)
     finest = scale

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.kernels.parameters import FACTOR_DIGIT_BITS, Kernel, Rounding
-from compiler.kernels.rescaling import edges_of, rescale, set_sides
+from compiler.kernels.rescaling import DIGIT_BITS, DIGITS, DISTANCE, edges_of, rescale, set_sides
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_MASK, ChunkView
 from compiler.quantization.arithmetic import Clamp, average, requantise, saturate_int8
 from compiler.quantization.arithmetic import Rounding as RoundingName
@@ -138,19 +138,59 @@ def _rows(parameters: Parameters, stream: Bytes) -> Bytes:
     return stream[0].reshape(stream.shape[1], -1, parameters["block_stride"] // 2, 8)
 
 
-def add(parameters: Parameters, stream: Bytes) -> Bytes:
-    """Rows of the two operands alternate."""
+def _pairs(parameters: Parameters, stream: Bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of two operands, which alternate, each shifted left or less a zero-point."""
     rows = _rows(parameters, stream).astype(np.int64)
-    total = (rows[0::2] << parameters["shift_a"]) + (rows[1::2] << parameters["shift_b"])
+    left, right = (
+        (rows[number::2] - parameters.get(f"zero_{name}", 0)) << parameters.get(f"shift_{name}", 0)
+        for number, name in enumerate("ab")
+    )
+    return left, right
+
+
+def _narrowed(parameters: Parameters, total: npt.NDArray[np.int64]) -> Bytes:
     return requantise(total, parameters["shift"], _rounding(parameters), _clamp(parameters))
 
 
-def scaled_rows(parameters: Parameters, stream: Bytes, operands: int) -> Bytes:
+def add(parameters: Parameters, stream: Bytes) -> Bytes:
+    """The sum of two rows."""
+    left, right = _pairs(parameters, stream)
+    return _narrowed(parameters, left + right)
+
+
+def subtract(parameters: Parameters, stream: Bytes) -> Bytes:
+    """The difference of two rows."""
+    left, right = _pairs(parameters, stream)
+    return _narrowed(parameters, left - right)
+
+
+def multiply(parameters: Parameters, stream: Bytes) -> Bytes:
+    """The product of two rows."""
+    left, right = _pairs(parameters, stream)
+    return _narrowed(parameters, left * right)
+
+
+def scaled_multiply(parameters: Parameters, stream: Bytes) -> Bytes:
+    """The product of two rows, times one multiplier, whose lowest places are 0."""
+    left, right = _pairs(parameters, stream)
+    factor = parameters["factor_b"] << 2 * DIGIT_BITS | parameters["factor_a"]
+    shift = np.array(parameters["shift"] + DIGITS * DIGIT_BITS - DISTANCE)
+    rounded = round_shifts(left * right * (factor >> DISTANCE), shift, _rounding(parameters))
+    return saturate_int8(rounded + parameters["zero"], _clamp(parameters))
+
+
+def extremum(parameters: Parameters, stream: Bytes, chosen: np.ufunc) -> Bytes:
+    """The larger or the smaller of two rows."""
+    return saturate_int8(chosen(*_pairs(parameters, stream)), _clamp(parameters))
+
+
+def scaled_rows(parameters: Parameters, stream: Bytes, signs: tuple[int, ...]) -> Bytes:
     """Rows of the operands alternate; each has a multiplier and a zero-point."""
     rows = _rows(parameters, stream).astype(np.int64)
-    total = np.zeros(rows[::operands].shape, np.int64)
-    for number, name in zip(range(operands), "ab", strict=False):
-        total += (rows[number::operands] - parameters[f"zero_{name}"]) * parameters[f"factor_{name}"]
+    total = np.zeros(rows[:: len(signs)].shape, np.int64)
+    for number, (sign, name) in enumerate(zip(signs, "ab", strict=False)):
+        around = rows[number :: len(signs)] - parameters[f"zero_{name}"]
+        total += sign * around * parameters[f"factor_{name}"]
     shift = np.array(parameters["shift"] + FACTOR_DIGIT_BITS)
     rounded = round_shifts(total, shift, _rounding(parameters)) + parameters["zero"]
     return saturate_int8(rounded, _clamp(parameters))
@@ -219,11 +259,23 @@ def compute(
         case Kernel.SCALED_CONV:
             return scaled_conv(parameters, stream, chunks)
         case Kernel.SCALED_ADD:
-            return [scaled_rows(parameters, stream, 2)]
+            return [scaled_rows(parameters, stream, (1, 1))]
+        case Kernel.SCALED_SUBTRACT:
+            return [scaled_rows(parameters, stream, (1, -1))]
         case Kernel.SCALED_REQUANTISE:
-            return [scaled_rows(parameters, stream, 1)]
+            return [scaled_rows(parameters, stream, (1,))]
+        case Kernel.SCALED_MULTIPLY:
+            return [scaled_multiply(parameters, stream)]
         case Kernel.ADD:
             return [add(parameters, stream)]
+        case Kernel.SUBTRACT:
+            return [subtract(parameters, stream)]
+        case Kernel.MULTIPLY:
+            return [multiply(parameters, stream)]
+        case Kernel.MAXIMUM:
+            return [extremum(parameters, stream, np.maximum)]
+        case Kernel.MINIMUM:
+            return [extremum(parameters, stream, np.minimum)]
         case Kernel.REQUANTISE:
             return [requantise_rows(parameters, stream)]
         case Kernel.MAX_POOL:

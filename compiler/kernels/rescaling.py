@@ -107,7 +107,7 @@ class Rescaling:
 
     @classmethod
     def of_product(cls, by: Multipliers, rounding: Rounding) -> Rescaling:
-        """Of products of two int8, each less a zero-point. Raises RescalingError if the ratio of scales is too large."""
+        """Of products of two int8 less zero-points. Raises RescalingError if the ratio of scales is 1/2 or more."""
         largest = np.array([-(-(255 * 255) // 128)], np.int64)
         return cls.of(by.reshaped(1), np.zeros(1, np.int32), largest, rounding)
 

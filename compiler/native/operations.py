@@ -22,6 +22,7 @@ from compiler.native.entries import entries_of, scales_of
 from compiler.native.layout import CHANNELS, HALF, NO_PADS, Layout, Pads
 from compiler.native.pointwise import CopyCode, ScaledSumCode, SumCode, Term
 from compiler.native.pools import AvgPoolCode, MaxPoolCode, Windows
+from compiler.native.products import ExtremumCode, Maps, ProductCode, ScaledProductCode
 from compiler.quantization.arithmetic import INT8_RANGE
 from compiler.quantization.scaling import multipliers
 from dialects.bsr import (
@@ -31,12 +32,18 @@ from dialects.bsr import (
     ClampOp,
     ConcatOp,
     Conv2dOp,
+    ExtremumOp,
     GemmOp,
     HostOp,
     InterleaveOp,
+    MaxOp,
     MaxPoolOp,
+    MinOp,
+    MulOp,
     RequantiseOp,
     ReshapeOp,
+    SubOp,
+    SumOp,
     contraction_multipliers,
     encoding_of,
     position_of,
@@ -240,24 +247,49 @@ def _change(op: RequantiseOp | ClampOp | ReshapeOp, layouts: Layouts, dots: DotP
     return [_copy(op, op.input, layouts)]
 
 
-def _add(op: AddOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
-    left, right, result = (layouts[value] for value in (op.left, op.right, op.result))
-    shape = result.blocks, result.rows, result.columns
+def _pair_maps(
+    op: SumOp | MulOp | ExtremumOp, layouts: Layouts
+) -> tuple[tuple[int, int, int], Maps, tuple[tuple[SSAValue, int], ...]]:
+    """Blocks, rows and columns, the strides of both operands and the result, and where these begin."""
+    values = (op.left, op.right, op.result)
+    left, right, result = (_strides(layouts[value]) for value in values)
+    whole = layouts[op.result]
+    return (whole.blocks, whole.rows, whole.columns), (left, right, result), tuple(_first(layouts, v) for v in values)
+
+
+def _sum(op: SumOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    shape, maps, places = _pair_maps(op, layouts)
     code: Code
     if op.is_scaled:
         factors, shift = op.multipliers()
-        terms = tuple(
-            Term(_strides(layout), layout.zero_point, factor)
-            for layout, factor in zip((left, right), factors, strict=True)
-        )
-        code = ScaledSumCode(*shape, terms, _strides(result), shift, result.zero_point, op.clamp, op.rounding)
+        first, second = (layouts[value].zero_point for value in (op.left, op.right))
+        terms = (Term(maps[0], first, factors[0]), Term(maps[1], second, op.SIGN * factors[1]))
+        zero_point = layouts[op.result].zero_point
+        code = ScaledSumCode(*shape, terms, maps[2], shift, zero_point, op.clamp, op.rounding)
     else:
         positions = position_of(op.left.type), position_of(op.right.type)
         finer = max(positions)
         shifts = finer - positions[0], finer - positions[1]
         narrowing = Narrowing(finer - position_of(op.result.type), op.clamp)
-        code = SumCode(*shape, _strides(left), _strides(right), _strides(result), shifts, narrowing, op.rounding)
-    return [Call(code, tuple(_first(layouts, value) for value in (op.left, op.right, op.result)))]
+        code = SumCode(*shape, *maps, shifts, narrowing, op.rounding, op.SIGN)
+    return [Call(code, places)]
+
+
+def _product(op: MulOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    shape, maps, places = _pair_maps(op, layouts)
+    if not op.is_scaled:
+        return [Call(ProductCode(shape, maps, Narrowing(op.shift, op.clamp), op.rounding), places)]
+    by, (left, right, result) = (
+        op.multipliers(),
+        (layouts[value].zero_point for value in (op.left, op.right, op.result)),
+    )
+    factor, shift = int(by.factors), int(by.shifts)
+    return [Call(ScaledProductCode(shape, maps, (left, right, result), factor, shift, op.clamp, op.rounding), places)]
+
+
+def _extremum(op: ExtremumOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    shape, maps, places = _pair_maps(op, layouts)
+    return [Call(ExtremumCode(shape, maps, "max" if isinstance(op, MaxOp) else "min", op.clamp), places)]
 
 
 _CALLS = cast(
@@ -272,6 +304,10 @@ _CALLS = cast(
         RequantiseOp: _change,
         ClampOp: _change,
         ReshapeOp: _change,
-        AddOp: _add,
+        AddOp: _sum,
+        SubOp: _sum,
+        MulOp: _product,
+        MaxOp: _extremum,
+        MinOp: _extremum,
     },
 )

@@ -1,5 +1,5 @@
 """
-What looks at one pixel of each operand: copies, with or without another position or clamp, and sums.
+What looks at one pixel of each operand: copies, with or without another position or clamp, and sums or differences.
 
     void copy(input, output)      void sum(left, right, output)      the first pixels of the maps
 
@@ -47,12 +47,12 @@ class CopyCode:
             return as_bytes(body, requantised(body, values, lanes, narrow.shift, self.rounding, narrow.clamp), lanes)
 
         maps = {"input": self.input, "output": self.output}
-        return _written(name, (self.blocks, self.rows, self.columns), maps, narrowed)
+        return written_by_pixels(name, (self.blocks, self.rows, self.columns), maps, narrowed)
 
 
 @dataclass(frozen=True)
 class SumCode:
-    """Two maps, each shifted left, added and narrowed."""
+    """Two maps, each shifted left, added, or the second one taken off, and narrowed."""
 
     blocks: int
     rows: int
@@ -63,6 +63,7 @@ class SumCode:
     shifts: tuple[int, int]
     narrowing: Narrowing
     rounding: Rounding
+    sign: int = 1
 
     def write(self, name: str, dots: DotProducts) -> Written:
         """The function."""
@@ -73,16 +74,17 @@ class SumCode:
                 body.emit(f"shl {kind} {as_values(body, operand, lanes)}, splat (i32 {shift})")
                 for operand, shift in zip(operands, self.shifts, strict=True)
             )
-            total, narrow = body.emit(f"add {kind} {left}, {right}"), self.narrowing
+            operation = "add" if self.sign > 0 else "sub"
+            total, narrow = body.emit(f"{operation} {kind} {left}, {right}"), self.narrowing
             return as_bytes(body, requantised(body, total, lanes, narrow.shift, self.rounding, narrow.clamp), lanes)
 
         maps = {"left": self.left, "right": self.right, "output": self.output}
-        return _written(name, (self.blocks, self.rows, self.columns), maps, added)
+        return written_by_pixels(name, (self.blocks, self.rows, self.columns), maps, added)
 
 
 @dataclass(frozen=True)
 class Term:
-    """A map, less its zero-point, times a factor."""
+    """A map, less its zero-point, times a factor, which is negative in a difference."""
 
     strides: Strides
     zero_point: int
@@ -118,10 +120,12 @@ class ScaledSumCode:
             return as_bytes(body, Rescaling(*numbers).apply(body, total, lanes, self.zero_point, self.clamp), lanes)
 
         maps = {f"term{number}": term.strides for number, term in enumerate(self.terms)}
-        return _written(name, (self.blocks, self.rows, self.columns), {**maps, "output": self.output}, rescaled)
+        return written_by_pixels(
+            name, (self.blocks, self.rows, self.columns), {**maps, "output": self.output}, rescaled
+        )
 
 
-def _written(
+def written_by_pixels(
     name: str, shape: tuple[int, int, int], maps: dict[str, Strides], result: Callable[[Writer, list[str], int], str]
 ) -> Written:
     """A function that stores the `result` of every run of pixels to the last of the maps."""

@@ -17,7 +17,8 @@ from compiler.quantization.arithmetic import Rounding, add_int8, average, requan
 from compiler.tiling.layer import Layer, MapShape
 from dialects.bsr import AvgPoolOp
 from dialects.bsr_base import WIDEST_ALIGNMENT
-from passes.array_layers import add_layer, pool_layer
+from passes.array_layers import pool_layer
+from passes.pair_layers import sum_layer
 
 LEFT, RIGHT = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128), indexing="ij")
 roundings: st.SearchStrategy[Rounding] = st.sampled_from(("half_even", "half_up"))
@@ -35,7 +36,7 @@ def fits(values: npt.NDArray[np.int64]) -> bool:
 @given(st.integers(-32, 32), st.integers(-WIDEST_ALIGNMENT, WIDEST_ALIGNMENT), st.integers(-32, 32), roundings)
 def test_any_sum_fits_32_bits(first: int, apart: int, position: int, rounding: Rounding) -> None:
     positions = (first, max(-32, min(first + apart, 32)))
-    layer = add_layer("sum", MapShape(8, 1, 1), positions, position, rounding, FULL)
+    layer = sum_layer("sum", MapShape(8, 1, 1), positions, position, rounding, FULL)
     total = (LEFT << parameter(layer, Parameter.SHIFT_A)) + (RIGHT << parameter(layer, Parameter.SHIFT_B))
     assert fits(total)
     found = requantise(total, parameter(layer, Parameter.SHIFT), rounding)
