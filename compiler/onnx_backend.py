@@ -116,7 +116,7 @@ class OnArray(BlockloomRep):
             raise InputError("the array computes on tensors, and an input is none")
         given: Mapping[str, Any] = dict(zip(AsItIs(self.model).inputs, inputs, strict=False))
         if (floats := in_floating_point(self.model)) is not None:
-            return self._in_integers(floats, inputs)
+            return self._in_float32(floats, inputs)
         model = _with_parameters(self.model, given)
         bound = {tensor.name for tensor in model.graph.initializer}
         named: dict[str, Array] = {name: np.asarray(given[name]) for name in given if name not in bound}
@@ -128,7 +128,7 @@ class OnArray(BlockloomRep):
         module = Pipeline(default_stages()[2:]).run(levels["bsr"])["aie"]
         return list(execute("aie", module, named, 0).outputs.values())
 
-    def _in_integers(self, floats: onnx.ModelProto, inputs: Sequence[Any]) -> list[Any]:
+    def _in_float32(self, floats: onnx.ModelProto, inputs: Sequence[Any]) -> list[Any]:
         """
         The model as `floats`, quantised to positions at which int8 loses nothing of any tensor, and back.
 
@@ -139,7 +139,7 @@ class OnArray(BlockloomRep):
         exact = [np.asarray(value, taken[name]) for name, value in zip(AsItIs(floats).inputs, inputs, strict=False)]
         for value, given in zip(exact, inputs, strict=True):
             if not np.array_equal(value.astype(np.asarray(given).dtype), given):
-                raise Lossy("the inputs are integers beyond what float32 holds")
+                raise Lossy("the inputs are numbers beyond what float32 holds")
         outputs = OnArray(floats).compute(exact)
         return [
             _wrapped(value, numpy_type(given)) for value, given in zip(outputs, self.model.graph.output, strict=True)

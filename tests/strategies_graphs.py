@@ -134,7 +134,11 @@ class GraphBuilder:
 
     def add(self, a: Tensor, b: Tensor, position: int, *, relu: bool = False) -> Tensor:
         """The sum of two values of one shape."""
-        name = self.node("Add", [a.name, b.name])
+        return self.combine("Add", [a, b], position, relu=relu)
+
+    def combine(self, operator: str, operands: list[Tensor], position: int, *, relu: bool = False) -> Tensor:
+        """One value of several of one shape, element by element."""
+        name, a = self.node(operator, [each.name for each in operands]), operands[0]
         if relu:
             name = self.node("Relu", [name])
         return self.quantise(name, a.shape, position)
@@ -278,6 +282,15 @@ def taken_channels(draw: st.DrawFn, builder: GraphBuilder, x: Tensor) -> Tensor:
 
 
 @st.composite
+def _combination(draw: st.DrawFn, builder: GraphBuilder, x: Tensor, twins: list[Tensor]) -> Tensor:
+    operator = draw(st.sampled_from(("Add", "Add", "Sub", "Mul", "Max", "Min")))
+    others = draw(st.lists(st.sampled_from(twins), min_size=1, max_size=2 if operator in ("Max", "Min") else 1))
+    position = x.position + others[0].position - 7 if operator == "Mul" else x.position
+    position -= draw(st.integers(-1, 2))
+    return builder.combine(operator, draw(st.permutations([x, *others])), position, relu=draw(st.booleans()))
+
+
+@st.composite
 def _layer(draw: st.DrawFn, builder: GraphBuilder, live: list[Tensor]) -> Tensor:
     x = live[draw(st.integers(0, len(live) - 1))]
     twins = [other for other in live if other.shape == x.shape]
@@ -295,8 +308,7 @@ def _layer(draw: st.DrawFn, builder: GraphBuilder, live: list[Tensor]) -> Tensor
         inner = builder.conv(x, x.shape[1], density=draw(st.sampled_from((0.5, 1.0))), relu=draw(st.booleans()))
         return builder.add(inner, x, x.position - draw(st.integers(-1, 2)), relu=draw(st.booleans()))
     if kind == "add":
-        other = twins[draw(st.integers(0, len(twins) - 1))]
-        return builder.add(x, other, x.position - draw(st.integers(-1, 2)), relu=draw(st.booleans()))
+        return draw(_combination(builder, x, twins))
     if kind == "concat" and sum(other.shape[1] for other in neighbours) < 64:
         return builder.concat([*neighbours, x], x.position - draw(st.integers(-1, 1)))
     if kind == "pool":

@@ -76,9 +76,12 @@ def _layer(draw: st.DrawFn, builder: ScaledBuilder, live: list[tuple[Tensor, flo
     x, scale = live[draw(st.integers(0, len(live) - 1))]
     twins = [other for other, _ in live if other.shape == x.shape]
     neighbours = [other for other, _ in live if other.shape[2:] == x.shape[2:]]
-    match draw(st.sampled_from(("conv", "conv", "conv", "add", "concat", "average", "maximum", "mean", "relu"))):
-        case "add":
-            name, shape = builder.node("Add", [x.name, draw(st.sampled_from(twins)).name]), x.shape
+    match draw(
+        st.sampled_from(("conv", "conv", "conv", "pair", "pair", "concat", "average", "maximum", "mean", "relu"))
+    ):
+        case "pair":
+            operator = draw(st.sampled_from(("Add", "Sub", "Mul", "Max", "Min")))
+            name, shape = builder.node(operator, [x.name, draw(st.sampled_from(twins)).name]), x.shape
         case "concat" if sum(other.shape[1] for other in neighbours) < 40:
             parts = [*neighbours, x]
             name = builder.node("Concat", [part.name for part in parts], axis=1)

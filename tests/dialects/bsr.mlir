@@ -7,7 +7,11 @@ func.func @main(%x: tensor<1x8x6x6xi8, #bsr.fixed<5>>) -> tensor<1x8xf32> {
   %a = bsr.conv2d(%x, %w) {pads = array<i64: 1, 1, 1, 1>, clamp = array<i64: 0, 127>, bsr.tensor = "relu1"} : (tensor<1x8x6x6xi8, #bsr.fixed<5>>, tensor<8x8x3x3xi8, #bsr.blocks<7, 1 of 1>>) -> tensor<1x8x6x6xi8, #bsr.fixed<4>>
   %b = bsr.conv2d(%a, %w, %x) {pads = array<i64: 1, 1, 1, 1>, inner_position = 3 : i64, rounding = "half_up"} : (tensor<1x8x6x6xi8, #bsr.fixed<4>>, tensor<8x8x3x3xi8, #bsr.blocks<7, 1 of 1>>, tensor<1x8x6x6xi8, #bsr.fixed<5>>) -> tensor<1x8x6x6xi8, #bsr.fixed<4>>
   %c = bsr.add(%a, %b) : (tensor<1x8x6x6xi8, #bsr.fixed<4>>, tensor<1x8x6x6xi8, #bsr.fixed<4>>) -> tensor<1x8x6x6xi8, #bsr.fixed<3>>
-  %d = bsr.max_pool(%c) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>} : (tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x3x3xi8, #bsr.fixed<3>>
+  %c1 = bsr.sub(%a, %b) {clamp = array<i64: -5, 6>} : (tensor<1x8x6x6xi8, #bsr.fixed<4>>, tensor<1x8x6x6xi8, #bsr.fixed<4>>) -> tensor<1x8x6x6xi8, #bsr.fixed<3>>
+  %c2 = bsr.mul(%c, %c1) {rounding = "half_up"} : (tensor<1x8x6x6xi8, #bsr.fixed<3>>, tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x6x6xi8, #bsr.fixed<3>>
+  %c3 = bsr.max(%c, %c1) : (tensor<1x8x6x6xi8, #bsr.fixed<3>>, tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x6x6xi8, #bsr.fixed<3>>
+  %c4 = bsr.min(%c2, %c3) {clamp = array<i64: 0, 127>} : (tensor<1x8x6x6xi8, #bsr.fixed<3>>, tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x6x6xi8, #bsr.fixed<3>>
+  %d = bsr.max_pool(%c4) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>} : (tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x3x3xi8, #bsr.fixed<3>>
   %e = bsr.avg_pool(%d) {kernel = array<i64: 2, 2>, pads = array<i64: 0, 0, 1, 1>, count_include_pad = true} : (tensor<1x8x3x3xi8, #bsr.fixed<3>>) -> tensor<1x8x3x3xi8, #bsr.fixed<5>>
   %f = bsr.concat(%d, %e) : (tensor<1x8x3x3xi8, #bsr.fixed<3>>, tensor<1x8x3x3xi8, #bsr.fixed<5>>) -> tensor<1x16x3x3xi8, #bsr.fixed<-2>>
   %g = bsr.clamp(%f) {clamp = array<i64: -5, 6>} : (tensor<1x16x3x3xi8, #bsr.fixed<-2>>) -> tensor<1x16x3x3xi8, #bsr.fixed<-2>>
@@ -24,7 +28,11 @@ func.func @main(%x: tensor<1x8x6x6xi8, #bsr.fixed<5>>) -> tensor<1x8xf32> {
 // CHECK-NEXT: %a = bsr.conv2d(%x, %w) {bsr.tensor = "relu1", pads = array<i64: 1, 1, 1, 1>, clamp = array<i64: 0, 127>}
 // CHECK-NEXT: %b = bsr.conv2d(%a, %w, %x) {pads = array<i64: 1, 1, 1, 1>, inner_position = 3 : i64, rounding = "half_up"}
 // CHECK-NEXT: %c = bsr.add(%a, %b) : (tensor<1x8x6x6xi8, #bsr.fixed<4>>, tensor<1x8x6x6xi8, #bsr.fixed<4>>) -> tensor<1x8x6x6xi8, #bsr.fixed<3>>
-// CHECK-NEXT: %d = bsr.max_pool(%c) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>}
+// CHECK-NEXT: %c1 = bsr.sub(%a, %b) {clamp = array<i64: -5, 6>}
+// CHECK-NEXT: %c2 = bsr.mul(%c, %c1) {rounding = "half_up"}
+// CHECK-NEXT: %c3 = bsr.max(%c, %c1) : (tensor<1x8x6x6xi8, #bsr.fixed<3>>, tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x6x6xi8, #bsr.fixed<3>>
+// CHECK-NEXT: %c4 = bsr.min(%c2, %c3) {clamp = array<i64: 0, 127>}
+// CHECK-NEXT: %d = bsr.max_pool(%c4) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>}
 // CHECK-NEXT: %e = bsr.avg_pool(%d) {kernel = array<i64: 2, 2>, pads = array<i64: 0, 0, 1, 1>, count_include_pad = true}
 // CHECK-NEXT: %f = bsr.concat(%d, %e) : (tensor<1x8x3x3xi8, #bsr.fixed<3>>, tensor<1x8x3x3xi8, #bsr.fixed<5>>) -> tensor<1x16x3x3xi8, #bsr.fixed<-2>>
 // CHECK-NEXT: %g = bsr.clamp(%f) {clamp = array<i64: -5, 6>}
