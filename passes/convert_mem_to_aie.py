@@ -85,8 +85,8 @@ def verify_program_memory(kernels: Iterable[Kernel], chip: Chip) -> None:
         parts = ", ".join(f"{kernel.symbol} {kernel_bytes(kernel)}" for kernel in with_called(kernels))
         raise CapacityError(
             f"the kernels of this network take {taken} bytes of a core's program memory ({parts}), and {free} of "
-            f"{chip.program_memory_bytes} are set aside for them; a network of one kind of scales, powers of two or "
-            "general ones, takes fewer kernels"
+            f"{chip.program_memory_bytes} are set aside for them; a network of fewer operators, or of one kind "
+            "of scales, powers of two or general ones, takes fewer kernels"
         )
 
 
