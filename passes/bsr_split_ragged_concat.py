@@ -12,7 +12,8 @@ After:
     %y = bsr.add(%a1, %b1)
 
 Exact: each 1×1 convolution moves a channel to its place and to the result's position with one rounding, as the
-concatenation does (a left shift is a weight of 2**shift and saturates); where one operand is, the others are 0.
+concatenation does (a left shift is a weight of 2**shift and saturates); where one operand is, the others are 0. With
+general scales that is 64 · (x - zero) / 64 and a multiplier, and the others are the result's zero-point.
 A concatenation whose operands, but for the last, have whole blocks stays: the array writes them side by side.
 """
 
@@ -21,23 +22,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import PatternRewriter, PatternRewriteWalker, RewritePattern, op_type_rewrite_pattern
 
-from dialects.bsr import AddOp, ConcatOp, Conv2dOp, WeightsOp, position_of, shape_of
+from dialects.bsr import (
+    BLOCK,
+    AddOp,
+    ConcatOp,
+    Conv2dOp,
+    Scaled,
+    ScaledAttr,
+    WeightsOp,
+    encoding_of,
+    position_of,
+    scale_of,
+    shape_of,
+    zero_point_of,
+)
+from dialects.bsr_weights import SCALED_ONE
 
-BLOCK = 8
+LARGEST_CHANGE = SCALED_ONE // 2
+"""Where the scale of an operand is so many times that of the result, its multiplier would be 1/2."""
 _LARGEST_WEIGHT = 6
 """2**6 is the largest power of two in int8; an int8 moved further left is finished by a second convolution."""
 
 
 def _placed(value: SSAValue, first: int, total: int, op: ConcatOp) -> list[Operation]:
     """Convolutions whose last result holds `value` in channels `first` and following of `total`."""
-    channels, goal = shape_of(value.type)[1], position_of(op.result.type)
-    place = np.eye(total, channels, -first, dtype=np.int8)
+    place = np.eye(total, shape_of(value.type)[1], -first, dtype=np.int8)
+    if op.is_scaled:
+        return _scaled(value, place, f"place{first}.{place.shape[1]}.{total}", op)
+    goal = position_of(op.result.type)
     ops: list[Operation] = []
     while True:
         position = position_of(value.type)
@@ -52,6 +71,14 @@ def _placed(value: SSAValue, first: int, total: int, op: ConcatOp) -> list[Opera
         value, place = conv.result, np.eye(total, dtype=np.int8)
 
 
+def _scaled(value: SSAValue, place: npt.NDArray[np.int8], key: str, op: ConcatOp) -> list[Operation]:
+    """The convolution of a general scale, whose multiplier is that of the change of scale."""
+    zero = zero_point_of(value.type)
+    encoding = ScaledAttr(Scaled(scale_of(value.type), zero))
+    weights = WeightsOp.of_ones(place[:, :, None, None], encoding, f"{key}.zero{zero}")
+    return [weights, Conv2dOp(value, weights.result, encoding_of(op.result.type), rounding=op.rounding)]
+
+
 class SplitRaggedConcat(RewritePattern):
     """One ragged concatenation into convolutions and additions."""
 
@@ -60,8 +87,10 @@ class SplitRaggedConcat(RewritePattern):
         # Whole blocks but for the last operand
         if all(shape_of(value.type)[1] % BLOCK == 0 for value in op.inputs[:-1]):
             return
-        # General scales need multipliers, which placing by a convolution does not have
-        if op.is_scaled:
+        # The sums of a core are multiplied by less than 1/2
+        if op.is_scaled and max(scale_of(value.type) for value in op.inputs) >= LARGEST_CHANGE * scale_of(
+            op.result.type
+        ):
             return
         total = shape_of(op.result.type)[1]
         ops: list[Operation] = []
@@ -72,7 +101,7 @@ class SplitRaggedConcat(RewritePattern):
             part = ops[-1].results[0]
             first += shape_of(value.type)[1]
             if sums is not None:
-                ops.append(AddOp(sums, part, position_of(op.result.type), rounding=op.rounding))
+                ops.append(AddOp(sums, part, encoding_of(op.result.type), rounding=op.rounding))
                 part = ops[-1].results[0]
             sums = part
         last = ops[-1]

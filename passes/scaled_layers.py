@@ -127,7 +127,10 @@ def unfit(op: BsrOp) -> str:
             return _unfit_change(op.input, op.result)
         case ConcatOp():
             if any(shape_of(value.type)[1] % 8 for value in op.inputs[:-1]):
-                return "its operands do not end on a block of 8 channels, which placing them by multipliers would need"
+                return (
+                    "its operands do not end on a block of 8 channels, and a core places channels only of scales that "
+                    "are less than 32 times that of the result"
+                )
             return _unfit_changes(op)
         case InterleaveOp():
             return _unfit_changes(op)

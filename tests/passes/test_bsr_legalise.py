@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from bsr_passes import main_of, same_before_and_after
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -14,15 +14,22 @@ from dialects.bsr import (
     AddOp,
     ConcatOp,
     Conv2dOp,
+    FixedAttr,
     HostOp,
     PadOp,
     RequantiseOp,
     ReshapeOp,
+    Rounding,
+    Scaled,
+    ScaledAttr,
     WeightsOp,
     fixed_type,
+    map_type,
     position_of,
+    scale_of,
     shape_of,
 )
+from dialects.bsr_attributes import Encoding
 from passes.bsr_pad_by_conv import BsrPadByConvPass
 from passes.bsr_reshape_on_host import BsrReshapeOnHostPass
 from passes.bsr_split_ragged_concat import BsrSplitRaggedConcatPass
@@ -48,6 +55,43 @@ def test_a_ragged_concatenation_is_convolutions_and_additions(
     rng = np.random.default_rng(seed)
     inputs = {f"input{i}": rng.integers(-128, 128, (1, n, 3, 2)).astype(np.int8) for i, n in enumerate(channels)}
     same_before_and_after(module, inputs, BsrSplitRaggedConcatPass())
+
+
+ENCODINGS = st.one_of(
+    st.integers(-2, 4).map(FixedAttr),
+    st.builds(
+        lambda scale, zero: ScaledAttr(Scaled(float(np.float32(scale)), zero)),
+        st.floats(0.06, 1.9),
+        st.integers(-128, 127),
+    ),
+)
+
+
+@given(
+    channels=st.lists(st.integers(1, 19), min_size=2, max_size=4),
+    encodings=st.lists(ENCODINGS, min_size=4, max_size=4),
+    goal=ENCODINGS,
+    rounding=st.sampled_from(("half_even", "half_up")),
+    seed=st.integers(0, 99),
+)
+def test_a_ragged_concatenation_of_general_scales_is_convolutions_and_additions(
+    channels: list[int], encodings: list[Encoding], goal: Encoding, rounding: Rounding, seed: int
+) -> None:
+    block = Block(
+        arg_types=[map_type((1, count, 3, 2), each) for count, each in zip(channels, encodings, strict=False)]
+    )
+    concat = ConcatOp(block.args, goal, clamp=(-100, 90), rounding=rounding)
+    block.add_op(concat)
+    module = main_of(block, concat.result)
+    rng = np.random.default_rng(seed)
+    inputs = {f"input{i}": rng.integers(-128, 128, (1, n, 3, 2)).astype(np.int8) for i, n in enumerate(channels)}
+    ragged = any(count % 8 for count in channels[:-1])
+    far = concat.is_scaled and max(scale_of(each.type) for each in block.args) >= 32 * scale_of(concat.result.type)
+    event("stays" if far or not ragged else "placed")
+    rewritten = module.clone()
+    BsrSplitRaggedConcatPass().apply(Context(), rewritten)
+    assert bool(ops_of(rewritten, ConcatOp)) == (far or not ragged)
+    same_before_and_after(module, inputs, BsrSplitRaggedConcatPass(), target=None if far else "mesh-2x2")
 
 
 def test_a_concatenation_of_whole_blocks_stays() -> None:
