@@ -8,6 +8,7 @@ instruction word. A software-pipelined loop repeats its body to fill and to drai
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel, with_called
@@ -24,6 +25,7 @@ def _bytes(code: Code) -> int:
     return REPEATS * OPERATION_BYTES * operations
 
 
+@cache
 def kernel_bytes(kernel: Kernel) -> int:
     """Of one kernel, without those that it calls."""
     return sum(map(_bytes, PIECES[kernel].values()))

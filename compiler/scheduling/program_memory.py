@@ -31,18 +31,22 @@ def crowded_out(uses: Sequence[Use], chip: Chip) -> dict[int, str]:
     if taken <= free:
         return {}
 
-    def left_out(without: frozenset[Kernel]) -> list[int]:
-        return [index for index, use in enumerate(uses) if use.kernels & without]
+    work_of: dict[frozenset[Kernel], int] = {}
+    for use in uses:
+        work_of[use.kernels] = work_of.get(use.kernels, 0) + use.work
+
+    def lost(without: frozenset[Kernel]) -> int:
+        return sum(work for called, work in work_of.items() if called & without)
 
     fitting = [without for without in _subsets(kernels) if kernels_bytes(kernels - without) <= free]
     # the first of equals, which has the fewest kernels
-    least = min(fitting, key=lambda without: sum(uses[index].work for index in left_out(without)))
+    least = min(fitting, key=lost)
     names = ", ".join(kernel.symbol for kernel in sorted(least))
     reason = (
         f"the kernels of this network take {taken} bytes of a core's program memory, and {free} of "
         f"{chip.program_memory_bytes} are set aside for them; without {names} the others fit"
     )
-    return dict.fromkeys(left_out(least), reason)
+    return {index: reason for index, use in enumerate(uses) if use.kernels & least}
 
 
 def _subsets(kernels: frozenset[Kernel]) -> Iterator[frozenset[Kernel]]:
