@@ -93,6 +93,19 @@ class LaunchFacts:
         return bool(self.parameters["stays"])
 
     @property
-    def input_passes(self) -> Numbers:
-        """Passes of each core in which input arrives."""
-        return self.input_chunks * (np.minimum(self.output_chunks, 1) if self.stays else self.output_chunks)
+    def skips_alone(self) -> bool:
+        """Whether all output chunks but the first bring skip rows only."""
+        return bool(self.parameters.get("skips_alone", 0))
+
+    @property
+    def skip_words(self) -> Numbers:
+        """Words of a skip row, where they come alone."""
+        return np.maximum(self.input_words - self.parameters["skip"], 0)
+
+    @property
+    def received_words(self) -> Numbers:
+        """Words that arrive at each core as its input."""
+        if self.skips_alone:
+            return self.stream_rows * (self.input_words + (self.output_chunks - 1) * self.skip_words)
+        chunks = np.minimum(self.output_chunks, 1) if self.stays else self.output_chunks
+        return self.input_chunks * chunks * self.stream_rows * self.input_words

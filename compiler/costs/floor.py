@@ -88,6 +88,8 @@ class _Core:
     passes: int
     arriving: int
     """Of the passes, those in which input arrives."""
+    alone: int
+    """Those in which skip rows arrive without it."""
     serial: int
     last_pass: int
     last_row: int
@@ -99,6 +101,7 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
     layer = launch.layer
     chunks, inputs = launch.output_chunks(share.blocks), launch.input_chunks
     arriving = inputs if launch.stays else chunks * inputs
+    alone = chunks - 1 if launch.skips_alone else 0
     last_blocks = share.blocks[1] - share.blocks[0] - (chunks - 1) * launch.output_chunk
     table = layer.kernel_size[0] * program.tap + program.output + program.call + program.after + program.rows_end
     each = share.rows * (program.row + table) + 2 * program.rest + program.weights_end + 1
@@ -116,12 +119,12 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
     last_pass += lines * int(np.count_nonzero(layer.gamma[end - last_blocks : end, -launch.input_chunk :]))
     passes = chunks * inputs
     serial = passes * each + (passes - 1) * (program.each_pass + 1) + (chunks - 1) * (program.chunk + program.drained)
-    serial += arriving * locks + 2 * share.rows * chunks - 1 + kernels
+    serial += (arriving + alone) * locks + 2 * share.rows * chunks - 1 + kernels
     last_row = program.weights_end + 1
     if share.to_the_end:
         # a tap off the map may cost more than one on it
         last_row += table + final.fixed + min(final.row, 0) * layer.kernel_size[0]
-    return _Core(passes, arriving, serial, last_pass, last_row, last_blocks * launch.sent_width * 2)
+    return _Core(passes, arriving, alone, serial, last_pass, last_row, last_blocks * launch.sent_width * 2)
 
 
 def launch_floor(launch: Launch, parts: Iterable[Share], calls: Calls, chip: Chip, program: ProgramCycles) -> int:
@@ -131,7 +134,7 @@ def launch_floor(launch: Launch, parts: Iterable[Share], calls: Calls, chip: Chi
     sent = int(moved(chip, PARAMETER_WORDS))
     head = sent + to_core + seen + program.begin + program.lock * arena.output_slots
     head += program.chunk + program.drained + program.each_pass + 1
-    row = setup + int(moved(chip, launch.stream_row_words))
+    row, skip = (setup + int(moved(chip, words)) for words in (launch.stream_row_words, launch.skip_words))
     floor = 0
     for share in parts:
         core = _core(launch, share, calls, program)
@@ -140,7 +143,7 @@ def launch_floor(launch: Launch, parts: Iterable[Share], calls: Calls, chip: Chi
         leaving = int(moved(chip, core.last_words))
         end = program.end + minted + 1 + seen + leaving + to_core
         computed = head + minted + core.serial
-        received = sent + core.arriving * share.stream_rows * row + to_core + seen + core.last_row
+        received = sent + share.stream_rows * (core.arriving * row + core.alone * skip) + to_core + seen + core.last_row
         written = head + minted + core.serial - core.last_pass + share.rows * (setup + leaving) + to_core
         weighed = int(moved(chip, core.passes * launch.chunk_words))
         floor = max(floor, computed + end, received + end, written, weighed)

@@ -120,6 +120,7 @@ class _Cores:
         self.waited, self.ahead = ({name: np.zeros_like(self.time) for name in WAITS} for _ in range(2))
         self.everyone = np.ones(len(facts.column), np.bool_)
         self.cores = np.arange(len(facts.column))
+        self.begin_chunk(0)
 
     def _parameters(self, starts: Starts) -> None:
         """From the MemTile to the core, behind the input of the launch before."""
@@ -158,14 +159,21 @@ class _Cores:
             after - sum(self.waited.values()), **self.waited
         )
 
+    def begin_chunk(self, number: int) -> None:
+        """What one row of the stream brings to each core from now on."""
+        if self.facts.skips_alone and number > 0:
+            self.row_duration = moved(self.chip, self.facts.skip_words)
+        else:
+            descriptors = self.facts.input_descriptors
+            self.row_duration = moved(self.chip, self.facts.input_words) + self.setup * (descriptors - 1)
+
     def take_rows(self, counts: Numbers) -> None:
         """Each core takes `counts` rows of its stream, which the DMA brings as slots become free."""
-        slots = len(self.input_free)
-        duration = moved(self.chip, self.facts.input_words) + self.setup * (self.facts.input_descriptors - 1)
+        slots = self.facts.input_slots
         for number in range(int(counts.max(initial=0))):
             active = number < counts
             free = self.input_free[self.taken % slots, :, self.cores].T - self.from_memtile
-            end = np.maximum(self.input_end + self.setup, self._of_all_listeners(free)) + duration
+            end = np.maximum(self.input_end + self.setup, self._of_all_listeners(free)) + self.row_duration
             self.input_end = np.where(active, end, self.input_end)
             self.taken = self.taken + active
             self.spend(active, self.program.lock)
@@ -179,11 +187,11 @@ class _Cores:
 
     def give_rows(self, counts: Numbers) -> None:
         """Each core gives `counts` slots back."""
-        slots = len(self.input_free)
+        slots = self.facts.input_slots
         for number in range(int(counts.max(initial=0))):
             active = number < counts
             self.spend(active, self.program.lock)
-            which = self.given[active] % slots
+            which = (self.given % slots)[active]
             self.input_free[which, :, self.cores[active]] = (self.time[:, active] + self.seen).T
             self.given = self.given + active
 
@@ -271,6 +279,7 @@ def launch_times(
         chunk, part = divmod(number, inputs)
         last_chunk = np.equal(chunk, facts.output_chunks - 1)
         if part == 0:
+            cores.begin_chunk(chunk)
             cores.spend(active, program.chunk + program.drained)
             smaller = active & last_chunk & (facts.last_blocks != facts.blocks)
             if smaller.any():

@@ -47,7 +47,7 @@ class Bound:
 def launch_bound(op: mem.LaunchOp, chip: Chip) -> Bound:
     """Of one launch."""
     facts = launch_facts(op, chip)
-    sent = facts.input_passes * facts.stream_rows * facts.input_words
+    sent = facts.received_words
     full = (facts.output_chunks - 1) * facts.output_words + facts.last_words
     received = np.maximum(facts.rows * full, 1)
     stream = max(int(sent.max()), int(received.max()))

@@ -67,7 +67,9 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
         numbers["input_slots"][index] = own.get("input_slots", common["input_slots"])
         passes = common["input_chunks"] * (1 if common["stays"] else own["output_chunks"])
         streamed = passes * own["stream_rows"]
-        if streamed:
+        if common.get("skips_alone", 0):
+            numbers["input_words"][index] = common["skip"] + 2 * own["blocks"] * common["width"]
+        elif streamed:
             numbers["input_words"][index] = core.read_words // streamed
         numbers["output_words"][index] = core.writes[0][0].words // own["rows"]
         numbers["last_words"][index] = core.writes[-1][0].words // own["rows"]

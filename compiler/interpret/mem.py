@@ -143,6 +143,8 @@ class _Machine:
         if parameters["stays"]:
             chunks, again = again, chunks
         passes = chunks * parameters["input_chunks"]
+        if parameters.get("skips_alone", 0):
+            stream = _with_input_again(stream, parameters)
         shaped = stream.view(np.int8).reshape(passes, rows, -1) if rows else np.zeros((passes, 0, 8), np.int8)
         shaped = np.concatenate([shaped] * again)
         results = compute(launch.kernel, parameters, shaped, self.chunks(launch, core))
@@ -166,6 +168,16 @@ class _Machine:
         first, count = weights.streams[core.stream]
         values, size = array_of(weights.values).reshape(-1), weights.chunk_words
         return [values[first + index * size : first + (index + 1) * size] for index in range(count)]
+
+
+def _with_input_again(stream: npt.NDArray[np.int32], parameters: Mapping[str, int]) -> npt.NDArray[np.int32]:
+    """A stream of which all passes but the first bring skip rows only, as if the input rows came with them."""
+    rows, own = parameters["stream_rows"], parameters["skip"]
+    skip = 2 * parameters["blocks"] * parameters["width"]
+    begin = rows * (own + skip)
+    alone = stream[begin:].reshape(-1, rows, skip)
+    kept = np.broadcast_to(stream[:begin].reshape(rows, -1)[:, :own], (len(alone), rows, own))
+    return np.concatenate([stream[:begin], np.concatenate([kept, alone], axis=2).reshape(-1)])
 
 
 def store_map(memory: Memory, op: mem.MapOp, value: npt.NDArray[Any]) -> None:

@@ -224,6 +224,11 @@ class Parameter(IntEnum):
     """Scaled convolution: words from one of them to the next, of the columns that a stride keeps together."""
     TIE_MASK = 57
     """Scaled product: the bits of a product that are 0 where it may be a tie."""
+    SKIPS_ALONE = 58
+    """
+    1 if a convolution with a skip keeps its input: whole stream rows come with the first output chunk; for each other
+    one its skip rows come alone, behind the input rows that lie in their slots. The program does the same as ever.
+    """
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,13 @@ from compiler.hardware.routes import (
     channels,
     listeners,
 )
-from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS, Kernel, Parameter, pack
+from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS, Parameter, pack
 from compiler.protocol.copies import check_window
 from compiler.protocol.feed import arriving_pages, chunk_size, own_pages, own_words, ring_window, stream_of
 from compiler.protocol.image import WEIGHTS, Image, linear
+from compiler.protocol.slots import input_slots, output_slots, ring_tasks
 from compiler.protocol.tasks import Descriptor, Place, Task, parameter_lock, place_name, ring_lock
 from compiler.tiling.launch import WEIGHT_SLOTS
-from compiler.transfers.window import Window
 from dialects import mem
 from dialects.aie import DMAChannelDir
 
@@ -130,8 +130,12 @@ class LaunchWriter:
         """Parameters, input, weights and output of one core."""
         column, row = core_place
         place, tile = (column, FIRST_CORE_ROW + row), (column, MEMTILE_ROW)
-        made.early += self._parameter_tasks(place, tile, row)
-        if core is not None and core.reads:
+        parameters, leaving = self._parameter_tasks(place, tile, row)
+        made.early += [parameters, leaving]
+        if core is not None and values.get("skips_alone", 0):
+            made.early[-2:] = [*self._kept_input(parameters, core, values), leaving]
+            made.late += self._leaving_input(made, tile, row, core)
+        elif core is not None and core.reads:
             self._input(made, place, tile, row, core, values)
         if stream[1]:
             made.early += self._weights(place, values, stream[1], stream[2])
@@ -189,17 +193,6 @@ class LaunchWriter:
         )
         return [Task(place, S2MM, CORE_INPUT, (arriving,)), Task(tile, MM2S, row, (leaving,))]
 
-    def _ring_tasks(
-        self, place: Place, direction: DMAChannelDir, channel: int, window: Window, lock: str, runs: int
-    ) -> list[Task]:
-        """Runs over a ring of slots in a core's arena, in as few tasks as the repeat count allows."""
-        empty, full = (place_name(f"{lock}_{state}", place) for state in ("empty", "full"))
-        acquired, released = (empty, full) if direction is S2MM else (full, empty)
-        descriptor = Descriptor(place_name("arena", place), window, (acquired, 1), (released, 1))
-        most = self.chip.run_limit // window.wrap * window.wrap
-        counts = [min(most, runs - first) for first in range(0, runs, most)]
-        return [Task(place, direction, channel, (descriptor,), count) for count in counts]
-
     def _weights(
         self, place: Place, values: dict[str, int], chunks: int, words: int, channel: int = CORE_WEIGHTS
     ) -> list[Task]:
@@ -209,10 +202,10 @@ class LaunchWriter:
         if first:
             alone = min(chunks, WEIGHT_SLOTS - first)
             window = linear(base + first * pitch, words)
-            tasks += self._ring_tasks(place, S2MM, channel, window, "weights", alone)
+            tasks += ring_tasks(self.chip, place, S2MM, channel, window, "weights", alone)
             chunks -= alone
         window = linear(base, words, WEIGHT_SLOTS, pitch)
-        return tasks + self._ring_tasks(place, S2MM, channel, window, "weights", chunks)
+        return tasks + ring_tasks(self.chip, place, S2MM, channel, window, "weights", chunks)
 
     def _input(
         self, made: LaunchTasks, place: Place, tile: Place, row: int, core: mem.CoreOp, values: dict[str, int]
@@ -236,9 +229,27 @@ class LaunchWriter:
         total = core.read_words
         passes = values["input_chunks"] * (1 if values["stays"] else values["output_chunks"])
         rows = passes * values["stream_rows"]
-        window = _input_slots(values, total // rows)
+        window = input_slots(values, total // rows)
         assert total == rows * window.words, f"{total} words do not make {rows} rows"
-        return self._ring_tasks(place, S2MM, channel, window, "input", rows)
+        return ring_tasks(self.chip, place, S2MM, channel, window, "input", rows)
+
+    def _kept_input(self, parameters: Task, core: mem.CoreOp, values: dict[str, int]) -> list[Task]:
+        """
+        Whole rows into all slots of the ring, then skip rows into their places behind the input rows there.
+
+        The rows are few, and come in one task with the parameters: so two launches have room in the queue.
+        """
+        place, rows, slots = parameters.place, values["stream_rows"], input_slots(values, 0)
+        skip = 2 * values["blocks"] * values["width"]
+        words, later = values["skip"] + skip, rows * (values["output_chunks"] - 1)
+        total = core.read_words
+        assert total == rows * words + later * skip, f"{total} words do not make {rows} rows and {later} to add"
+        whole = [linear(slots.offset + row * slots.step, words) for row in range(rows)]
+        alone = replace(slots, offset=slots.offset + values["skip"], sizes=(skip,))
+        empty, full = (place_name(f"input_{state}", place) for state in ("empty", "full"))
+        arriving = [Descriptor(place_name("arena", place), window, (empty, 1), (full, 1)) for window in whole]
+        first = replace(parameters, chain=(*parameters.chain, *arriving))
+        return [first, *ring_tasks(self.chip, place, S2MM, CORE_INPUT, alone, "input", later)]
 
     def _output(
         self,
@@ -258,21 +269,11 @@ class LaunchWriter:
         for index, (window, runs) in enumerate(core.writes):
             check_window(window, self.chip, made.segment)
             rows = runs * values["rows"]
-            slot = self._slot(made.sent, window.words // values["rows"], values)
-            leaving += self._ring_tasks(place, MM2S, CORE_OUTPUT, slot, "output", rows)
+            slot = output_slots(made.sent, window.words // values["rows"], values)
+            leaving += ring_tasks(self.chip, place, MM2S, CORE_OUTPUT, slot, "output", rows)
             descriptor = Descriptor(place_name("memtile", (window.column, MEMTILE_ROW)), window)
             last = index + 1 == len(core.writes)
             made.early.append(Task(tile, S2MM, row, (descriptor,), runs, token=last))
-
-    def _slot(self, sent: tuple[int, int], words: int, values: dict[str, int]) -> Window:
-        """The `words` of an output row that are sent, slot after slot: the first pixels of every so many."""
-        first, pitch = sent
-        whole = first == pitch
-        sizes = (words,) if whole else (words // (2 * first), 2 * first)
-        strides = (1,) if whole else (2 * pitch, 1)
-        slots = values["output_slots"]
-        step = values["output_slot"] if slots > 1 else 0
-        return Window(0, values["output_base"], sizes, strides, (), slots, step)
 
     def _empty_output(self, place: Place, tile: Place, row: int) -> list[Task]:
         """One word, of its parameters, into the MemTile's scratch: the sign of a core that had nothing to compute."""
@@ -290,12 +291,3 @@ class LaunchWriter:
         arriving = Descriptor(place_name("memtile", tile), window, (empty, count), (full, count))
         made.early.append(Task(tile, S2MM, self.channels.fill, (arriving,)))
         made.parameters.append(words)
-
-
-def _input_slots(values: dict[str, int], words: int) -> Window:
-    """The ring of input slots. A strided convolution's rows are taken apart: see `Parameter.COLUMN_STRIDE`."""
-    window = linear(values["input_base"], words, values["input_slots"], values["input_slot"])
-    stride = values["column_stride"] if Kernel(values["kernel"]).convolves else 1
-    if stride == 1:
-        return window
-    return replace(window, sizes=(words // (2 * stride), stride, 2), strides=(2, words // stride, 1))

@@ -93,6 +93,8 @@ def input_faults(
     width = parameters[P.BLOCK_STRIDE] // 2
     own = blocks * width * 2
     skip = launch.output_chunk * layer.output.width * 2 if layer.addition is not None else 0
+    if parameters.get(P.SKIPS_ALONE, 0):
+        stream = _with_input_again(stream, passes, rows, own, skip)
     if stream.size != passes * rows * (own + skip):
         return [
             f"{stream.size} words arrive for {passes} passes over {rows} rows of {blocks} blocks, {width} pixels"
@@ -125,6 +127,16 @@ def map_rows(launch: Launch, row: int) -> range:
     """The rows of a map that are `row` where `launch` sees several as one."""
     together = 1 if launch.joined is None else launch.joined.together
     return range(row * together, (row + 1) * together)
+
+
+def _with_input_again(stream: Numbers, passes: int, rows: int, own: int, skip: int) -> Numbers:
+    """A stream of which all passes but the first bring skip rows only, as if the input rows came with them."""
+    begin = rows * (own + skip)
+    first, alone = stream[:begin], stream[begin:]
+    if first.size < begin or alone.size != (passes - 1) * rows * skip:
+        return stream
+    kept = np.broadcast_to(first.reshape(rows, -1)[:, :own], (passes - 1, rows, own))
+    return np.concatenate([first, np.concatenate([kept, alone.reshape(-1, rows, skip)], axis=2).reshape(-1)])
 
 
 def _skip_faults(launch: Launch, work: CoreWork, number: int, arrived: Numbers, numbers: WordNumbers) -> Iterator[str]:

@@ -105,8 +105,7 @@ class ConvPlanner:
                 if launch is not None:
                     parts = parts or shares(launch)
                     yield Candidate(launch, self.floor(launch, parts), fits)
-                # skip rows come with input rows, others for every output chunk
-                several = cut.output_chunk < split.widest and layer.addition is None
+                several = cut.output_chunk < split.widest
                 stays = mapped(layer, self.chip, split, cut, split.rows, stays=True) if several else None
                 if stays is not None:
                     parts = parts or shares(stays)

@@ -24,7 +24,8 @@ def _addition(launch: Launch) -> dict[Parameter, int]:
     if addition is None:
         return {}
     sums = {SUMS[name]: value for name, value in addition.constants if name in SUMS}
-    return {P.SKIP: launch.stream_row_words - launch.skip_words, **sums}
+    alone = {P.SKIPS_ALONE: 1} if launch.skips_alone else {}
+    return {P.SKIP: launch.stream_row_words - launch.skip_words, **sums, **alone}
 
 
 def common_parameters(launch: Launch) -> dict[Parameter, int]:
@@ -44,7 +45,7 @@ def common_parameters(launch: Launch) -> dict[Parameter, int]:
         P.WINDOW: 2 if added else layer.window_rows,
         P.ROW_STRIDE: 2 if added else 1 if launch.skipped else layer.strides[0],
         P.ROW_STEP: layer.dilations[0],
-        P.STAYS: int(launch.stays),
+        P.STAYS: int(launch.stays and not launch.skips_alone),
         P.TAPS: 2 if added else layer.kernel_size[0],
         P.INPUT_BASE: arena.input_base,
         P.INPUT_SLOT: arena.input_slot,

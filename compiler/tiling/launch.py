@@ -220,7 +220,10 @@ class Launch:
     chunk_words: int = 0
     """Words of every chunk of weights, the largest one's."""
     stays: bool = False
-    """Whether cores keep their whole input while the output chunks pass, instead of receiving it for each."""
+    """
+    Whether cores keep their whole input while the output chunks pass, instead of receiving it for each. What is added
+    comes for each.
+    """
     tile: Tile = WHOLE
     tiled: Layer | None = None
     """The layer of which `layer` is a tile; None if it is whole."""
@@ -296,6 +299,11 @@ class Launch:
         if self.flat is not None:
             return len(self.flat.planes)
         return 1 if self.layer.addition is None else 2
+
+    @property
+    def skips_alone(self) -> bool:
+        """Whether skip rows come without input rows for all output chunks but the first."""
+        return self.stays and self.layer.addition is not None
 
     @property
     def stream_row_words(self) -> int:

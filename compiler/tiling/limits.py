@@ -50,6 +50,14 @@ def _ring_faults(launch: Launch, work: CoreWork, slots: int) -> Iterator[str]:
         yield f"a stride of {stride} over rows that stay in a ring of {slots} slots"
 
 
+def most_kept_rows(chip: Chip) -> int:
+    """
+    Rows whose skip rows may come alone: each has a descriptor in a chain with the parameters, beside those for skip
+    rows, weights and outputs, and two launches are under way.
+    """
+    return min(chip.core_descriptors // 4, max(0, chip.core_descriptors - 6))
+
+
 def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
     faults: list[str] = []
     arena = launch.arena
@@ -65,8 +73,13 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
         if received > arena.input_slots:
             faults.append(f"{received} input rows that stay, the ring has {arena.input_slots} slots")
         faults += _ring_faults(launch, work, received)
-    if received > run_capacity(chip, arena.input_slots):
-        faults.append(f"{received} input rows, {run_capacity(chip, arena.input_slots)} fit the task queue")
+    slots = arena.input_slots
+    if launch.skips_alone:
+        received, slots = (chunks - 1) * work.rows, work.rows
+        if work.rows > most_kept_rows(chip):
+            faults.append(f"{work.rows} rows that stay behind skip rows, {most_kept_rows(chip)} have descriptors")
+    if received > run_capacity(chip, slots):
+        faults.append(f"{received} input rows, {run_capacity(chip, slots)} fit the task queue")
     if chunks * work.rows > run_capacity(chip, arena.output_slots):
         faults.append(f"{chunks * work.rows} output rows, {run_capacity(chip, arena.output_slots)} fit the task queue")
     if passes > chip.run_limit:

@@ -195,6 +195,9 @@ def mapped(
     stream = -(-split.input_rows // fetch.row_step)
     held = rows_held(layer, stride, stream)
     free = arena_words(chip) - WEIGHT_SLOTS * weight_slot - output_slot * OUTPUT_SLOTS - partial_row * partial_rows
+    if stays and layer.addition is not None and input_chunks > 1:
+        # sums of several input chunks are made in one row after the other, what is added lies behind each
+        return None
     if stays:
         held = input_slots = max(1, input_chunks * stream)
     else:

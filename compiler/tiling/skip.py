@@ -28,6 +28,8 @@ class Order(Enum):
 
     BY_ROWS = "by rows"
     BY_PASSES = "by passes"
+    ALONE = "skips alone"
+    """The rows of the first pass one after the other, then the skip rows of each other one."""
 
 
 def can_add(conv: Layer, addition: Layer) -> bool:
@@ -50,6 +52,8 @@ def skip_order(launch: Launch, work: CoreWork) -> Order | None:
     """How a core's stream is listed; None if it cannot be."""
     chunks = launch.output_chunks(work.blocks)
     passes = chunks * launch.input_chunks
+    if launch.skips_alone:
+        return Order.ALONE
     if passes <= min(MOST_PASSES, work.rows):
         return Order.BY_PASSES
     if chunks == 1 or launch.input_chunks == 1:
@@ -60,6 +64,8 @@ def skip_order(launch: Launch, work: CoreWork) -> Order | None:
 def skip_descriptors(launch: Launch, work: CoreWork) -> int:
     """Descriptors of the MemTile that a core's stream takes."""
     passes = launch.output_chunks(work.blocks) * launch.input_chunks
+    if launch.skips_alone:
+        return 3
     return 2 * (work.rows if skip_order(launch, work) is Order.BY_ROWS else passes)
 
 
@@ -76,6 +82,6 @@ def skip_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
     order = skip_order(launch, work)
     if order is None:
         faults.append(f"{launch.output_chunks(work.blocks)} x {launch.input_chunks} passes with skip rows in each")
-    if order is Order.BY_PASSES and work.rows > chip.most_turns:
+    if order in (Order.BY_PASSES, Order.ALONE) and work.rows > chip.most_turns:
         faults.append(f"{work.rows} rows to add, a descriptor iterates and its task runs {chip.most_turns} times")
     return faults

@@ -126,6 +126,21 @@ class _Pairs:
         )
         return here.merged(limit), there.merged(limit)
 
+    def skips_alone(self) -> Chain:
+        """The skip rows of all output chunks but the first, chunk by chunk."""
+        launch, work, added = self.launch, self.work, self.inputs[1]
+        plane, pitch, runs = added.shape.width * 2, added.shape.row_words, launch.output_chunks(work.blocks) - 1
+        window = Window(
+            work.column,
+            _row_word(added, work.column, launch.map_rows(work)[0]) + (work.blocks[0] + launch.output_chunk) * plane,
+            (work.rows, launch.output_chunk, launch.together, plane),
+            (launch.together * pitch, plane, pitch, 1),
+            (),
+            runs,
+            launch.output_chunk * plane if runs > 1 else 0,
+        )
+        return Chain((window.merged(self.chip.memtile_wrap_limit),), runs)
+
 
 def _with_skips(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> tuple[Chain, ...]:
     """Input rows and skip rows in turn, listed by rows or by passes."""
@@ -139,6 +154,8 @@ def _with_skips(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
     pitches = [buffer.shape.row_words * launch.together for buffer in inputs]
     own, skip = ((work.rows, pitch) if work.rows > 1 else (1, 0) for pitch in pitches)
     first = work.output_rows[0]
+    if launch.skips_alone:
+        return Chain(pairs.windows(first, 0, own, skip), work.rows), pairs.skips_alone()
     return tuple(Chain(pairs.windows(first, number, own, skip), work.rows) for number in range(chunks * parts))
 
 

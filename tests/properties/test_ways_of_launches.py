@@ -66,3 +66,20 @@ def test_several_rows_as_one(target: str, side: tuple[int, int], width: int, mas
     assert any(parameters["width"] == width for parameters in seen)
     assert any(parameters["width"] == width and parameters.get("skip", 0) for parameters in seen)
     assert_levels_are_equal(network, place, (0, 1), thorough=True)
+
+
+@pytest.mark.parametrize("mask", ["full", "half"])
+@pytest.mark.parametrize(
+    ("place", "side", "outputs"),
+    [
+        (Place("npu1"), (14, 14), 512),
+        (Place("mesh-2x2", SMALL), (12, 7), 256),
+        (Place("mesh-2x2", SMALL), (3, 28), 256),
+    ],
+)
+def test_skip_rows_alone(place: Place, side: tuple[int, int], outputs: int, mask: Mask) -> None:
+    """After the first output chunk; of maps in columns of unequal height, row by row and with several rows as one."""
+    convs = Conv(0, outputs), Conv(0, outputs, mask=mask, skip=1, clamp=(0, 127), shift=6)
+    network = Network(1, (Input(64, *side),), convs)
+    assert any(op.common_parameters.get("skips_alone", 0) for op in launches(network, place))
+    assert_levels_are_equal(network, place, (0, 1), thorough=True)
