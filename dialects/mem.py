@@ -21,8 +21,10 @@ from typing import cast
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
+    IntegerAttr,
     StringAttr,
     SymbolRefAttr,
+    i64,
 )
 from xdsl.ir import Attribute, Dialect, Operation, Region, SSAValue
 from xdsl.irdl import (
@@ -32,6 +34,7 @@ from xdsl.irdl import (
     eq,
     irdl_op_definition,
     operand_def,
+    opt_prop_def,
     prop_def,
     region_def,
     result_def,
@@ -73,9 +76,10 @@ __all__ = [
 @irdl_op_definition
 class SegmentOp(MemOp):
     """
-    One layer as it runs on the whole array. When it has ended, `output` holds the map named `tensor`.
+    One layer as it runs on the whole array. When it has ended, `output` holds the map named `tensor`. Lives of buffers
+    count its `bands`, runs of rows of every column that are computed one after the other; one if it does not say.
 
-        mem.segment "conv1" -> %out {tensor = "conv1_1"} : !mem.buffer<memtile> { … }
+        mem.segment "conv1" -> %out {tensor = "conv1_1", bands = 4 : i64} : !mem.buffer<memtile> { … }
     """
 
     name = "mem.segment"
@@ -83,17 +87,24 @@ class SegmentOp(MemOp):
 
     segment_name = prop_def(StringAttr)
     tensor = prop_def(StringAttr)
+    bands_attr = opt_prop_def(IntegerAttr, prop_name="bands")
     output = operand_def(BufferType)
     body = region_def("single_block")
 
     assembly_format = "$segment_name `->` $output attr-dict-with-keyword `:` type($output) $body"
 
-    def __init__(self, name: str, tensor: str, output: SSAValue, body: Region):
+    def __init__(self, name: str, tensor: str, output: SSAValue, body: Region, bands: int = 1):
+        several = None if bands == 1 else IntegerAttr(bands, i64)
         super().__init__(
             operands=[output],
-            properties={"segment_name": StringAttr(name), "tensor": StringAttr(tensor)},
+            properties={"segment_name": StringAttr(name), "tensor": StringAttr(tensor), "bands": several},
             regions=[body],
         )
+
+    @property
+    def bands(self) -> int:
+        """In how many bands it runs."""
+        return 1 if self.bands_attr is None else self.bands_attr.value.data
 
 
 @irdl_op_definition

@@ -11,6 +11,7 @@ pass writes their decisions down. Refuses (CapacityError) a layer that fits no c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from xdsl.context import Context
@@ -23,7 +24,7 @@ from compiler.errors import BlockloomError, InputError
 from compiler.hardware.chip import Chip, chip_named, parse_overrides
 from compiler.kernels.parameters import Parameter
 from compiler.scheduling.checker import plan_faults
-from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
+from compiler.scheduling.plan import HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
 from compiler.scheduling.program import plan_program
 from compiler.tiling.chunks import weight_streams
 from compiler.tiling.core_parameters import common_parameters, own_parameters
@@ -141,21 +142,30 @@ class _Writer:
             launch.sent,
         )
 
-    def _band(self, band: Band, body: Block) -> None:
-        """Fills, launches one after the other, spills."""
-        self._copies(band.fills, body)
-        for planned in band.launches:
+    def _band(self, segment: Segment, number: int, body: Block) -> None:
+        """Fills, launches one after the other, spills; beside the launches, fills and spills of other bands."""
+        self._wait_for(self._copies(segment.before(number), body), body)
+        beside: list[SSAValue] = []
+        filled, spilled = segment.beside(number)
+        launches = segment.bands[number].launches
+        assert launches, "every band computes some rows"
+        for index, planned in enumerate(launches):
             launch = self._launch(planned, body)
             body.add_op(launch)
-            body.add_op(mem.WaitOp([launch.token]))
-        self._copies(band.spills, body)
+            if index == 0:
+                beside = self._copies((*filled, *spilled), body)
+            self._wait_for([launch.token, *(beside if index + 1 == len(launches) else ())], body)
+        self._wait_for(self._copies(segment.after(number), body), body)
 
-    def _copies(self, transfers: tuple[Transfer, ...], body: Block) -> None:
-        """Copies that run at the same time, and the wait for all of them."""
+    def _copies(self, transfers: tuple[Transfer, ...], body: Block) -> list[SSAValue]:
+        """Copies that run at the same time."""
         copies = [self._copy(transfer) for transfer in transfers]
-        if copies:
-            body.add_ops(copies)
-            body.add_op(mem.WaitOp([copy.token for copy in copies]))
+        body.add_ops(copies)
+        return [copy.token for copy in copies]
+
+    def _wait_for(self, tokens: Sequence[SSAValue], body: Block) -> None:
+        if tokens:
+            body.add_op(mem.WaitOp(tokens))
 
     def segment(self, segment: Segment, output: MapBuffer, whole: bool) -> None:
         """One segment, in the current invocation; if its map is `whole` then, it is a tensor with a name."""
@@ -163,10 +173,11 @@ class _Writer:
             self.segments = Block()
             self.block.add_op(mem.InvokeOp(Region(self.segments)))
         body = Block()
-        for band in segment.bands:
-            self._band(band, body)
+        for number in range(len(segment.bands)):
+            self._band(segment, number, body)
         tensor = self.maps.tensors[output.number] if whole else ""
-        self.segments.add_op(mem.SegmentOp(segment.name, tensor, self.buffers[output.name], Region(body)))
+        made = self.buffers[output.name]
+        self.segments.add_op(mem.SegmentOp(segment.name, tensor, made, Region(body), len(segment.bands)))
 
     def tensor(self, value: SSAValue) -> SSAValue:
         """A value as a tensor on the host: computed there, or loaded from its map."""
@@ -199,10 +210,11 @@ class _Writer:
 
 
 def _final_buffer(segment: Segment, plan: ProgramPlan) -> MapBuffer:
-    """Where a segment's whole map is when it has ended: in the MemTiles, or in DDR if it ran in bands, or DEEP."""
-    first = segment.bands[0].launches[0]
-    apart = len(segment.bands) > 1 or first.launch.rings is not None
-    return plan.ddr_maps[first.output.number] if apart else first.output
+    """Where a segment's whole map is when it has ended: in the MemTiles, or in DDR if parts of it were made apart."""
+    launches = [planned for band in segment.bands for planned in band.launches]
+    output = launches[0].output
+    apart = any(planned.output != output or planned.launch.rings is not None for planned in launches)
+    return plan.ddr_maps[output.number] if apart else output
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ What no schedule of a plan can beat: a proof in three sums, independent of the r
     stream    words of the busiest channel between a MemTile and a core, one word per cycle on it
     ddr       bytes of the busiest column, as fast as its way to DDR is
 
-A launch or a group of copies takes at least the largest of the three, and those that the controller waits for follow
-each other, so a network takes at least the sum over its waits. Weights come all the time: they are in no such sum, but
-an invocation takes at least as long as all its weights.
+A launch or a group of copies takes at least the largest of the three, and what the controller has waited for has ended
+before anything that it starts then. Weights come all the time: they are in no such sum, but an invocation takes at
+least as long as all its weights.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,18 +101,22 @@ def lower_bound(module: ModuleOp) -> int:
 
 
 def _waits_bound(invocation: mem.InvokeOp, chip: Chip) -> int:
-    """The sum over what the controller waits for."""
-    total = 0
-    made: dict[SSAValue, mem.CopyOp | mem.LaunchOp] = {}
+    """When the last of what the controller waits for can have ended, if everything begins as soon as it is started."""
+    now = 0
+    made: dict[SSAValue, tuple[mem.CopyOp | mem.LaunchOp, int]] = {}
     for op in invocation.walk():
         match op:
             case mem.CopyOp() | mem.LaunchOp():
-                made[op.token] = op
+                made[op.token] = op, now
             case mem.WaitOp():
-                waited = [made[token] for token in op.tokens]
-                copies = [part for part in waited if isinstance(part, mem.CopyOp)]
-                launches = [launch_bound(part, chip).cycles for part in waited if isinstance(part, mem.LaunchOp)]
-                total += max(_copies_bound(copies, chip).cycles, *launches, 0)
+                ends, copies = [now], defaultdict[int, list[mem.CopyOp]](list)
+                for part, begun in (made[token] for token in op.tokens):
+                    if isinstance(part, mem.CopyOp):
+                        copies[begun].append(part)
+                    else:
+                        ends.append(begun + launch_bound(part, chip).cycles)
+                ends += [begun + _copies_bound(each, chip).cycles for begun, each in copies.items()]
+                now = max(ends)
             case _:
                 pass
-    return total
+    return now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -141,11 +141,11 @@ class _Clock:
             segment.lengths = self.end - begin
 
     def _copy(self, op: mem.CopyOp, segment: mem.SegmentOp) -> None:
-        """Start a copy; a column's queue may have to lose its first one before."""
-        if self.sequence.copies.must_wait(op):
-            first, waited = self.sequence.copies.under_way[op.column][0].op.token, len(self.counted.waits)
-            self.sequence.finish_copy(first)
-            self._ended(first, iter(self._waits(waited)))
+        """Start a copy; what is in its way has to end before."""
+        while (token := self.sequence.in_the_way(op, segment)) is not None:
+            before, first = self.counted.count, len(self.counted.waits)
+            self.sequence.finish(token)
+            self._all_ended([token], before, first)
         before = self.counted.count
         self.sequence.run(op, segment)
         self._pass(self.counted.count - before)
@@ -176,13 +176,16 @@ class _Clock:
         """Go on when everything has ended that the op names."""
         before, first = self.counted.count, len(self.counted.waits)
         self.sequence.run(op, segment)
+        self._all_ended(op.tokens, before, first)
+
+    def _all_ended(self, tokens: Iterable[SSAValue], before: int, first: int) -> None:
+        """The controller has waited, counting instructions from `before` on, and its waits from the `first` on."""
         waits = self._waits(first)
         following = iter(waits)
-        for token in op.tokens:
+        for token in tokens:
             self._ended(token, following)
         # the feed of the weights may push its next tasks
-        tokens = sum(instructions for _, instructions in waits)
-        self._pass(self.counted.count - before - tokens)
+        self._pass(self.counted.count - before - sum(instructions for _, instructions in waits))
 
     def _waits(self, first: int) -> list[tuple[Task, int]]:
         """

@@ -40,17 +40,20 @@ class CopyWriter:
         self.chip = chip
         self.tasks = tasks
         self.channels = channels(chip)
-        self.under_way: dict[int, list[Copy]] = {}
+        self.under_way: dict[tuple[int, bool], list[Copy]] = {}
+        """Fills of each column, and its spills."""
 
-    def must_wait(self, op: mem.CopyOp) -> bool:
-        """Whether the column's first copy has to end before this one is started."""
-        return len(self.under_way.get(op.column, [])) >= self.chip.copies_queued
+    def _before(self, op: mem.CopyOp) -> list[Copy]:
+        return self.under_way.setdefault((op.column, op.fills), [])
 
-    def start(self, op: mem.CopyOp, segment: str) -> Copy:
-        """A fill or a spill."""
+    def first_in_queue(self, op: mem.CopyOp) -> Copy | None:
+        """The copy that has to end before this one is started, if its queue is full."""
+        before = self._before(op)
+        return before[0] if len(before) >= self.chip.copies_queued else None
+
+    def tasks_of(self, op: mem.CopyOp, segment: str) -> tuple[Task, Task]:
+        """The task with a token, and the other one. Raises CapacityError for a window that no descriptor holds."""
         column = op.column
-        waiting = self.under_way.setdefault(column, [])
-        assert not self.must_wait(op), "a queue holds only so many"
         memtile = op.target_window.data if op.fills else op.source_window.data
         ddr = op.source_window.data if op.fills else op.target_window.data
         check_window(memtile, self.chip, segment)
@@ -58,18 +61,19 @@ class CopyWriter:
         there = (Descriptor(ACTIVATIONS, ddr),)
         shim, tile = (column, SHIM_ROW), (column, MEMTILE_ROW)
         if op.fills:
-            awaited = Task(tile, S2MM, self.channels.fill, here, token=True)
-            other = Task(shim, MM2S, SHIM_FILL, there)
-        else:
-            awaited = Task(shim, S2MM, SHIM_SPILL, there, token=True)
-            other = Task(tile, MM2S, self.channels.spill, here)
-        copy = Copy(op, *self.tasks.start(awaited, other))
-        waiting.append(copy)
+            return Task(tile, S2MM, self.channels.fill, here, token=True), Task(shim, MM2S, SHIM_FILL, there)
+        return Task(shim, S2MM, SHIM_SPILL, there, token=True), Task(tile, MM2S, self.channels.spill, here)
+
+    def start(self, op: mem.CopyOp, segment: str) -> Copy:
+        """A fill or a spill."""
+        assert self.first_in_queue(op) is None, "a queue holds only so many"
+        copy = Copy(op, *self.tasks.start(*self.tasks_of(op, segment)))
+        self._before(op).append(copy)
         return copy
 
     def finish(self, copy: Copy) -> None:
         """Wait for a copy, unless that has been done."""
-        waiting = self.under_way[copy.op.column]
+        waiting = self._before(copy.op)
         if copy in waiting:
             waiting.remove(copy)
             self.tasks.wait(copy.awaited)

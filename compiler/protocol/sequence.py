@@ -39,6 +39,8 @@ class _Launch:
     """The launch with which they end."""
     prepared: list[UnderWay] = field(default_factory=list[UnderWay])
     """Tasks that are not pushed yet, though their descriptors are written."""
+    runs: bool = False
+    """Whether all of it has been started, and nobody has waited for its end yet."""
 
 
 def _by_channel(under_way: UnderWay) -> tuple[int, int]:
@@ -77,29 +79,42 @@ class Sequence:
         self.tasks.enter(segment.segment_name.data)
         match op:
             case mem.CopyOp():
-                while self.copies.must_wait(op):
-                    self.finish_copy(self.copies.under_way[op.column][0].op.token)
+                while (token := self.in_the_way(op, segment)) is not None:
+                    self.finish(token)
                 self.copying[op.token] = self.copies.start(op, segment.segment_name.data)
             case mem.LaunchOp():
                 self.launch(self.numbers[op.token])
             case mem.WaitOp():
                 for token in op.tokens:
-                    if token in self.numbers:
-                        self.finish_launch(self.numbers[token])
-                    else:
-                        self.finish_copy(token)
+                    self.finish(token)
             case mem.WeightsOp():
                 pass
             case _:
                 raise InputError(f"a segment holds {op.name}, which is no task of the array")
 
-    def finish_copy(self, token: SSAValue) -> None:
-        """Wait for a copy, unless that has been done."""
-        self.copies.finish(self.copying[token])
+    def in_the_way(self, op: mem.CopyOp, segment: mem.SegmentOp) -> SSAValue | None:
+        """
+        The copy or launch that has to end before a copy can be started: the first of its queue if that is full, or the
+        launch that runs if there are no descriptors beside it.
+        """
+        before = self.copies.first_in_queue(op)
+        if before is not None:
+            return before.op.token
+        if have_room(self.tasks, self.copies.tasks_of(op, segment.segment_name.data)):
+            return None
+        return next((token for token, number in self.numbers.items() if self.launches[number].runs), None)
+
+    def finish(self, token: SSAValue) -> None:
+        """Wait for a copy or a launch, unless that has been done."""
+        if token not in self.numbers:
+            self.copies.finish(self.copying[token])
+        elif self.launches[self.numbers[token]].runs:
+            self.finish_launch(self.numbers[token])
 
     def launch(self, number: int) -> None:
         """What this launch still needs, and what the next one can have beside it."""
         launch, late = self.launches[number], self.launches[number].tasks.late
+        launch.runs = True
         if not launch.early_done:
             self._load(launch)
             self._start(launch, launch.tasks.early)
@@ -137,6 +152,7 @@ class Sequence:
 
     def finish_launch(self, number: int) -> None:
         """Wait for the tokens of a launch, channel by channel: then all its tasks have ended."""
+        self.launches[number].runs = False
         self.feed.bring_all(number)
         running = self.launches[number].running
         self.tasks.enter(self.launches[number].tasks.segment)

@@ -94,7 +94,7 @@ def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulati
                 _operation(launches, contraction),
                 *_shapes(segment, contraction),
                 (0, 0) if weights is None else _blocks(weights),
-                _placement(launches),
+                _placement(launches, segment.bands),
                 {
                     **moved,
                     FILL: moved[FILL] + _parameter_bytes(launches, chip),
@@ -152,12 +152,12 @@ def _blocks(weights: WeightsOp) -> tuple[int, int]:
     return weights.non_zero_blocks, weights.gamma_mask().size
 
 
-def _placement(launches: list[LaunchOp]) -> Placement:
+def _placement(launches: list[LaunchOp], bands: int) -> Placement:
     cores = {(core.column, core.row) for launch in launches for core in launch.cores if core.own_parameters["rows"]}
     streams = {core.stream for launch in launches for core in launch.cores}
     outputs = max((core.own_parameters["output_chunks"] for launch in launches for core in launch.cores), default=1)
     inputs = max(launch.common_parameters["input_chunks"] for launch in launches)
-    return Placement(len(cores), len(streams), (outputs, inputs), len({launch.output for launch in launches}))
+    return Placement(len(cores), len(streams), (outputs, inputs), bands)
 
 
 def _over_mean(values: list[float]) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler.simulate.result import SegmentTime
-from dialects.mem import HostOp, LaunchOp, MapOp, RingOp, SegmentOp
+from dialects.mem import HostOp, MapOp, RingOp, SegmentOp
 from dialects.mem_attributes import MEMTILE
 
 PART = re.compile(r"(?P<kind>fill\d+\.\d+\.\d+|band\d+\.\d+)\.(?P<segment>.*)")
@@ -72,8 +72,7 @@ def band_edges(module: ModuleOp, times: tuple[SegmentTime, ...], bounds: list[in
                 edges.append(edges[-1])
             case SegmentOp():
                 name = op.segment_name.data
-                bands = len({launch.output for launch in op.body.block.ops if isinstance(launch, LaunchOp)})
-                edges += [begins[name] + cycles[name] * (band + 1) / bands for band in range(bands)]
+                edges += [begins[name] + cycles[name] * (band + 1) / op.bands for band in range(op.bands)]
             case _:
                 pass
     return edges

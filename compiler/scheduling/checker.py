@@ -31,7 +31,6 @@ from compiler.scheduling.launch_checker import (
 from compiler.scheduling.network import ArrayStep, HostStep, Network, outputs_of
 from compiler.scheduling.placement_checker import placement_faults
 from compiler.scheduling.plan import (
-    Band,
     HostSegment,
     MapBuffer,
     PlannedLaunch,
@@ -178,8 +177,15 @@ class _Run:
     def _segment(self, step: ArrayStep, segment: Segment, whole: bool) -> None:
         """Run a step; if the map is `whole` then, every pixel of every channel block must have been computed once."""
         computed = self.computed[step.output]
-        for band in segment.bands:
-            self._band(step, band, computed)
+        for number, band in enumerate(segment.bands):
+            filled, spilled = segment.beside(number)
+            self._transfers(segment.before(number))
+            # what has no order is worst like this: memory is written early, and read late
+            self._transfers(filled)
+            for planned in band.launches:
+                self._launch(step, planned, computed)
+            self._transfers(spilled)
+            self._transfers(segment.after(number))
             self.time += 1
         if not whole:
             return
@@ -189,15 +195,9 @@ class _Run:
         self.time -= 1
         if step.output in self.plan.ddr_maps:
             self._expect_in_ddr(step.output)
-        elif len(segment.bands) > 1:
+        elif len({planned.output for band in segment.bands for planned in band.launches}) > 1:
             self.fault("a map made in bands is nowhere whole")
         self.time += 1
-
-    def _band(self, step: ArrayStep, band: Band, computed: Counts) -> None:
-        self._transfers(band.fills)
-        for planned in band.launches:
-            self._launch(step, planned, computed)
-        self._transfers(band.spills)
 
     def _launch(self, step: ArrayStep, planned: PlannedLaunch, computed: Counts) -> None:
         launch = planned.launch

@@ -17,6 +17,7 @@ import numpy as np
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
+from compiler.scheduling.drafts import Drafts
 from compiler.scheduling.network import ArrayStep, Network, inputs_of
 from compiler.scheduling.program import weight_shares
 from compiler.scheduling.residency import Residency
@@ -86,10 +87,11 @@ def _misfits(network: Network, chip: Chip) -> dict[int, str]:
     found: dict[int, str] = {}
     for index, step in enumerate(network.steps):
         if isinstance(step, ArrayStep):
-            alone = Residency(Network(network.maps, (step,), ()), chip, require, ring_bytes(chip) if weighted else 0)
+            reserved = ring_bytes(chip) if weighted else 0
+            alone = Drafts(Network(network.maps, (step,), ()), chip, require, reserved)
             try:
-                choice, _, _ = alone.solve()
-                alone.band_launches(0, choice.bands[0])
+                choice, _, _ = Residency(alone, lambda _: 0).solve()
+                alone.band_launches(0, choice.ways[0].bands)
             except CapacityError as error:
                 found[index] = str(error)
     return found

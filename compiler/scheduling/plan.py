@@ -4,6 +4,9 @@ What scheduling decides: buffers with a place, and for each step the bands in wh
 A band is a run of output rows that the MemTiles can hold together with what they need; most steps have one. Its input
 maps are read where they lie in the MemTiles, or filled from DDR first; its output stays, or is spilled to DDR, or both.
 Time is counted in bands, and a buffer's life is an interval of it.
+
+Bands of a segment may overlap: while one computes, the next one is filled and the one before is spilled. Nothing of
+what meets in a band has an order, and all of it has ended when the next band begins.
 """
 
 from __future__ import annotations
@@ -102,6 +105,23 @@ class Segment:
 
     name: str
     bands: tuple[Band, ...]
+    overlaps: bool = False
+    """Whether a band but the first is filled while the one before computes, and spilled while the one after it does."""
+
+    def beside(self, number: int) -> tuple[tuple[Transfer, ...], tuple[Transfer, ...]]:
+        """Fills and spills that go on while band `number` computes."""
+        if not self.overlaps:
+            return (), ()
+        fills = self.bands[number + 1].fills if number + 1 < len(self.bands) else ()
+        return fills, self.bands[number - 1].spills if number else ()
+
+    def before(self, number: int) -> tuple[Transfer, ...]:
+        """Fills that have to end before band `number` begins to compute."""
+        return () if self.overlaps and number else self.bands[number].fills
+
+    def after(self, number: int) -> tuple[Transfer, ...]:
+        """Spills that follow the computing of band `number` at once."""
+        return () if self.overlaps and number + 1 < len(self.bands) else self.bands[number].spills
 
 
 @dataclass(frozen=True)

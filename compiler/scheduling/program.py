@@ -14,6 +14,16 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.additions import add_at_once
 from compiler.scheduling.deep import deep_launches
+from compiler.scheduling.drafts import (
+    PARAMETERS,
+    Choice,
+    Draft,
+    Drafts,
+    band_name,
+    fill_name,
+    map_name,
+    ring_name,
+)
 from compiler.scheduling.in_place import concatenate_in_place
 from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
 from compiler.scheduling.plan import (
@@ -26,17 +36,7 @@ from compiler.scheduling.plan import (
     Segment,
     Transfer,
 )
-from compiler.scheduling.residency import (
-    PARAMETERS,
-    Apart,
-    Choice,
-    Draft,
-    Residency,
-    band_name,
-    fill_name,
-    map_name,
-    ring_name,
-)
+from compiler.scheduling.residency import Apart, Residency
 from compiler.scheduling.ring import ring_bytes, widest_ring
 from compiler.scheduling.stripes import Stripes, even_stripes
 from compiler.tiling.conv import ConvPlanner
@@ -99,15 +99,15 @@ def _ddr_maps(network: Network, draft: Draft) -> dict[int, MapBuffer]:
 class _Program:
     """Builds segments; holds what they share. `names` has one for each map in the MemTiles."""
 
-    def __init__(self, names: dict[int, str], residency: Residency, choice: Choice, draft: Draft, solution: Solution):
+    def __init__(self, names: dict[int, str], drafts: Drafts, choice: Choice, draft: Draft, solution: Solution):
         self.names = names
-        self.residency = residency
-        self.network = residency.network
+        self.drafts = drafts
+        self.network = drafts.network
         self.choice = choice
         self.draft = draft
         self.solution = solution
         self.lives = {buffer.name: buffer for buffer in draft.problem.buffers}
-        self.ddr = _ddr_maps(residency.network, draft)
+        self.ddr = _ddr_maps(drafts.network, draft)
         self.resident: dict[int, MapBuffer] = {}
         self.buffers: list[MapBuffer] = list(self.ddr.values())
 
@@ -131,7 +131,7 @@ class _Program:
         rows = (0, memtile.shape.height)
         spills: list[Transfer] = []
         for planned in launches:
-            for column in range(self.residency.chip.columns):
+            for column in range(self.drafts.chip.columns):
                 mine = [work.blocks for work in planned.launch.cores if work.column == column]
                 blocks = (min(first for first, _ in mine), max(last for _, last in mine))
                 spills.append(Transfer(self.ddr[memtile.number], memtile, column, rows, True, blocks))
@@ -147,19 +147,19 @@ class _Program:
             launch.rings.page_words,
             launch.rings.pages,
             (place.lower, place.upper),
-            self.residency.chip.core_rows,
+            self.drafts.chip.core_rows,
             index in self.choice.ahead,
         )
 
-    def _transfers(self, memtile: MapBuffer, to_ddr: bool, row_step: int = 1) -> tuple[Transfer, ...]:
-        assert memtile.stripes is not None, "transfers are between DDR and MemTiles"
+    def _transfers(self, memtile: MapBuffer, stripes: Stripes, to_ddr: bool, row_step: int = 1) -> tuple[Transfer, ...]:
+        """Copies of these rows of each column."""
         return tuple(
             Transfer(self.ddr[memtile.number], memtile, column, rows, to_ddr, row_step=row_step)
-            for column, rows in enumerate(memtile.stripes)
+            for column, rows in enumerate(stripes)
             if rows[1] > rows[0]
         )
 
-    def _band(self, index: int, step: ArrayStep, offset: int, stripes: Stripes, banded: bool) -> Band:
+    def _band(self, index: int, step: ArrayStep, offset: int, stripes: Stripes) -> Band:
         inputs: dict[int, MapBuffer] = {}
         fills: list[Transfer] = []
         deep = index in self.choice.deep
@@ -168,54 +168,60 @@ class _Program:
             if (index, number) not in self.draft.filled:
                 inputs[number] = self.resident[number]
             elif place in self.lives:
-                needed = self.residency.needed(step, number, stripes)
+                needed = self.drafts.needed(step, number, stripes)
                 inputs[number] = self._buffer(f"{place}.{step.name}", number, needed, place)
-                fills += self._transfers(inputs[number], False, step.parts[0][0].row_step if deep else 1)
-        if banded or deep:
+                fills += self._transfers(inputs[number], needed, False, step.parts[0][0].row_step if deep else 1)
+        if index in self.draft.in_bands:
             place = band_name(index, offset)
             output = self._buffer(f"{place}.{step.name}", step.output, stripes, place)
         else:
             root = self.draft.shared.get(step.output, step.output)
             if step.output not in self.resident:
                 name = self.names[step.output]
-                self.resident[step.output] = self._buffer(name, step.output, stripes, map_name(root))
+                place, held = map_name(root), self.drafts.stripes(step.output)
+                self.resident[step.output] = self._buffer(name, step.output, held, place)
             output = self.resident[step.output]
         launches = tuple(
             PlannedLaunch(
                 launch, tuple(inputs[n] for n in step.parts[part][1] if n in inputs), output, self._ring(index, launch)
             )
-            for part, launch in self.residency.step_launches(index, self.choice)[offset]
+            for part, launch in self.drafts.step_launches(index, self.choice)[offset]
         )
         if deep:
             return Band(tuple(fills), launches, self._slices(output, launches))
-        whole = index == self.residency.writers[step.output][-1]
-        spills = self._transfers(output, to_ddr=True) if whole and step.output in self.draft.in_ddr else ()
+        whole = index == self.drafts.writers[step.output][-1]
+        spills = self._transfers(output, stripes, to_ddr=True) if whole and step.output in self.draft.in_ddr else ()
         return Band(tuple(fills), launches, spills)
 
     def segment(self, index: int, step: Step) -> Segment | HostSegment:
         """One step, with its buffers."""
         if not isinstance(step, ArrayStep):
             return HostSegment(step, tuple(self.ddr[n] for n in step.inputs), tuple(self.ddr[n] for n in step.outputs))
-        bands = self.residency.step_stripes(index, step, self.choice)
+        bands = self.drafts.step_stripes(index, step, self.choice)
         return Segment(
             step.name,
-            tuple(self._band(index, step, i, stripes, len(bands) > 1) for i, stripes in enumerate(bands)),
+            tuple(self._band(index, step, offset, stripes) for offset, stripes in enumerate(bands)),
+            self.choice.ways[index].overlaps,
         )
 
 
 def _solve(
     network: Network, convolutions: ConvPlanner, deep: Mapping[int, list[Launch]], reserved: int
-) -> tuple[Residency, tuple[Choice, Draft, Solution]]:
+) -> tuple[Drafts, tuple[Choice, Draft, Solution]]:
     """A draft that fits beside `reserved` bytes, with as many concatenations in place as the MemTiles allow."""
 
     def plan(layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
         return plan_layer(layer, convolutions, column_rows)
 
+    def cycles(launch: Launch) -> int:
+        program = program_cycles(convolutions.chip, convolutions.kernels, launch.layer.kernel)
+        return launch_cycles(launch, convolutions.chip, program)
+
     apart: set[int] = set()
     while True:
-        residency = Residency(concatenate_in_place(network, apart), convolutions.chip, plan, reserved, deep)
+        drafts = Drafts(concatenate_in_place(network, apart), convolutions.chip, plan, reserved, deep)
         try:
-            return residency, residency.solve()
+            return drafts, Residency(drafts, cycles).solve()
         except Apart as refusal:
             apart.add(refusal.number)
 
@@ -250,14 +256,14 @@ def _plan(network: Network, chip: Chip) -> ProgramPlan:
     deep = deep_launches(concatenate_in_place(network), convolutions, cycles)
     network = add_at_once(network, cycles, deep)
     names = {step.output: step.name for step in network.steps if isinstance(step, ArrayStep)}
-    residency, found = _solve(network, convolutions, deep, ring_bytes(chip) if weighted else 0)
-    program = _Program(names, residency, *found)
-    segments = tuple(program.segment(index, step) for index, step in enumerate(residency.network.steps))
+    drafts, found = _solve(network, convolutions, deep, ring_bytes(chip) if weighted else 0)
+    program = _Program(names, drafts, *found)
+    segments = tuple(program.segment(index, step) for index, step in enumerate(drafts.network.steps))
     ring = None
     if weighted:
         ring = widest_ring(chip, program.solution.height, max(stop for _, stop in program.draft.times))
     return ProgramPlan(
-        residency.network,
+        drafts.network,
         tuple(program.buffers),
         program.solution.offsets[PARAMETERS],
         ring,

@@ -28,6 +28,7 @@ from compiler.tiling.launch import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, Launch, are
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.mapping import conv_fetch, cuts, divisors, mapped, splits, with_more_slots
+from compiler.tiling.shifted import moved_launch, moved_rows, sees_no_border
 from compiler.tiling.tiles import NARROW_WIDTHS, TILE_WIDTHS, tile_of, tilings
 
 KERNELS = frozenset(Kernel)
@@ -178,10 +179,23 @@ class ConvPlanner:
 
     def planned(self, layer: Layer, column_rows: Sequence[Range]) -> Planned:
         """The same, of some layer of equal shape, with the cycles of all launches. Raises as `plan` does."""
-        key = (layer.geometry, layer.gamma.shape, layer.gamma.tobytes(), tuple(column_rows))
+        what = (layer.geometry, layer.gamma.shape, layer.gamma.tobytes())
+        key = (*what, tuple(column_rows))
         if key not in self.known:
-            self.known[key] = self._plan(layer, column_rows)
+            # rows that see no border are planned like others of as many rows, unless several of them may be one
+            offset = min(first for first, last in column_rows if last > first)
+            inside = layer.kernel_size != (1, 1) and all(sees_no_border(layer, rows) for rows in column_rows)
+            alike = (*what, moved_rows(column_rows, -offset), "inside")
+            found = self._moved(self.known[alike], offset) if inside and alike in self.known else None
+            self.known[key] = found = found or self._plan(layer, column_rows)
+            if inside:
+                self.known[alike] = Planned([moved_launch(each, -offset) for each in found.launches], found.cycles)
         return self.known[key]
+
+    def _moved(self, planned: Planned, offset: int) -> Planned | None:
+        """The same launches of rows so much further down; None if there the array cannot run them."""
+        launches = [moved_launch(each, offset) for each in planned.launches]
+        return None if any(launch_faults(each, self.chip) for each in launches) else Planned(launches, planned.cycles)
 
     def _plan(self, layer: Layer, column_rows: Sequence[Range]) -> Planned:
         """
