@@ -32,8 +32,8 @@ from compiler.quantization.arithmetic import saturate_int8
 from compiler.quantization.scaling import ScaleError, multipliers, scale_mean, scale_round
 from dialects.bsr import AvgPoolOp, Conv2dOp, WeightsOp, encoding_of, scale_of, shape_of, zero_point_of
 
-MOST_CELLS = 64
-"""A block of 8 channels then has 4 KB of weights, which a core has room for twice."""
+MOST_CELLS = 196
+"""As many as 14x14: a block of 8 channels then has 14 KB of weights, which a core of 64 KB has room for twice."""
 
 _NEIGHBOURS = 16
 """Scales that are tried."""

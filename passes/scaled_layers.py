@@ -33,6 +33,7 @@ from dialects.bsr import (
     shape_of,
     zero_point_of,
 )
+from passes.bsr_mean_by_conv import MOST_CELLS
 
 P = Parameter
 Constants = tuple[tuple[Parameter, int], ...]
@@ -136,8 +137,9 @@ def unfit(op: BsrOp) -> str:
             return _unfit_changes(op)
         case AvgPoolOp():
             return (
-                "its mean needs a quotient of 64 bits, which a core does not have; windows of up to 64 cells, as many "
-                "in each, whose sums a multiplier rounds as the quotient does, would be a convolution with ones"
+                "its mean needs a quotient of 64 bits, which a core does not have; windows of up to "
+                f"{MOST_CELLS} cells, as many in each, whose sums a multiplier rounds as the quotient does, would be a "
+                "convolution with ones"
             )
         case _:
             return ""

@@ -15,6 +15,7 @@ from compiler.quantization.arithmetic import ROUNDINGS, Rounding
 from dialects.bsr import AvgPoolOp, Conv2dOp, PadOp, map_type
 from dialects.bsr_attributes import Scaled, ScaledAttr
 from passes.bsr_mean_by_conv import BsrMeanByConvPass
+from passes.bsr_unfit_on_host import BsrUnfitOnHostPass
 
 SCALES = st.floats(2.0**-7, 0.25, width=32) | st.sampled_from((0.0625, 0.09375, 0.1875))
 
@@ -42,7 +43,7 @@ def values_of(shape: tuple[int, int, int], seed: int) -> dict[str, np.ndarray]:
 
 
 @given(
-    kernel=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+    kernel=st.tuples(*[st.integers(1, 8) | st.integers(1, 14)] * 2),
     scales=st.tuples(*[st.builds(Scaled, SCALES, st.integers(-128, 127))] * 2),
     padded=st.booleans(),
     rounding=st.sampled_from(ROUNDINGS),
@@ -52,21 +53,24 @@ def test_every_sum_rounds_as_the_quotient(
     kernel: tuple[int, int], scales: tuple[Scaled, Scaled], padded: bool, rounding: Rounding, seed: int
 ) -> None:
     pads = (kernel[0] - 1, 0, 0, kernel[1] - 1) if padded else (0, 0, 0, 0)
-    module = mean((9, 8, 9), kernel, scales, pads=pads, counted=padded, rounding=rounding)
-    same_before_and_after(module, values_of((9, 8, 9), seed), BsrMeanByConvPass(), target=None)
+    module = mean((9, 14, 15), kernel, scales, pads=pads, counted=padded, rounding=rounding)
+    same_before_and_after(module, values_of((9, 14, 15), seed), BsrMeanByConvPass(), target=None)
     event("convolution" if any(isinstance(op, Conv2dOp) for op in module.walk()) else "quotient")
 
 
-def test_the_array_computes_a_global_mean() -> None:
-    shape = (24, 7, 7)
-    module = mean(shape, (7, 7), (Scaled(float(np.float32(0.021)), -128), Scaled(float(np.float32(0.017)), -5)))
-    same_before_and_after(module, values_of(shape, 1), BsrMeanByConvPass())
+@pytest.mark.parametrize("side", [7, 14])
+def test_the_array_computes_a_global_mean(side: int) -> None:
+    shape = (24, side, side)
+    module = mean(shape, (side, side), (Scaled(float(np.float32(0.021)), -128), Scaled(float(np.float32(0.017)), -5)))
+    same_before_and_after(module, values_of(shape, 1), BsrMeanByConvPass(), BsrUnfitOnHostPass(target="npu1"))
+    assert "mem.launch" in {op.name for op in module.walk()}
+    assert "mem.host" not in {op.name for op in module.walk()}
 
 
 @pytest.mark.parametrize(
     ("kernel", "pads", "scale"),
     [
-        ((9, 8), (0, 0, 0, 0), 0.021),  # 72 cells
+        ((15, 14), (0, 0, 0, 0), 0.021),  # 210 cells
         ((3, 3), (1, 1, 1, 1), 0.021),  # 4, 6 or 9 cells
         ((2, 3), (0, 0, 0, 0), 0.25),  # a sixth of 3 is a tie, and no multiplier is a sixth
     ],
@@ -75,7 +79,7 @@ def test_a_mean_that_no_multiplier_computes_stays(
     kernel: tuple[int, int], pads: tuple[int, int, int, int], scale: float
 ) -> None:
     scaled = Scaled(float(np.float32(scale)), 3)
-    module = mean((8, 9, 9), kernel, (scaled, scaled), pads=pads)
+    module = mean((8, 15, 15), kernel, (scaled, scaled), pads=pads)
     BsrMeanByConvPass().apply(Context(), module)
     assert any(isinstance(op, AvgPoolOp) for op in module.walk())
     assert not any(isinstance(op, Conv2dOp | PadOp) for op in module.walk())
