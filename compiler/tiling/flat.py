@@ -61,7 +61,8 @@ def flattened(layer: Layer, chip: Chip) -> Flat | None:
         # the last tap of the last result may look at the zeros before one more row
         furthest = (max(_steps(down, row)) + above) * pitch + left + max(_steps(across, column))
         total = (height * pitch - 1 + furthest) // pitch + 1
-        used = min(-(-(layer.input.height - row) // layer.strides[0]), total - above)
+        # that row itself nobody looks at, nor is it filled
+        used = min(-(-(layer.input.height - row) // layer.strides[0]), height + max(_steps(down, row)))
         right = pitch - left - columns[column]
         made[row, column] = Plane(row, column, used, columns[column], above, total - above - used, right)
     for row, down_steps in down:

@@ -170,6 +170,11 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
         faults.append(f"a transfer of {longest} words, a core descriptor moves {chip.core_length_limit}")
     if arena.input_slots > most_slots(chip):
         faults.append(f"{arena.input_slots} input slots, a descriptor and its locks count {most_slots(chip)}")
+    if launch.sent is not None:
+        pixels, _ = launch.sent
+        pieces = launch.output_chunk * launch.sent_width // pixels
+        if max(pieces, 2 * pixels) > chip.core_wrap_limit:
+            faults.append(f"rows sent in {pieces} pieces of {2 * pixels} words, a core counts {chip.core_wrap_limit}")
     if max(launch.fetch.left, launch.fetch.right) > chip.pad_limit:
         faults.append(f"padding {launch.fetch.left}, {launch.fetch.right}, the limit is {chip.pad_limit}")
     if max(launch.fetch.columns, launch.layer.output.width) > chip.memtile_wrap_limit:

@@ -80,6 +80,24 @@ CASES = {
         Network(1, (Input(5, 8, 2),), (Conv(0, 33, (5, 2), (2, 2), (3, 0, 0, 0), mask="full"),)),
         Place("mesh-3x2", ("core_memory_bytes=13620",)),
     ),
+    # a row that strides do not look at was sent, though it is not filled
+    "a last row that nobody looks at": (
+        Network(
+            53013,
+            (Input(1, 27, 1),),
+            (
+                Conv(0, 166, (5, 3), pads=(0, 2, 1, 0), dilations=(3, 1), mask="half"),
+                Conv(1, 74, (3, 2), (3, 1), (0, 1, 1, 0), mask="half"),
+            ),
+            (2,),
+        ),
+        Place("mesh-1x2", ("core_wrap_limit=16",)),
+    ),
+    # refused by aie-check: more rows without the pixels between them than a core's descriptor counts
+    "rows sent in 28 pieces": (
+        Network(1, (Input(100, 7, 7),), (Conv(0, 150, (2, 2), pads=(0, 0, 1, 1), mask="half"),)),
+        Place("mesh-1x2", ("core_wrap_limit=16",)),
+    ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
         Place("mesh-1x1", ("core_memory_bytes=8448",)),
