@@ -42,7 +42,7 @@ class Case:
 LIMITS = {
     "core_locks": (8, 9, 12),
     "memtile_locks": (16, 24, 40),
-    "lock_limit": (7, 15, 31),
+    "lock_limit": (8, 15, 31),
     "core_descriptors": (4, 6, 9),
     "memtile_descriptors": (12, 16, 24, 36),
     "shim_descriptors": (2, 4, 7),

@@ -78,6 +78,11 @@ class Chip:
                 f"chip '{self.name}' has queues of {self.queue_depth} tasks; {LOADS_QUEUED + 1} are needed: parameters "
                 f"of this launch and of the next, and a copy"
             )
+        if self.lock_limit < self.core_rows:
+            raise InputError(
+                f"chip '{self.name}' has locks that count to {self.lock_limit}; {self.core_rows} is needed: one lock "
+                f"of a MemTile counts the parameters of a column's cores"
+            )
         for limit in ("columns", "core_rows"):
             if not 1 <= getattr(self, limit) <= 8:
                 raise InputError(f"chip '{self.name}' has {getattr(self, limit)} {limit}; 1 to 8 are supported")

@@ -77,5 +77,9 @@ def test_overrides_are_numbers_of_the_chip() -> None:
     assert chip.with_overrides({"memtile_bytes": 4096}).memtile_words == 1024
     with pytest.raises(InputError, match=r"'memtile_byte' is not a number of the chip; close ones: memtile_bytes"):
         chip.with_overrides({"memtile_byte": 4096})
+    with pytest.raises(InputError, match="queues of 2 tasks; 3 are needed"):
+        chip.with_overrides({"queue_depth": 2})
+    with pytest.raises(InputError, match="locks that count to 3; 4 is needed"):
+        chip.with_overrides({"lock_limit": 3})
     with pytest.raises(InputError, match="9 columns; 1 to 8 are supported"):
         chip.with_overrides({"columns": 9})
