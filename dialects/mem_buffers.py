@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
@@ -69,7 +71,8 @@ class MapOp(MemOp):
              : !mem.buffer<memtile>
 
     `shape` is channels, height, width; `size` bytes in DDR or in each MemTile; `stripes` first and past-last row of
-    each column. A map of a general scale has `scaled = #bsr.scaled<…>` instead of a position.
+    each column. With `slices = array<i64: 0, 16, 16, 32>` the columns hold these channel blocks of their rows. A map of
+    a general scale has `scaled = #bsr.scaled<…>` instead of a position.
     """
 
     name = "mem.map"
@@ -82,6 +85,7 @@ class MapOp(MemOp):
     size_attr = prop_def(INTEGER, prop_name="size")
     live_attr = prop_def(INTEGERS, prop_name="live")
     stripes_attr = opt_prop_def(INTEGERS, prop_name="stripes")
+    slices_attr = opt_prop_def(INTEGERS, prop_name="slices")
     result = result_def(BufferType)
 
     assembly_format = "$map_name attr-dict `:` type($result)"
@@ -95,8 +99,10 @@ class MapOp(MemOp):
         size: int,
         live: tuple[int, int],
         stripes: Sequence[tuple[int, int]] | None,
+        slices: Sequence[tuple[int, int]] | None = None,
     ):
-        placed = {} if stripes is None else {"stripes": integers_attr([row for pair in stripes for row in pair])}
+        held = {"stripes": stripes, "slices": slices}
+        placed = {name: integers_attr([end for pair in pairs for end in pair]) for name, pairs in held.items() if pairs}
         super().__init__(
             properties={
                 "map_name": StringAttr(name),
@@ -144,11 +150,33 @@ class MapOp(MemOp):
         rows = integers_of(self.stripes_attr)
         return tuple(zip(rows[::2], rows[1::2], strict=True))
 
+    @property
+    def slices(self) -> tuple[tuple[int, int], ...]:
+        """Channel blocks of each column; empty for a map in DDR."""
+        if self.slices_attr is None:
+            blocks = -(-self.shape[0] // 8)
+            return ((0, blocks),) * len(self.stripes)
+        ends = integers_of(self.slices_attr)
+        return tuple(zip(ends[::2], ends[1::2], strict=True))
+
+    def whole(self, stripe: Callable[[int, int, int], npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+        """All words of a map in MemTiles; `stripe` reads so many words of a column from a word on."""
+        (channels, height, width), first = self.shape, self.address // 4
+        rows = np.zeros((height, -(-channels // 8), 2 * width), np.int32)
+        for column, ((start, last), (low, high)) in enumerate(zip(self.stripes, self.slices, strict=True)):
+            pitch, offset, words = self.row_words, low * 2 * width, (high - low) * 2 * width
+            for row in range(start, last if words else start):
+                read = stripe(column, first + (row - start) * pitch + offset, words)
+                rows[row, low:high] = read.reshape(high - low, 2 * width)
+        return rows.reshape(-1)
+
     def verify_(self) -> None:
         _, height, _ = verify_numbers("shape", self.shape_attr, 3)
         verify_numbers("live", self.live_attr, 2)
         if (self.result.type == MEMTILE) != (self.stripes_attr is not None):
             raise VerifyException("stripes belong to maps in MemTiles, and only to them")
+        if self.slices_attr is not None and len(self.slices) != len(self.stripes):
+            raise VerifyException(f"{len(self.slices)} slices for {len(self.stripes)} columns")
         if (self.position_attr is None) == (self.scaled is None):
             raise VerifyException("a map has a position or a general scale, one of them")
         if self.address % 4 or self.address < 0:

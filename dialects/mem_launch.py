@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import (
     DictionaryAttr,
     IntegerAttr,
     StringAttr,
+    UnitAttr,
     i64,
 )
 from xdsl.ir import Region, SSAValue
@@ -220,6 +221,7 @@ class LaunchOp(MemOp):
     Cores compute some rows of a layer. The region lists the cores that have work; all others stay idle.
 
     With `sent = array<i64: 7, 8>` the rows are of several rows of a map: of every 8 pixels the cores send the first 7.
+    With `gathers`, every MemTile broadcasts channel blocks of its own to a row of cores, and gets all of the result.
 
         %t = mem.launch "conv" (%in) to %out weights(%w via %ring) {parameters = {kernel = 0 : i64, …}} ({ mem.core … })
              : …
@@ -236,6 +238,7 @@ class LaunchOp(MemOp):
     ring = opt_operand_def(BufferType)
     parameters = prop_def(DictionaryAttr)
     sent_attr = opt_prop_def(INTEGERS, prop_name="sent")
+    gathers = opt_prop_def(UnitAttr)
     body = region_def("single_block")
     token = result_def(TokenType)
 
@@ -254,6 +257,7 @@ class LaunchOp(MemOp):
         parameters: Mapping[str, int],
         cores: Region,
         sent: tuple[int, int] | None = None,
+        gathers: bool = False,
     ):
         super().__init__(
             operands=[list(inputs), output, weights, ring],
@@ -261,6 +265,7 @@ class LaunchOp(MemOp):
                 "kernel": StringAttr(kernel.symbol),
                 "parameters": named_integers_attr(parameters),
                 "sent": integers_attr(sent) if sent else None,
+                "gathers": UnitAttr() if gathers else None,
             },
             regions=[cores],
             result_types=[TokenType()],
@@ -280,9 +285,14 @@ class LaunchOp(MemOp):
         return ring
 
     @property
-    def deep(self) -> bool:
-        """Whether weights come to each core by itself, and its input is broadcast."""
+    def rings(self) -> bool:
+        """Whether weights come to each core by itself."""
         return self.ring is not None and self.ring_op.cores > 0
+
+    @property
+    def deep(self) -> bool:
+        """Whether its input is broadcast."""
+        return self.rings or self.gathers is not None
 
     @property
     def cores(self) -> tuple[CoreOp, ...]:
@@ -313,3 +323,5 @@ class LaunchOp(MemOp):
             raise VerifyException(f"a launch holds mem.core ops only, found {strangers[0]}")
         if (self.weights is None) != (self.ring is None):
             raise VerifyException("weights come through a ring: give both or neither")
+        if self.gathers is not None and self.weights is not None:
+            raise VerifyException("cores that gather a map have no weights: those would take the broadcast")

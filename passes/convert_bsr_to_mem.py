@@ -69,6 +69,7 @@ class _Writer:
             buffer.size,
             buffer.live,
             buffer.stripes,
+            buffer.slices,
         )
         self.block.add_op(op)
         self.buffers[buffer.name] = op.result
@@ -140,6 +141,7 @@ class _Writer:
             _names(common_parameters(launch)),
             Region(Block(cores)),
             launch.sent,
+            launch.gathers,
         )
 
     def _band(self, segment: Segment, number: int, body: Block) -> None:
@@ -213,7 +215,8 @@ def _final_buffer(segment: Segment, plan: ProgramPlan) -> MapBuffer:
     """Where a segment's whole map is when it has ended: in the MemTiles, or in DDR if parts of it were made apart."""
     launches = [planned for band in segment.bands for planned in band.launches]
     output = launches[0].output
-    apart = any(planned.output != output or planned.launch.rings is not None for planned in launches)
+    scattered = any(planned.launch.rings is not None for planned in launches) and output.slices is None
+    apart = scattered or any(planned.output != output for planned in launches)
     return plan.ddr_maps[output.number] if apart else output
 
 

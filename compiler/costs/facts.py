@@ -74,8 +74,10 @@ class LaunchFacts:
     chunk_words: int
     input_descriptors: int
     """Descriptors of the MemTile that send one row of the stream."""
+    deep: bool
+    """Whether the input is broadcast."""
     rings: Rings | None
-    """DEEP launches: the rings through which each core gets weights of its own."""
+    """The rings through which each core of a DEEP launch gets weights of its own."""
 
     @property
     def input_chunks(self) -> int:

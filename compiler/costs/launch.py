@@ -105,7 +105,7 @@ class _Cores:
         self.to_core = chip.hop_cycles * (facts.row + 2)
         self.setup, self.seen = chip.descriptor_cycles, chip.lock_cycles
         _, _, source = cores_of(chip)
-        far = np.abs(facts.column - source) if facts.rings else np.zeros_like(source)
+        far = np.abs(facts.column - source) if facts.deep else np.zeros_like(source)
         self.from_memtile = self.to_core + chip.hop_cycles * far
         self.group = np.unique(source, return_inverse=True)[1]
         self.order = np.argsort(self.group, kind="stable")
@@ -129,7 +129,7 @@ class _Cores:
         ready = np.maximum(np.maximum(starts.loaded, pushed), array.input_end + self.setup)
         accepted = array.given_back + self.seen - self.to_core
         self.parameters_sent = np.maximum(ready, accepted) + int(moved(chip, PARAMETER_WORDS))
-        self.input_end = starts.late if self.facts.rings else np.maximum(self.parameters_sent, starts.late)
+        self.input_end = starts.late if self.facts.deep else np.maximum(self.parameters_sent, starts.late)
         self.began = self.parameters_sent + self.to_core + self.seen
 
     def _mint(self, slots: Numbers) -> Numbers:
@@ -181,7 +181,7 @@ class _Cores:
 
     def _of_all_listeners(self, free: Numbers) -> Numbers:
         """When a row finds a free slot: in the core itself, or if it is broadcast, in every core that hears it."""
-        if not self.facts.rings:
+        if not self.facts.deep:
             return free
         return np.maximum.reduceat(free[:, self.order], self.first, axis=1)[:, self.group]
 
@@ -305,7 +305,9 @@ def launch_times(
     array.given_back = cores.time
     # back to the start, where the next parameters are asked for
     cores.spend(everyone, program.lock)
-    array.input_end = feed.send_end[:, feed.group] if facts.rings and feed is not None else cores.input_end
+    # what comes next on a core's own stream comes behind its rows, its weights, or its parameters
+    own = cores.parameters_sent if facts.deep else cores.input_end
+    array.input_end = feed.send_end[:, feed.group] if facts.rings and feed is not None else own
     array.output_end = cores.output_end
     return LaunchTimes(cores.output_end + cores.to_core, *cores.spent())
 

@@ -80,6 +80,7 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
         streams=streams,
         chunk_words=launch.chunk_words,
         input_descriptors=launch.row_descriptors,
+        deep=launch.deep,
         rings=launch.rings,
         **numbers,
     )

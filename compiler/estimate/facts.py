@@ -53,7 +53,7 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
             own = core.own_parameters
             sizes[core.stream] = (own["blocks"], own["last_blocks"])
         streams = _streams(weights, op, sizes)
-        stream = np.arange(count) if op.deep else row % chip.domains % len(streams)
+        stream = np.arange(count) if op.rings else row % chip.domains % len(streams)
         heard = np.array([each.chunks for each in streams], np.int64) // common["input_chunks"]
         chunks = heard[stream]
         chunk_words = weights.chunk_words
@@ -85,7 +85,8 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
         streams=streams,
         chunk_words=chunk_words,
         # a broadcast sends its chain for every row, others send many rows by one descriptor
-        input_descriptors=len(op.cores[0].reads[0][0]) if op.deep else 2 if common.get("skip", 0) else 1,
-        rings=Rings(op.ring_op.page_words, op.ring_op.pages) if op.deep else None,
+        input_descriptors=len(op.cores[0].reads[0][0]) if op.rings else 2 if common.get("skip", 0) else 1,
+        deep=op.deep,
+        rings=Rings(op.ring_op.page_words, op.ring_op.pages) if op.rings else None,
         **numbers,
     )

@@ -224,12 +224,12 @@ class _Clock:
         facts = launch_facts(op, self.chip)
         program = program_cycles(self.chip, self.kernels, facts.kernel)
         feed = self.feeds.broadcast
-        if op.deep:
+        if op.rings:
             begun = self.began[-2 if op.ring_op.ahead else -1]
             shims = self._at([push for push in everything if push[0].place[1] == SHIM_ROW and push[0] in tasks.late])
             feed = self.feeds.own(facts, begun, np.maximum(late.of_fills(), shims.of_columns()), self.array)
         result = launch_times(facts, self.chip, program, starts, self.array, feed, self.since[:, None])
-        if op.deep and feed is not None:
+        if op.rings and feed is not None:
             self.feeds.after(feed, self.array)
         if len(times) > pushed_late:
             self._parameters(number + 1, self._at(times[pushed_late:]))

@@ -205,12 +205,7 @@ class _Machine:
         if not op.stripes:
             words = self.ddr["activations"].read(self.host, slice(first, first + height * op.row_words))
         else:
-            words = np.concatenate(
-                [
-                    self.memories[column, MEMTILE_ROW].words[first : first + (last - start) * op.row_words]
-                    for column, (start, last) in enumerate(op.stripes)
-                ]
-            )
+            words = op.whole(lambda column, start, size: self.memories[column, MEMTILE_ROW].words[start : start + size])
         return unpack_map(words, channels, height, width)
 
 

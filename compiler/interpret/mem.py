@@ -107,11 +107,8 @@ class _Machine:
         if not op.stripes:
             rows = self.ddr.read(first + np.arange(height * op.row_words), "the host")
         else:
-            rows = np.concatenate(
-                [
-                    self.memtiles[column].read(first + np.arange((last - start) * op.row_words), "the host")
-                    for column, (start, last) in enumerate(op.stripes)
-                ]
+            rows = op.whole(
+                lambda column, start, words: self.memtiles[column].read(start + np.arange(words), "the host")
             )
         return unpack_map(rows, channels, height, width)
 

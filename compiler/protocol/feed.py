@@ -44,7 +44,7 @@ def weights_of(op: mem.LaunchOp) -> mem.WeightsOp:
 
 def stream_of(op: mem.LaunchOp, chip: Chip, row: int) -> tuple[int, int, int]:
     """First word, chunks and chunk size of the weight stream that is broadcast to core row `row`."""
-    if op.weights is None or op.deep:
+    if op.weights is None or op.rings:
         return 0, 0, 0
     weights = weights_of(op)
     first, count = weights.streams[chip.domain(row) % len(weights.streams)]
@@ -106,7 +106,7 @@ def arriving_pages(op: mem.LaunchOp, tile: Place, channel: int, rows: Iterable[i
 
 def streamed_words(op: mem.LaunchOp, chip: Chip) -> int:
     """Words of a launch's weights in the streams of all columns; a DEEP launch brings others with its activations."""
-    if op.deep:
+    if op.rings:
         own = own_pages(op) * op.ring_op.page_words
         return chip.columns * len(range(0, chip.core_rows, 2)) * own
     heard = [listeners(chip, column)[0][1] for column in range(chip.columns)]
@@ -203,7 +203,7 @@ class WeightFeed:
             sizes = [stream_of(op, self.chip, row)[1:] for op, _ in self.launches[first:last]]
             broadcast += sum(count * size for count, size in sizes)
             self._broadcast(column, row, range(first, last), state, arriving, leaving)
-            if last in deep:
+            if last in deep and self.launches[last][0].rings:
                 self._own(column, last, state, arriving)
             first = last + 1
         self.broadcast_words.append(broadcast)

@@ -110,7 +110,7 @@ class LaunchWriter:
 
     def _chunks(self, op: mem.LaunchOp, row: int) -> int:
         """Chunks of weights that the cores of a row receive."""
-        if not op.deep:
+        if not op.rings:
             return stream_of(op, self.chip, row)[1]
         return own_pages(op) * op.ring_op.page_words // chunk_size(op)
 
@@ -155,10 +155,11 @@ class LaunchWriter:
         row = core.row
         place, tile = (core.column, FIRST_CORE_ROW + row), (core.column, MEMTILE_ROW)
         made.early += self._parameter_tasks(place, tile, row)
-        made.early += self._weights(place, values, self._chunks(op, row), chunk_size(op), CORE_INPUT)
-        empty, full = (place_name(ring_lock(row, state), tile) for state in ("empty", "full"))
-        pages = Descriptor(place_name("memtile", tile), ring_window(op, row), (full, 1), (empty, 1))
-        made.early.append(Task(tile, MM2S, row, (pages,), own_pages(op)))
+        if op.rings:
+            made.early += self._weights(place, values, self._chunks(op, row), chunk_size(op), CORE_INPUT)
+            empty, full = (place_name(ring_lock(row, state), tile) for state in ("empty", "full"))
+            pages = Descriptor(place_name("memtile", tile), ring_window(op, row), (full, 1), (empty, 1))
+            made.early.append(Task(tile, MM2S, row, (pages,), own_pages(op)))
         made.late += self._arriving_input(place, core, values, CORE_WEIGHTS)
         self._output(made, place, tile, row, core, values, made.late)
 
@@ -169,7 +170,7 @@ class LaunchWriter:
             core = next(core for core in op.cores if (core.column, core.row) == heard[0])
             made.late += self._leaving_input(made, tile, self.channels.broadcast, core)
         rows = range(1, self.chip.core_rows, 2)
-        if rows:
+        if rows and op.rings:
             words = own_words(op, column, rows)
             made.late.append(arriving_pages(op, tile, self.channels.fill, rows))
             source = Descriptor(WEIGHTS, linear(self.image.append(words), words.size))

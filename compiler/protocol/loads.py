@@ -27,7 +27,7 @@ def loaded_together(invocation: mem.InvokeOp, chip: Chip) -> list[range]:
     filled, number = set[int](), 0
     for op in (op for segment in invocation.segments for op in segment.body.block.ops):
         fills = isinstance(op, mem.CopyOp) and op.fills and number > 0
-        if fills or (isinstance(op, mem.LaunchOp) and op.deep):
+        if fills or (isinstance(op, mem.LaunchOp) and op.rings):
             filled.add(number)
         number += isinstance(op, mem.LaunchOp)
     most = chip.most_turns

@@ -57,19 +57,20 @@ def sums(network: Network) -> dict[int, Layer]:
     return found
 
 
-def add_at_once(network: Network, cycles: Cycles, apart: Collection[int] = ()) -> Network:
+def add_at_once(network: Network, cycles: Cycles, alone: Collection[int] = ()) -> Network:
     """
     The network with additions made by the convolutions before them, where those take less time so.
 
-    Convolutions that make the maps `apart` make nothing else.
+    Steps that make the maps `alone` make nothing else, and no other step makes them.
     """
+    apart = frozenset(alone)
     steps: list[Step] = []
     for step in network.steps:
         made = _convolution(network, steps, step) if isinstance(step, ArrayStep) else None
         if isinstance(step, ArrayStep) and made is not None:
             conv, (source,) = made.parts[0]
             addition, (_, skip) = step.parts[0]
-            if made.output not in apart and _is_faster(conv, addition, cycles):
+            if apart.isdisjoint((made.output, step.output)) and _is_faster(conv, addition, cycles):
                 steps.remove(made)
                 step = ArrayStep(made.name, ((replace(conv, addition=addition), (source, skip)),), step.output)
         steps.append(step)

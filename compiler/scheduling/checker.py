@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
 from compiler.scheduling.additions_checker import additions_apart
-from compiler.scheduling.deep_checker import deep_faults, flat_input_faults
+from compiler.scheduling.deep_checker import broadcast_faults, deep_faults, flat_input_faults
 from compiler.scheduling.in_place_checker import in_place_faults
 from compiler.scheduling.launch_checker import (
     NOTHING,
@@ -223,7 +223,10 @@ class _Run:
             rows = [to.row_of(row) for row in range(*launch.map_rows(work))]
             blocks = slice(to.block + work.blocks[0], to.block + work.blocks[1])
             width = to.column_step * launch.on_map.output.width
-            computed[rows, blocks, to.column : to.column + width : to.column_step] += 1
+            # every column gathers all of it, for itself
+            computed[rows, blocks, to.column : to.column + width : to.column_step] += (
+                not launch.gathers or work.column == 0
+            )
             words = output_numbers(launch, work, step.output, self.numbers)
             if where.size != words.size:
                 self.fault(f"core ({work.column}, {work.row}) sends {words.size} words, {where.size} have a place")
@@ -277,7 +280,7 @@ class _Run:
         if planned.launch.joined is not None:
             rows = range(*planned.launch.map_rows(work))
         column, reach = work.column, range(work.column - 1, work.column + 2)
-        if planned.launch.rings is not None:
+        if planned.launch.deep:
             # a broadcast comes from one MemTile, and sees no other
             column = self.chip.source_column(work.column, work.row)
             layer, reach = planned.launch.on_map, range(column, column + 1)
@@ -316,6 +319,8 @@ class _Run:
         if launch.arena.weight_slot != self.weight_slot:
             yield f"weight slots of {launch.arena.weight_slot} words, other launches have {self.weight_slot}"
         ring = planned.ring or self.plan.ring
+        if launch.deep:
+            yield from broadcast_faults(launch, self.chip)
         if not launch.slices:
             return
         if launch.rings is not None or planned.ring is not None:

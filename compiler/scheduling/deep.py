@@ -1,47 +1,48 @@
 """
-Which convolutions run DEEP, by cost: what they gain against what it costs to bring their maps there and away.
+Which steps do not divide their maps by rows, by cost: what they gain against what it costs to bring their maps there.
 
-A DEEP step finds its whole map in every MemTile, and leaves in each the channels of that column's cores: so it reads
-and writes through DDR, whatever comes before and after. One DEEP step after another pays for that trip once.
+A DEEP convolution wants its whole map in every MemTile, and leaves in each the channels of that column's cores. What
+never mixes channels can go on from there, and may leave the map whole for the next one (`compiler.tiling.channels`). A
+map that its reader does not find as it wants it goes through DDR.
 
     cost = launches + words of each trip over the channels of a column
 
-The search starts from all steps that are faster by themselves, and changes the step that helps most until none does.
+The search starts from all that are faster by themselves, and changes the step that helps most until none does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from compiler.costs.feed import loaded
+from compiler.costs.planned import launch_cycles
+from compiler.costs.program import program_cycles
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.additions import Cycles, sums
+from compiler.scheduling.by_channels import ByChannels, Layout, stays
 from compiler.scheduling.network import ArrayStep, Network, inputs_of, outputs_of
+from compiler.scheduling.stripes import Slices
+from compiler.tiling.channels import gathered_launch, sliced_launch
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.deep_planner import DeepPlanner
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, MapShape
 
-
-@dataclass(frozen=True)
-class Ways:
-    """Cycles of the launches of a step, WIDE and DEEP."""
-
-    wide: int
-    deep: int
+Choice = Mapping[int, ByChannels]
+"""Steps that do not divide their maps by rows, and how they run."""
 
 
-def _layers(network: Network) -> Iterator[tuple[int, Layer]]:
-    """Steps that could run DEEP: one convolution of one map that is the only one to write its result."""
+def _layers(network: Network) -> Iterator[tuple[int, Layer, tuple[int, ...]]]:
+    """Steps that could be among them: one layer that is the only one to write its result, and the maps it reads."""
     writers = network.writers()
     for index, step in enumerate(network.steps):
         if isinstance(step, ArrayStep) and len(step.parts) == 1 and len(writers[step.output]) == 1:
-            ((layer, _),) = step.parts
-            if layer.kernel is Kernel.CONV and layer.addition is None:
-                yield index, layer
+            ((layer, inputs),) = step.parts
+            yield index, layer, inputs
 
 
 def _trip(words: int, chip: Chip) -> int:
@@ -59,70 +60,176 @@ def _entire(layer: Layer, chip: Chip) -> int:
     return _trip(layer.input.row_words * len(range(0, layer.input.height, layer.row_step)), chip)
 
 
-class _Costs:
-    """Cycles of a network for any choice of DEEP steps, as far as they depend on it."""
+def _slices_of(launches: list[Launch], chip: Chip) -> Slices | None:
+    """Channel blocks that a launch leaves in each column; None if there are several launches."""
+    if len(launches) > 1:
+        return None
+    (launch,) = launches
+    mine = [[work.blocks for work in launch.cores if work.column == column] for column in range(chip.columns)]
+    return tuple((min(first for first, _ in each), max(last for _, last in each)) for each in mine)
 
-    def __init__(self, network: Network, chip: Chip, ways: Mapping[int, Ways]):
-        self.network, self.chip, self.ways = network, chip, ways
-        self.makers = {number: index for index, step in enumerate(network.steps) for number in outputs_of(step)}
-        self.entire = {index: _entire(layer, chip) for index, layer in _layers(network)}
-        self.readers: dict[int, list[int]] = {}
-        for index, step in enumerate(network.steps):
+
+@dataclass
+class _Options:
+    """What each step may do, with the cycles that it takes by rows."""
+
+    network: Network
+    convolutions: ConvPlanner
+    cycles: Cycles
+    by_rows: dict[int, int] = field(default_factory=dict[int, int])
+    ways: dict[int, list[ByChannels]] = field(default_factory=dict[int, list[ByChannels]])
+    saved: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
+    """Of a convolution that could make a sum at once: the step of the sum, and cycles that are saved so."""
+
+    @cached_property
+    def makers(self) -> dict[int, int]:
+        """The step that writes each map."""
+        return {number: index for index, step in enumerate(self.network.steps) for number in outputs_of(step)}
+
+    @cached_property
+    def readers(self) -> dict[int, list[int]]:
+        """The steps that read each map."""
+        found: dict[int, list[int]] = {}
+        for index, step in enumerate(self.network.steps):
             for number in inputs_of(step):
-                self.readers.setdefault(number, []).append(index)
+                found.setdefault(number, []).append(index)
+        return found
 
-    def _map(self, number: int, deep: frozenset[int]) -> int:
-        """The trips of one map. Those that it makes whatever is chosen count as if they did not."""
-        maker, readers = self.makers.get(number, -1), self.readers.get(number, [])
-        if maker not in deep and not deep.intersection(readers):
-            return 0
-        part = _divided(self.network.maps[number], self.chip)
-        filled = sum(self.entire[reader] if reader in deep else part if maker in deep else 0 for reader in readers)
-        return part + filled
+    @property
+    def chip(self) -> Chip:
+        """Where all this runs."""
+        return self.convolutions.chip
 
-    def of(self, deep: frozenset[int]) -> int:
-        """All of it."""
-        launches = sum(ways.deep if index in deep else ways.wide for index, ways in self.ways.items())
-        touched = {
-            n for i in self.ways for n in (*inputs_of(self.network.steps[i]), *outputs_of(self.network.steps[i]))
-        }
-        return launches + sum(self._map(number, deep) for number in touched)
+    def find(self) -> None:
+        """Look at every step, in order."""
+        planner, additions = DeepPlanner(self.convolutions), sums(self.network)
+        for index, layer, inputs in _layers(self.network):
+            try:
+                if layer.kernel is Kernel.CONV and layer.addition is None:
+                    (output,) = outputs_of(self.network.steps[index])
+                    self._convolution(planner, index, layer, additions.get(output))
+                elif not layer.kernel.convolves:
+                    self._channels(index, layer, inputs)
+            except CapacityError:
+                # what has no launches in one piece is for the planner of bands
+                continue
 
-
-def _choose(network: Network, chip: Chip, ways: Mapping[int, Ways]) -> frozenset[int]:
-    """The steps to run DEEP, of those in `ways`."""
-    costs = _Costs(network, chip, ways)
-    deep = frozenset(index for index, way in ways.items() if way.deep < way.wide)
-    best = costs.of(deep)
-    while True:
-        changed = [(costs.of(deep ^ {index}), index) for index in ways]
-        cycles, index = min(changed, default=(best, -1))
-        if cycles >= best:
-            return deep
-        best, deep = cycles, deep ^ {index}
-
-
-def deep_launches(network: Network, convolutions: ConvPlanner, cycles: Cycles) -> dict[int, list[Launch]]:
-    """
-    Launches of the steps that are worth it to run DEEP, by the map that they write.
-
-    `cycles` are those of a layer that runs WIDE, which may then also make a sum at once (`scheduling.additions`).
-    """
-    found, ways = dict[int, list[Launch]](), dict[int, Ways]()
-    planner, chip, additions = DeepPlanner(convolutions), convolutions.chip, sums(network)
-    for index, layer in _layers(network):
-        (output,) = outputs_of(network.steps[index])
-        try:
-            wide = cycles(layer)
-            if output in additions:
-                addition = additions[output]
-                wide = min(wide, cycles(replace(layer, addition=addition)) - cycles(addition))
-        except CapacityError:
-            # what has no launches in one piece is for the planner of bands
-            continue
+    def _convolution(self, planner: DeepPlanner, index: int, layer: Layer, addition: Layer | None) -> None:
+        alone = self.cycles(layer)
+        least = alone
+        if addition is not None:
+            saved = alone + self.cycles(addition) - self.cycles(replace(layer, addition=addition))
+            (output,) = outputs_of(self.network.steps[index])
+            self.saved[index] = (self.readers[output][0], max(saved, 0))
+            least -= max(saved, 0)
+        self.by_rows[index] = alone
         # the map may have to come anyway, divided
-        deep = planner.plan(layer, wide - max(_entire(layer, chip) - _divided(layer.input, chip), 0))
+        deep = planner.plan(layer, least - max(_entire(layer, self.chip) - _divided(layer.input, self.chip), 0))
         if deep is not None:
-            found[index], ways[index] = deep.launches, Ways(wide, deep.cycles)
-    chosen = _choose(network, chip, ways)
-    return {outputs_of(network.steps[index])[0]: found[index] for index in sorted(chosen)}
+            slices = _slices_of(deep.launches, self.chip)
+            self.ways[index] = [ByChannels(deep.launches, deep.cycles, Layout.WHOLE, Layout.SLICES, slices)]
+
+    def _channels(self, index: int, layer: Layer, inputs: tuple[int, ...]) -> None:
+        """What never mixes channels may go on with what a step before it left."""
+        slices = next((way.slices for number in inputs for way in self._made(number) if way.slices), None)
+        if slices is None or layer.input.blocks != layer.output.blocks:
+            return
+        self.by_rows[index] = self.cycles(layer)
+        program = program_cycles(self.chip, self.convolutions.kernels | {layer.kernel}, layer.kernel)
+        kinds: tuple[tuple[Callable[[Layer, Chip, Slices], Launch | None], Layout], ...] = (
+            (sliced_launch, Layout.SLICES),
+            (gathered_launch, Layout.WHOLE),
+        )
+        found: list[ByChannels] = []
+        for make, writes in kinds:
+            launch = make(layer, self.chip, slices)
+            if launch is not None:
+                cycles = launch_cycles(launch, self.chip, program)
+                found.append(ByChannels([launch], cycles, Layout.SLICES, writes, slices))
+        if found:
+            self.ways[index] = found
+
+    def _made(self, number: int) -> list[ByChannels]:
+        maker = self.makers.get(number)
+        return [] if maker is None else self.ways.get(maker, [])
+
+
+class _Costs:
+    """Cycles of a network for any choice, as far as they depend on it."""
+
+    def __init__(self, options: _Options):
+        self.options, self.chip, maps = options, options.chip, options.network.maps
+        self.part = [_divided(shape, self.chip) for shape in maps]
+        self.entire = {index: _entire(layer, self.chip) for index, layer, _ in _layers(options.network)}
+        steps = [options.network.steps[index] for index in options.ways]
+        self.touched = {number for step in steps for number in (*inputs_of(step), *outputs_of(step))}
+
+    def _map(self, number: int, choice: Choice) -> int:
+        """The trips of one map. Those that it makes whatever is chosen count as if they did not."""
+        maker = choice.get(self.options.makers.get(number, -1))
+        ways = {reader: choice.get(reader) for reader in self.options.readers.get(number, [])}
+        if maker is None and not any(ways.values()):
+            return 0
+        filled = 0
+        for reader, way in ways.items():
+            if not stays(maker, way):
+                filled += self.entire[reader] if way and way.reads is Layout.WHOLE else self.part[number]
+        return self.part[number] + filled if filled else 0
+
+    def of(self, choice: Choice) -> int:
+        """All of it."""
+        options, total = self.options, 0
+        for index in options.ways.keys() | options.saved.keys():
+            total += choice[index].cycles if index in choice else options.by_rows[index]
+        for index, (addition, cycles) in options.saved.items():
+            total -= cycles if index not in choice and addition not in choice else 0
+        return total + sum(self._map(number, choice) for number in self.touched)
+
+
+def _first(options: _Options) -> dict[int, ByChannels]:
+    """Convolutions that are faster so, and what goes on with what they leave: whole, if one of them reads it."""
+    choice: dict[int, ByChannels] = {}
+    for index, ways in options.ways.items():
+        if ways[0].reads is Layout.WHOLE and ways[0].cycles < options.by_rows[index]:
+            choice[index] = ways[0]
+    convolutions = set(choice)
+    for index, ways in options.ways.items():
+        step = options.network.steps[index]
+        if index not in choice and any(options.makers.get(number) in choice for number in inputs_of(step)):
+            (output,) = outputs_of(step)
+            wanted = not convolutions.isdisjoint(options.readers.get(output, []))
+            choice[index] = ways[-1] if wanted else ways[0]
+    return choice
+
+
+def _choose(options: _Options) -> dict[int, ByChannels]:
+    """How the steps run that do not divide their maps by rows."""
+    costs, choice = _Costs(options), _first(options)
+    best = costs.of(choice)
+    while True:
+        changed: list[tuple[int, int, int]] = []
+        for index, ways in options.ways.items():
+            for number, way in enumerate([*ways, None]):
+                if way is not choice.get(index):
+                    changed.append((costs.of(_changed(choice, index, way)), index, number))
+        cycles, index, number = min(changed, default=(best, -1, -1))
+        if cycles >= best:
+            return choice
+        best, choice = cycles, _changed(choice, index, [*options.ways[index], None][number])
+
+
+def _changed(choice: Choice, index: int, way: ByChannels | None) -> dict[int, ByChannels]:
+    others = {step: other for step, other in choice.items() if step != index}
+    return others if way is None else {**others, index: way}
+
+
+def steps_apart(network: Network, convolutions: ConvPlanner, cycles: Cycles) -> dict[int, ByChannels]:
+    """
+    The steps that are worth it not to divide their maps by rows, by the map that they write.
+
+    `cycles` are those of a layer by rows; a convolution may then also make a sum at once (`scheduling.additions`).
+    """
+    options = _Options(network, convolutions, cycles)
+    options.find()
+    chosen = _choose(options)
+    return {outputs_of(network.steps[index])[0]: chosen[index] for index in sorted(chosen)}

@@ -16,16 +16,27 @@ from compiler.scheduling.plan import PlannedLaunch
 from compiler.tiling.launch import Flat, Launch
 
 
-def deep_faults(planned: PlannedLaunch, chip: Chip, previous: int) -> list[str]:
-    """Faults of a DEEP launch; `previous` is the band in which the step before begins."""
-    launch, ring = planned.launch, planned.ring
-    if launch.rings is None or ring is None:
-        return ["weights of each core and rings for them come together"]
+def broadcast_faults(launch: Launch, chip: Chip) -> list[str]:
+    """Cores that would stop a broadcast, and MemTiles that would not get all of what cores gather for them."""
     faults: list[str] = []
     places = {(work.column, work.row) for work in launch.cores}
     everywhere = {(column, row) for column in range(chip.columns) for row in range(chip.core_rows)}
     if places != everywhere:
         faults.append(f"cores {sorted(everywhere - places)} hear a broadcast that they take no part in")
+    for column in range(chip.columns):
+        mine = sorted(work.blocks for work in launch.cores if work.column == column)
+        ends = [0, *(last for _, last in mine)]
+        if launch.gathers and ([first for first, _ in mine] != ends[:-1] or ends[-1] != launch.layer.output.blocks):
+            faults.append(f"column {column} gathers blocks {mine} of {launch.layer.output.blocks}")
+    return faults
+
+
+def deep_faults(planned: PlannedLaunch, chip: Chip, previous: int) -> list[str]:
+    """Faults of a DEEP launch's weights; `previous` is the band in which the step before begins."""
+    launch, ring = planned.launch, planned.ring
+    if launch.rings is None or ring is None:
+        return ["weights of each core and rings for them come together"]
+    faults: list[str] = []
     passes = {launch.output_chunks(work.blocks) * launch.input_chunks for work in launch.cores}
     rows = {work.input_rows for work in launch.cores}
     if len(passes) > 1 or len(rows) > 1:

@@ -13,11 +13,12 @@ from functools import cached_property
 
 from compiler.allocation.problem import Buffer, Problem
 from compiler.hardware.chip import Chip
+from compiler.scheduling.by_channels import ByChannels, stays
 from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
 from compiler.scheduling.plan import parameter_bytes
 from compiler.scheduling.stripes import Stripes, even_stripes, everywhere, needed_rows, reachable, tallest
 from compiler.scheduling.ways import Way
-from compiler.tiling.launch import Launch
+from compiler.tiling.launch import Launch, Rings
 from compiler.tiling.layer import Layer, Range, split_evenly
 
 PARAMETERS = "parameters"
@@ -51,10 +52,10 @@ class Choice:
     resident: set[int]
     ways: list[Way]
     """Of each step, in how many bands it runs."""
-    deep: set[int]
-    """Steps that run DEEP: their maps come from DDR and go there."""
+    by_channels: set[int]
+    """Steps that do not divide their maps by rows."""
     ahead: set[int]
-    """DEEP steps whose weights may come while the step before runs."""
+    """Of those, the ones whose weights may come while the step before runs."""
     tried: dict[int, set[Way]] = field(default_factory=dict[int, set[Way]])
     """Ways of steps that turned out not to fit, though by themselves they would."""
 
@@ -86,8 +87,8 @@ class Drafts:
     plan: Planner
     reserved: int = 0
     """Bytes of each MemTile that are not for maps."""
-    apart: Mapping[int, list[Launch]] = field(default_factory=dict[int, list[Launch]])
-    """Launches of the steps that should run DEEP, by the map that each writes alone."""
+    apart: Mapping[int, ByChannels] = field(default_factory=dict[int, ByChannels])
+    """Steps that should not divide their maps by rows, by the map that each writes alone."""
     launches: dict[tuple[int, int], list[list[tuple[int, Launch]]]] = field(
         default_factory=dict[tuple[int, int], list[list[tuple[int, Launch]]]]
     )
@@ -98,9 +99,18 @@ class Drafts:
         return self.network.writers()
 
     @cached_property
-    def deep(self) -> dict[int, list[Launch]]:
-        """Launches of the steps that should run DEEP."""
+    def by_channels(self) -> dict[int, ByChannels]:
+        """Steps that should not divide their maps by rows."""
         return {writers[0]: self.apart[n] for n, writers in self.writers.items() if n in self.apart}
+
+    def manner(self, index: int, choice: Choice) -> ByChannels | None:
+        """How a step runs that does not divide its maps by rows; None if it does."""
+        return self.by_channels[index] if index in choice.by_channels else None
+
+    def own_rings(self, index: int, choice: Choice) -> list[Rings]:
+        """The rings of a step's launches whose weights come to each core by itself."""
+        manner = self.manner(index, choice)
+        return [launch.rings for launch in manner.launches if launch.rings is not None] if manner else []
 
     def band_stripes(self, step: ArrayStep, bands: int) -> list[Stripes]:
         """Output rows per column of each band: as many in every column, while it has any."""
@@ -113,13 +123,14 @@ class Drafts:
 
     def step_launches(self, index: int, choice: Choice) -> list[list[tuple[int, Launch]]]:
         """Per band of a choice, the launches with the index of their part."""
-        if index in choice.deep:
-            return [[(0, launch) for launch in self.deep[index]]]
+        manner = self.manner(index, choice)
+        if manner is not None:
+            return [[(0, launch) for launch in manner.launches]]
         return self.band_launches(index, choice.ways[index].bands)
 
     def step_stripes(self, index: int, step: ArrayStep, choice: Choice) -> list[Stripes]:
         """Output rows per column of each band of a choice."""
-        if index in choice.deep:
+        if index in choice.by_channels:
             return [everywhere((0, self.network.maps[step.output].height), self.chip.columns)]
         return self.band_stripes(step, choice.ways[index].bands)
 
@@ -141,8 +152,14 @@ class Drafts:
         ]
 
     def stripes(self, number: int) -> Stripes:
-        """Stripes of a resident map."""
+        """Stripes of a resident map that is divided by rows."""
         return even_stripes((0, self.network.maps[number].height), self.chip.columns)
+
+    def held(self, number: int, choice: Choice) -> Stripes:
+        """Rows of a resident map in each column, of all channel blocks or some."""
+        if choice.by_channels.isdisjoint(self.writers[number]):
+            return self.stripes(number)
+        return everywhere((0, self.network.maps[number].height), self.chip.columns)
 
     def needed(self, step: ArrayStep, number: int, band: Stripes) -> Stripes:
         """Rows of map `number` that each column needs for a band, over all parts that read it."""
@@ -173,9 +190,8 @@ class Drafts:
                     in_ddr.add(number)
                     continue
                 band = even_stripes((0, maps[step.output].height), self.chip.columns)
-                stays = number in by_array and number in choice.resident
-                stays = stays and choice.deep.isdisjoint((index, producer[number]))
-                if stays and reachable(self.stripes(number), self.needed(step, number, band)):
+                there = number in by_array and number in choice.resident
+                if there and self._finds(producer[number], index, number, self.needed(step, number, band), choice):
                     last_read[number] = index
                 else:
                     filled.add((index, number))
@@ -183,14 +199,22 @@ class Drafts:
         in_bands = {
             index
             for index, step in enumerate(steps)
-            if (choice.ways[index].bands > 1 and self.passes(step, last_read)) or index in choice.deep
+            if choice.ways[index].bands > 1 and self.passes(step, last_read) and index not in choice.by_channels
         }
-        for index in in_bands:
+        scattered = {index for index in choice.by_channels if self.by_channels[index].scatters}
+        for index in in_bands | scattered:
             in_ddr.update(outputs_of(steps[index]))
         shared = self._shared(choice, filled, last_read)
         problem = self._problem(choice, times, filled, in_bands, last_read, shared)
-        stays, apart = frozenset(last_read), frozenset(in_bands)
-        return Draft(tuple(times), stays, apart, frozenset(in_ddr), frozenset(filled), shared, problem)
+        staying, apart = frozenset(last_read), frozenset(in_bands)
+        return Draft(tuple(times), staying, apart, frozenset(in_ddr), frozenset(filled), shared, problem)
+
+    def _finds(self, maker: int, reader: int, number: int, needed: Stripes, choice: Choice) -> bool:
+        """Whether a step finds a map in the MemTiles as it wants it, from the step that made it."""
+        wanted = self.manner(reader, choice)
+        if not stays(self.manner(maker, choice), wanted):
+            return False
+        return wanted is not None or reachable(self.held(number, choice), needed)
 
     def passes(self, step: Step, stays: Collection[int]) -> bool:
         """Whether the result of a step need not be whole in the MemTiles."""
@@ -203,7 +227,8 @@ class Drafts:
         """
         shared: dict[int, int] = {}
         for index, step in enumerate(self.network.steps):
-            if not isinstance(step, ArrayStep) or choice.ways[index].bands > 1:
+            banded = choice.ways[index].bands > 1
+            if not isinstance(step, ArrayStep) or banded or index in choice.by_channels:
                 continue
             (layer, inputs), *others = step.parts
             added = inputs if layer.kernel.pairs else inputs[1:]
@@ -211,7 +236,8 @@ class Drafts:
             if not whole or any((index, number) in filled for number in added):
                 continue
             for number in added:
-                if last_read.get(number) == index and inputs.count(number) == 1:
+                by_rows = choice.by_channels.isdisjoint(self.writers.get(number, ()))
+                if by_rows and last_read.get(number) == index and inputs.count(number) == 1:
                     shared[step.output] = shared.get(number, number)
                     break
         return shared
@@ -234,8 +260,8 @@ class Drafts:
             if not isinstance(step, ArrayStep):
                 continue
             start, stop = times[index]
-            if index in choice.deep:
-                size = max(launch.rings.bytes(self.chip) for launch in self.deep[index] if launch.rings)
+            size = max((rings.bytes(self.chip) for rings in self.own_rings(index, choice)), default=0)
+            if size:
                 first = times[index - 1][0] if index in choice.ahead else start
                 buffers.append(Buffer(ring_name(index), first, stop, size))
             stripes, overlaps = self.step_stripes(index, step, choice), choice.ways[index].overlaps
@@ -246,7 +272,7 @@ class Drafts:
                 begin, before = lives.get(root, (start, stop))
                 lives[root] = (begin, max(before, until))
         for number, (start, stop) in lives.items():
-            size = 4 * maps[number].row_words * tallest(self.stripes(number))
+            size = 4 * maps[number].row_words * tallest(self.held(number, choice))
             buffers.append(Buffer(map_name(number), start, stop, size))
         return Problem(tuple(buffers), self.chip.memtile_bytes - self.reserved)
 

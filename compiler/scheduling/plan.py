@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS
 from compiler.scheduling.network import HostStep, Network
-from compiler.scheduling.stripes import Stripes
+from compiler.scheduling.stripes import Slices, Stripes
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import MapShape, Range
 
@@ -38,6 +38,8 @@ class MapBuffer:
     size: int
     """Bytes, in DDR or in each MemTile."""
     live: Range
+    slices: Slices | None = None
+    """Channel blocks that each MemTile holds of its rows; None for all. The others have their places, and no words."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.additions import add_at_once
-from compiler.scheduling.deep import deep_launches
+from compiler.scheduling.by_channels import ByChannels, Layout
+from compiler.scheduling.deep import steps_apart
 from compiler.scheduling.drafts import (
     PARAMETERS,
     Choice,
@@ -38,7 +39,7 @@ from compiler.scheduling.plan import (
 )
 from compiler.scheduling.residency import Apart, Residency
 from compiler.scheduling.ring import ring_bytes, widest_ring
-from compiler.scheduling.stripes import Stripes, even_stripes
+from compiler.scheduling.stripes import Slices, Stripes, even_stripes
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range
@@ -111,7 +112,7 @@ class _Program:
         self.resident: dict[int, MapBuffer] = {}
         self.buffers: list[MapBuffer] = list(self.ddr.values())
 
-    def _buffer(self, name: str, number: int, stripes: Stripes, place: str) -> MapBuffer:
+    def _buffer(self, name: str, number: int, stripes: Stripes, place: str, slices: Slices | None = None) -> MapBuffer:
         """A MemTile buffer for map `number` at the address of the allocated buffer `place`."""
         life = self.lives[place]
         buffer = MapBuffer(
@@ -122,19 +123,25 @@ class _Program:
             self.solution.offsets[place],
             life.size,
             (life.lower, life.upper),
+            slices,
         )
         self.buffers.append(buffer)
         return buffer
 
-    def _slices(self, memtile: MapBuffer, launches: Sequence[PlannedLaunch]) -> tuple[Transfer, ...]:
-        """Spills of what DEEP launches made: in each column the channel blocks of its own cores."""
+    def _spills(
+        self, memtile: MapBuffer, manner: ByChannels, launches: Sequence[PlannedLaunch]
+    ) -> tuple[Transfer, ...]:
+        """Spills of what every column has in full, or of the channel blocks that its own cores made."""
+        if manner.writes is Layout.WHOLE:
+            return self._transfers(memtile, self.drafts.stripes(memtile.number), to_ddr=True)
         rows = (0, memtile.shape.height)
         spills: list[Transfer] = []
         for planned in launches:
             for column in range(self.drafts.chip.columns):
                 mine = [work.blocks for work in planned.launch.cores if work.column == column]
-                blocks = (min(first for first, _ in mine), max(last for _, last in mine))
-                spills.append(Transfer(self.ddr[memtile.number], memtile, column, rows, True, blocks))
+                if mine:
+                    blocks = (min(first for first, _ in mine), max(last for _, last in mine))
+                    spills.append(Transfer(self.ddr[memtile.number], memtile, column, rows, True, blocks))
         return tuple(spills)
 
     def _ring(self, index: int, launch: Launch) -> Ring | None:
@@ -152,25 +159,27 @@ class _Program:
         )
 
     def _transfers(self, memtile: MapBuffer, stripes: Stripes, to_ddr: bool, row_step: int = 1) -> tuple[Transfer, ...]:
-        """Copies of these rows of each column."""
+        """Copies of these rows of each column, of what blocks it holds, but for the rows that nobody looks at."""
+        slices = memtile.slices or (None,) * len(stripes)
         return tuple(
-            Transfer(self.ddr[memtile.number], memtile, column, rows, to_ddr, row_step=row_step)
-            for column, rows in enumerate(stripes)
-            if rows[1] > rows[0]
+            Transfer(self.ddr[memtile.number], memtile, column, rows, to_ddr, blocks, row_step)
+            for column, (rows, blocks) in enumerate(zip(stripes, slices, strict=True))
+            if rows[1] > rows[0] and (blocks is None or blocks[1] > blocks[0])
         )
 
     def _band(self, index: int, step: ArrayStep, offset: int, stripes: Stripes) -> Band:
         inputs: dict[int, MapBuffer] = {}
         fills: list[Transfer] = []
-        deep = index in self.choice.deep
+        manner = self.drafts.manner(index, self.choice)
         for number in inputs_of(step):
             place = fill_name(index, number, offset)
             if (index, number) not in self.draft.filled:
                 inputs[number] = self.resident[number]
             elif place in self.lives:
                 needed = self.drafts.needed(step, number, stripes)
-                inputs[number] = self._buffer(f"{place}.{step.name}", number, needed, place)
-                fills += self._transfers(inputs[number], needed, False, step.parts[0][0].row_step if deep else 1)
+                slices = manner.slices if manner and manner.reads is Layout.SLICES else None
+                inputs[number] = self._buffer(f"{place}.{step.name}", number, needed, place, slices)
+                fills += self._transfers(inputs[number], needed, False, step.parts[0][0].row_step if manner else 1)
         if index in self.draft.in_bands:
             place = band_name(index, offset)
             output = self._buffer(f"{place}.{step.name}", step.output, stripes, place)
@@ -178,8 +187,9 @@ class _Program:
             root = self.draft.shared.get(step.output, step.output)
             if step.output not in self.resident:
                 name = self.names[step.output]
-                place, held = map_name(root), self.drafts.stripes(step.output)
-                self.resident[step.output] = self._buffer(name, step.output, held, place)
+                place, held = map_name(root), self.drafts.held(step.output, self.choice)
+                slices = manner.slices if manner and manner.writes is Layout.SLICES else None
+                self.resident[step.output] = self._buffer(name, step.output, held, place, slices)
             output = self.resident[step.output]
         launches = tuple(
             PlannedLaunch(
@@ -187,8 +197,9 @@ class _Program:
             )
             for part, launch in self.drafts.step_launches(index, self.choice)[offset]
         )
-        if deep:
-            return Band(tuple(fills), launches, self._slices(output, launches))
+        if manner is not None:
+            spilled = step.output in self.draft.in_ddr
+            return Band(tuple(fills), launches, self._spills(output, manner, launches) if spilled else ())
         whole = index == self.drafts.writers[step.output][-1]
         spills = self._transfers(output, stripes, to_ddr=True) if whole and step.output in self.draft.in_ddr else ()
         return Band(tuple(fills), launches, spills)
@@ -206,7 +217,7 @@ class _Program:
 
 
 def _solve(
-    network: Network, convolutions: ConvPlanner, deep: Mapping[int, list[Launch]], reserved: int
+    network: Network, convolutions: ConvPlanner, apart: Mapping[int, ByChannels], reserved: int
 ) -> tuple[Drafts, tuple[Choice, Draft, Solution]]:
     """A draft that fits beside `reserved` bytes, with as many concatenations in place as the MemTiles allow."""
 
@@ -217,13 +228,13 @@ def _solve(
         program = program_cycles(convolutions.chip, convolutions.kernels, launch.layer.kernel)
         return launch_cycles(launch, convolutions.chip, program)
 
-    apart: set[int] = set()
+    copied: set[int] = set()
     while True:
-        drafts = Drafts(concatenate_in_place(network, apart), convolutions.chip, plan, reserved, deep)
+        drafts = Drafts(concatenate_in_place(network, copied), convolutions.chip, plan, reserved, apart)
         try:
             return drafts, Residency(drafts, cycles).solve()
         except Apart as refusal:
-            apart.add(refusal.number)
+            copied.add(refusal.number)
 
 
 def plan_program(network: Network, chip: Chip) -> ProgramPlan:
@@ -253,10 +264,10 @@ def _plan(network: Network, chip: Chip) -> ProgramPlan:
     def cycles(layer: Layer) -> int:
         return _cycles(layer, convolutions)
 
-    deep = deep_launches(concatenate_in_place(network), convolutions, cycles)
-    network = add_at_once(network, cycles, deep)
+    apart = steps_apart(concatenate_in_place(network), convolutions, cycles)
+    network = add_at_once(network, cycles, apart)
     names = {step.output: step.name for step in network.steps if isinstance(step, ArrayStep)}
-    drafts, found = _solve(network, convolutions, deep, ring_bytes(chip) if weighted else 0)
+    drafts, found = _solve(network, convolutions, apart, ring_bytes(chip) if weighted else 0)
     program = _Program(names, drafts, *found)
     segments = tuple(program.segment(index, step) for index, step in enumerate(drafts.network.steps))
     ring = None

@@ -45,7 +45,8 @@ class Residency:
         """Whether descriptors for weights of the next step can wait while a step runs."""
         if not isinstance(self.drafts.network.steps[index], ArrayStep):
             return False
-        launches = self.drafts.deep.get(index) or [launch for _, launch in self.drafts.band_launches(index, 1)[0]]
+        manner = self.drafts.by_channels.get(index)
+        launches = manner.launches if manner else [launch for _, launch in self.drafts.band_launches(index, 1)[0]]
         return all(
             spare_descriptors(launch, self.drafts.chip) >= own_ring_descriptors(self.drafts.chip) for launch in launches
         )
@@ -57,8 +58,11 @@ class Residency:
         Raises Apart if that takes a concatenation of its own, and CapacityError if nothing helps.
         """
         steps = self.drafts.network.steps
-        ahead = {index for index in self.drafts.deep if index and self._leaves_room(index - 1)}
-        choice = Choice(set(range(len(self.drafts.network.maps))), [Way()] * len(steps), set(self.drafts.deep), ahead)
+        by_channels = set(self.drafts.by_channels)
+        choice = Choice(set(range(len(self.drafts.network.maps))), [Way()] * len(steps), by_channels, set())
+        for index in by_channels:
+            if index and self.drafts.own_rings(index, choice) and self._leaves_room(index - 1):
+                choice.ahead.add(index)
         while True:
             draft = self.drafts.draft(choice)
             try:
@@ -95,8 +99,8 @@ class Residency:
             largest = max(bystanders, key=lambda buffer: (buffer.size, buffer.upper))
             self._evict(by_name[largest.name], choice)
             return
-        if index in choice.deep:
-            choice.deep.remove(index)
+        if index in choice.by_channels:
+            choice.by_channels.remove(index)
             choice.ahead.discard(index)
             return
         way = self._best_way(index, choice, draft, section)
@@ -123,7 +127,7 @@ class Residency:
     def _best_way(self, index: int, choice: Choice, draft: Draft, section: Section) -> Way | None:
         """Of the ways to run a step in bands that fit beside what else is there, the one that takes the least time."""
         step = self.drafts.network.steps[index]
-        if not isinstance(step, ArrayStep) or index in choice.deep:
+        if not isinstance(step, ArrayStep) or index in choice.by_channels:
             return None
         filled = [(index, number) for number in inputs_of(step) if (index, number) in draft.filled]
         in_bands = {index} if self.drafts.passes(step, draft.stays) else set[int]()

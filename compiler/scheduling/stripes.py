@@ -13,6 +13,8 @@ from compiler.tiling.layer import Layer, Range, split_evenly
 
 Stripes = tuple[Range, ...]
 """Rows held by each column; empty ranges are (r, r)."""
+Slices = tuple[Range, ...]
+"""Channel blocks held by each column, of every row."""
 
 
 def even_stripes(rows: Range, columns: int) -> Stripes:

@@ -233,6 +233,13 @@ class Launch:
     """Where `layer` is that of a map seen as one row."""
     joined: Joined | None = None
     """Where several rows of a map are one of `layer`."""
+    gathers: bool = False
+    """Whether every MemTile broadcasts some channel blocks, and gets all of the result (`compiler.tiling.channels`)."""
+
+    @property
+    def deep(self) -> bool:
+        """Whether the input is broadcast."""
+        return self.rings is not None or self.gathers
 
     @property
     def on_map(self) -> Layer:
@@ -304,6 +311,13 @@ class Launch:
     def skips_alone(self) -> bool:
         """Whether skip rows come without input rows for all output chunks but the first."""
         return self.stays and self.layer.addition is not None
+
+    @property
+    def broadcast_windows(self) -> int:
+        """Descriptors of a MemTile that broadcast the input; 0 if it is not broadcast."""
+        if not self.deep:
+            return 0
+        return 2 if self.layer.kernel.pairs else self.row_descriptors
 
     @property
     def stream_row_words(self) -> int:

@@ -102,13 +102,13 @@ def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
     low, high = work.input_rows
     most, pieces = most_rows(launch.fetch, chip), [max(0, min(high, last) - max(low, first)) for first, last in near]
     chain = max(1, -(-(high - low) // most), sum(-(-rows // most) for rows in pieces))
-    if launch.rings is not None:
-        # its own descriptor sends weights, and the rows are those of the broadcast
-        chain = 1
     operands = 2 if launch.layer.kernel.pairs else 1
     blocks, chunks = work.block_count, launch.output_chunks(work.blocks) if launch.slices else 1
     uneven = chunks > 1 and blocks % launch.output_chunk > 0
     reads = operands * chain if launch.layer.addition is None else skip_descriptors(launch, work)
+    if launch.deep:
+        # rows are those of the broadcast; a descriptor for the core sends weights
+        reads = 1 if launch.rings else 0
     return 1 + reads + (2 if uneven else 1)
 
 
@@ -135,7 +135,7 @@ def _descriptors_left(launch: Launch, chip: Chip) -> Iterator[tuple[int, range, 
                 used += own_ring_descriptors(chip)
             if parity == channels(chip).broadcast % 2:
                 # those of weights hold the first window of a broadcast
-                used += launch.row_descriptors - 1 if launch.rings else 0
+                used += max(launch.broadcast_windows - 1, 0)
             yield column, rows, used, limit
 
 

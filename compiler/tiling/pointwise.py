@@ -43,9 +43,8 @@ def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Rang
     return tuple(works)
 
 
-def _mapped(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> Launch | None:
-    """The launch of these rows and blocks; None if a core has no room."""
-    works = _assign(layer, chip, column_rows, blocks)
+def mapped_works(layer: Layer, chip: Chip, works: tuple[CoreWork, ...]) -> Launch | None:
+    """The launch in which cores have these shares; None if they have no room for it."""
     widest = max(work.block_count for work in works)
     fetch = full_width(layer.input)
     input_slot = widest * fetch.width * 2
@@ -63,8 +62,8 @@ def _mapped(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Rang
 
 
 def _launch(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> Launch | None:
-    """The same, if the array can run it."""
-    launch = _mapped(layer, chip, column_rows, blocks)
+    """The launch of these rows and blocks, if the array can run it."""
+    launch = mapped_works(layer, chip, _assign(layer, chip, column_rows, blocks))
     return None if launch is None or launch_faults(launch, chip) else launch
 
 
@@ -124,7 +123,7 @@ def _refusal(layer: Layer, chip: Chip) -> CapacityError:
     need = window * narrow.input.width * 8 + 2 * (narrow.output.width * 8 + 4 * OUTPUT_SLACK_WORDS)
     free = 4 * (arena_words(chip) - WEIGHT_SLOTS * weight_slot_words(chip))
     one_row = [(0, 1), *[(0, 0)] * (chip.columns - 1)]
-    smallest = _mapped(narrow, chip, one_row, (0, 1))
+    smallest = mapped_works(narrow, chip, _assign(narrow, chip, one_row, (0, 1)))
     faults = "".join(f"; {fault}" for fault in (launch_faults(smallest, chip) if smallest else ()))
     return CapacityError(
         f"layer '{layer.name}' does not fit a core: {window} input rows of {narrow.input.width} pixels and two output "

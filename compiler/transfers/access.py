@@ -55,8 +55,10 @@ def _row_word(buffer: MapBuffer, column: int, row: int) -> int:
 
 def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> tuple[Chain, ...]:
     """Input stream of a core. None if the core's windows lie wholly on the border."""
+    # a broadcast comes from one MemTile for every core that hears it
+    column = chip.source_column(work.column, work.row) if launch.deep else work.column
     if launch.layer.kernel.pairs:
-        return (_alternating(launch, work, inputs, chip),)
+        return (_alternating(column, launch, work, inputs, chip),)
     if launch.layer.addition is not None:
         return _with_skips(launch, work, inputs, chip)
     if launch.flat is not None:
@@ -73,8 +75,6 @@ def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
     blocks = launch.input_chunk if chunked else work.block_count
     first_block = 0 if chunked else work.blocks[0]
     windows: list[Window] = []
-    # in a DEEP launch a MemTile broadcasts the map to every core that hears it
-    column = chip.source_column(work.column, work.row) if launch.rings else work.column
     for source, first, count in _pieces(buffer, column, rows, most_rows(fetch, chip)):
         windows.append(
             Window(
@@ -196,15 +196,15 @@ def _long_rows(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], ch
     return Chain((window.merged(chip.memtile_wrap_limit),), launch.input_passes(work.blocks))
 
 
-def _alternating(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> Chain:
-    """A row of the first operand, a row of the second, and so on."""
+def _alternating(column: int, launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> Chain:
+    """A row of the first operand, a row of the second, and so on, from the MemTile of `column`."""
     windows: list[Window] = []
     for buffer in inputs:
         width, pitch = buffer.shape.width, buffer.shape.row_words
-        start = _row_word(buffer, work.column, work.output_rows[0]) + work.blocks[0] * width * 2
+        start = _row_word(buffer, column, work.output_rows[0]) + work.blocks[0] * width * 2
         sizes, strides = (work.block_count, launch.fetch.columns, 2), (width * 2, 2, 1)
         step = pitch if work.rows > 1 else 0
-        window = Window(work.column, start + launch.tile.input * 2, sizes, strides, (), work.rows, step)
+        window = Window(column, start + launch.tile.input * 2, sizes, strides, (), work.rows, step)
         windows.append(window.merged(chip.memtile_wrap_limit))
     return Chain(tuple(windows), work.rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +69,12 @@ def in_ddr_with_stripes() -> Operation:
     return op
 
 
+def gathering_with_weights() -> Operation:
+    tile, ddr = a_buffer(MEMTILE), a_buffer(DDR)
+    cores = Region(Block([a_core()]))
+    return mem.LaunchOp(Kernel.CONV, [tile], tile, ddr, a_buffer(MEMTILE), {}, cores, gathers=True)
+
+
 REFUSALS: list[tuple[Callable[[], Operation], str]] = [
     (lambda: a_map(size=128, shape=integers_attr((8, 4))), "shape is .*8, 4.*; expected 3 integers"),
     (lambda: a_map(size=128, live=integers_attr((1,))), "live is .*; expected 2 integers"),
@@ -86,6 +93,11 @@ REFUSALS: list[tuple[Callable[[], Operation], str]] = [
     (lambda: a_launch(cores=[ConstantOp.from_int_and_width(0, i32)]), "a launch holds mem.core ops only, found arith"),
     (unknown_kernel, "unknown kernel 'convolve'; known: conv, add, requantise, max_pool, avg_pool"),
     (weights_alone, "weights come through a ring: give both or neither"),
+    (gathering_with_weights, "cores that gather a map have no weights"),
+    (
+        lambda: a_map(size=128, stripes=[(0, 4), (0, 4)], slices=integers_attr((0, 1))),
+        "1 slices for 2 columns",
+    ),
 ]
 
 
@@ -99,6 +111,17 @@ def test_a_wrong_op_is_refused_by_name_of_the_rule(make: Callable[[], Operation]
 def test_right_ones_are_not() -> None:
     for op in (a_map(size=128), a_map(size=64, stripes=[(0, 2), (2, 4)]), a_core(), a_launch()):
         op.verify()
+
+
+def test_a_map_is_put_together_from_what_each_column_holds() -> None:
+    op = mem.MapOp("x", (16, 2, 3), FixedAttr(4), 8, 96, (0, 1), [(0, 2), (0, 2)], [(0, 1), (1, 2)])
+    op.verify()
+    words = np.arange(24, dtype=np.int32).reshape(2, 2, 6)
+    memories = [np.full(26, -1, np.int32) for _ in range(2)]
+    for column, memory in enumerate(memories):
+        memory[2:].reshape(2, 2, 6)[:, column] = words[:, column]
+    whole = op.whole(lambda column, first, count: memories[column][first : first + count])
+    assert np.array_equal(whole, words.reshape(-1))
 
 
 def test_only_maps_are_maps() -> None:

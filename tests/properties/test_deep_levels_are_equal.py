@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 from bsr_levels import assert_levels_are_equal, lowered
-from bsr_networks import Add, Conv, Gemm, Input, Layer, Network
+from bsr_networks import Add, AvgPool, Conv, Gemm, Input, Layer, MaxPool, Network
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from strategies_bsr import Place
@@ -20,26 +20,35 @@ from compiler.estimate import estimate
 from compiler.simulate import simulate
 from dialects import mem
 
-TARGETS = ("mesh-1x1", "mesh-1x2", "mesh-2x1", "mesh-2x2", "mesh-3x2", "mesh-2x3", "mesh-3x1")
+TARGETS = ("mesh-2x2", "mesh-1x1", "mesh-1x2", "mesh-2x1", "mesh-2x2", "mesh-3x2", "mesh-2x3", "mesh-3x1")
 
 
 def random_chain(random: Random) -> Network:
-    """One to three convolutions, some with strides or pads, perhaps a sum, perhaps a vector in the end."""
+    """
+    One to three convolutions, some with strides or pads, perhaps a sum and a convolution of it, perhaps a pool and a
+    vector in the end.
+    """
     height, width, channels = *(random.choice((1, 2, 3, 5, 7)) for _ in range(2)), random.choice((64, 88, 128, 256))
-    side = min(height, width)
+    sides = [height, width]
     layers: list[Layer] = []
     for number in range(random.randint(1, 3)):
         outputs = random.choice((64, 120, 128, 192, 256))
         kernel, pads = random.choice((((1, 1), (0, 0, 0, 0)), ((3, 3), (1, 1, 1, 1)), ((1, 3), (0, 0, 0, 2))))
-        stride = random.choice((1, 1, 1, 2)) if side > 2 else 1
+        stride = random.choice((1, 1, 1, 2)) if min(sides) > 2 else 1
         mask = random.choice(("full", "full", "half", "diagonal"))
         layers.append(Conv(number, outputs, kernel, (stride, stride), pads, mask=mask))
-        side = (side - 1) // stride + 1
+        sides = [(side - 1) // stride + 1 for side in sides]
     last = layers[-1]
     assert isinstance(last, Conv)
-    if random.random() < 0.3:
+    if random.random() < 0.5:
         layers.append(Conv(len(layers), last.outputs))
         layers.append(Add(len(layers) - 1, len(layers)))
+        if random.random() < 0.5:
+            layers.append(Conv(len(layers), random.choice((128, 256))))
+    if random.random() < 0.3:
+        kernel = random.choice((1, 2, 3, *sides)), random.choice((1, 2, *sides))
+        kernel = min(kernel[0], sides[0]), min(kernel[1], sides[1])
+        layers.append(random.choice((MaxPool, AvgPool))(len(layers), kernel))
     if random.random() < 0.3:
         layers.append(Gemm(len(layers), random.choice((64, 100))))
     return Network(random.randint(0, 1 << 20), (Input(channels, height, width),), tuple(layers))
