@@ -18,7 +18,7 @@ Task form, one task per queue entry of a DMA channel:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from xdsl.dialects.builtin import (
     BoolAttr,
@@ -26,6 +26,7 @@ from xdsl.dialects.builtin import (
     FlatSymbolRefAttrConstr,
     IndexType,
     IntegerAttr,
+    IntegerType,
     MemRefType,
     Signedness,
     SymbolRefAttr,
@@ -59,6 +60,7 @@ from dialects.aiex_registers import (
     SyncOp,
     Write32Op,
 )
+from dialects.notes import RUNS
 
 I64 = IntegerAttr.constr(eq(i64))
 INDEX_LIST = DenseArrayBase.constr(eq(i64))
@@ -137,10 +139,22 @@ class _TaskOp(IRDLOperation):
 
 @irdl_op_definition
 class DMAStartTaskOp(_TaskOp):
-    """Push a configured task to its channel's queue. A full queue does not wait: it loses the entry."""
+    """
+    Push a configured task to its channel's queue. A full queue does not wait: it loses the entry.
+
+    How often a task runs stands in the queue's entry, not in its descriptors: `RUNS` says so where it is not what the
+    task's repeat count says. Upstream's lowering does not know that note.
+    """
 
     name = "aiex.dma_start_task"
     assembly_format = "`(` $task `)` attr-dict"
+
+    def runs(self, task: DMAConfigureTaskOp | DMAConfigureTaskForOp) -> int:
+        """How often `task` runs for this start."""
+        note = self.attributes.get(RUNS)
+        if isinstance(note, IntegerAttr):
+            return cast("IntegerAttr[IntegerType]", note).value.data
+        return int_value(task.repeat_count) + 1
 
 
 @irdl_op_definition

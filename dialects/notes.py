@@ -6,6 +6,9 @@ SEGMENT = "blockloom.segment"
 ITERATION = "blockloom.iteration"
 """On a descriptor whose `dimensions` are all data: (size, stride) of its iteration, `array<i64: …>`."""
 
+RUNS = "blockloom.runs"
+"""On a start: how often the task runs this time, `i32`, where its repeat count says another number."""
+
 ARGUMENTS = "blockloom.arguments"
 """On the module: what lies where in the arguments of the runtime sequences."""
 

@@ -83,7 +83,7 @@ class _SequenceWriter:
         if block.first_op is not None:
             block.insert_ops_before([MaskWrite32Op(*register) for register in controls], block.first_op)
         contents = {address: value for address, value, _ in controls}
-        segments = {step.task: step.segment for step in reversed(sequence.steps) if step.what == "start"}
+        segments = {step.task.op: step.segment for step in reversed(sequence.steps) if step.what == "start"}
         for burst in _bursts(sequence.steps):
             first, tasks = burst[0], [step.task for step in burst]
             match first.what:
@@ -95,7 +95,7 @@ class _SequenceWriter:
                     written = iter((SyncOp(*_register(tasks[0]), column_num=len(tasks)),))
                 case _:
                     written = iter(())
-            segment = first.segment or segments.get(first.task, "")
+            segment = first.segment or segments.get(first.task.op, "")
             for op in written:
                 if segment and not isinstance(op, GetGlobalOp):
                     op.attributes[SEGMENT] = StringAttr(segment)

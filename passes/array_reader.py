@@ -8,6 +8,7 @@ twice is read as it is. It refuses (InputError) what has no place there at all.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from typing import cast
 
@@ -81,6 +82,13 @@ def _bits(buffer: SSAValue) -> tuple[int, int]:
     if not isinstance(element, FixedBitwidthType) or -1 in kind.get_shape():
         raise InputError(f"a buffer of the array holds numbers of known width in a known shape, found {kind}")
     return prod(kind.get_shape()), element.bitwidth
+
+
+def _started(task: Task, start: DMAStartTaskOp) -> Task:
+    """A task as it is started."""
+    assert isinstance(task.op, DMAConfigureTaskOp | DMAConfigureTaskForOp), "a sequence configures its tasks"
+    runs = start.runs(task.op)
+    return task if runs == task.runs else replace(task, runs=runs)
 
 
 class _Reader:
@@ -167,7 +175,10 @@ class _Reader:
                     if op.task not in tasks:
                         raise InputError(f"{op.name} refers to a task that no aiex.dma_configure_task before it makes")
                     what = {DMAStartTaskOp: "start", DMAAwaitTaskOp: "await", DMAFreeTaskOp: "free"}[type(op)]
-                    yield Step(op, what, tasks[op.task], segment)
+                    task = tasks[op.task]
+                    if isinstance(op, DMAStartTaskOp):
+                        task = _started(task, op)
+                    yield Step(op, what, task, segment)
                 case _:
                     raise InputError(
                         f"a runtime sequence holds {op.name}; tasks are configured, started, awaited and freed"

@@ -17,9 +17,10 @@ from compiler.protocol.issue import Issuer, UnderWay
 from compiler.protocol.tasks import Descriptor, Place, Task
 from compiler.transfers.window import Window, factors
 from dialects.aie import DMABDOp, EndOp, LockAction, NextBDOp, UseLockOp
+from dialects.aie_attributes import i32_attr
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
 from dialects.mem_attributes import integers_attr
-from dialects.notes import ITERATION, SEGMENT
+from dialects.notes import ITERATION, RUNS, SEGMENT
 
 TASK_DIMENSIONS = 3
 """Data dimensions that upstream's task form has beside the iteration."""
@@ -106,7 +107,12 @@ class TaskWriter(Issuer):
 
     def push(self, task: Task, started: Started) -> None:
         """Start a task."""
-        self._emit(DMAStartTaskOp(self.values[task, started.copy]))
+        value = self.values[task, started.copy]
+        start, configured = DMAStartTaskOp(value), value.owner
+        assert isinstance(configured, DMAConfigureTaskOp), "tasks are configured by us"
+        if task.runs != start.runs(configured):
+            start.attributes[RUNS] = i32_attr(task.runs)
+        self._emit(start)
 
     def take_token(self, under_way: UnderWay) -> None:
         """Await a task."""

@@ -215,8 +215,9 @@ class _Clock:
         everything = [(task, ends[at]) for at, (task, _) in enumerate(pushes)]
         times = [push for push in everything if push[0].place[1] != SHIM_ROW]
         if number not in self.early:
-            self._parameters(number, self._at(times[: len(tasks.early)]))
-            times = times[len(tasks.early) :]
+            pushed_early = self.sequence.launches[number].early_pushes
+            self._parameters(number, self._at(times[:pushed_early]))
+            times = times[pushed_early:]
         early, weights, there = self.early.pop(number)
         pushed_late = sum(task.place[1] != SHIM_ROW for task in tasks.late)
         late = self._at(times[:pushed_late])

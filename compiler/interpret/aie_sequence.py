@@ -23,9 +23,9 @@ Place = tuple[int, int]
 class ConfiguredTask:
     """A task whose descriptors have been written."""
 
+    op: DMAConfigureTaskOp
     channel: ChannelKey
     chain: tuple[LoadedDescriptor, ...]
-    runs: int
     token: bool
 
 
@@ -64,11 +64,11 @@ class Controller:
             if descriptor.number in busy:
                 raise BlockloomError(f"descriptor {descriptor.number} of tile {place} is rewritten while in use")
             self.tables[place, descriptor.number] = descriptor
-        self.tasks[op.result] = ConfiguredTask(key, chain, int_value(op.repeat_count) + 1, bool(op.issue_token))
+        self.tasks[op.result] = ConfiguredTask(op, key, chain, bool(op.issue_token))
 
-    def start(self, agent: Agent, value: SSAValue) -> None:
+    def start(self, agent: Agent, op: DMAStartTaskOp) -> None:
         """Push a task. Raises BlockloomError if the queue is full or a descriptor has been rewritten since."""
-        task = self.tasks[value]
+        task = self.tasks[op.task]
         channel = self.channels[task.channel]
         if len(channel.queue) >= self.queue_depth:
             raise BlockloomError(f"the queue of {channel.actor.name} holds {self.queue_depth} tasks; a fifth is lost")
@@ -77,7 +77,7 @@ class Controller:
                 raise BlockloomError(
                     f"a task of {channel.actor.name} is started after its descriptor {descriptor.number} was rewritten"
                 )
-        channel.queue.append(QueueEntry(task.chain, task.runs, task.token, agent.actor.tell()))
+        channel.queue.append(QueueEntry(task.chain, op.runs(task.op), task.token, agent.actor.tell()))
         if channel.agent is not None and channel.agent.blocked_on == "a task":
             self.scheduler.wake(channel.agent)
 
@@ -89,7 +89,7 @@ class Controller:
                 case DMAConfigureTaskOp():
                     self.configure(op)
                 case DMAStartTaskOp():
-                    self.start(agent, op.task)
+                    self.start(agent, op)
                 case DMAAwaitTaskOp():
                     channel = self.channels[self.tasks[op.task].channel]
                     while not channel.tokens:

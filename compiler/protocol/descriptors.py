@@ -2,10 +2,9 @@
 Who has which buffer descriptor, and how many tasks wait in which queue: the controller's memory.
 
 Writing descriptors is what the controller spends its time on, so what a tile's descriptors hold is remembered: a task
-that is asked for again while its descriptors still hold it is only pushed. A descriptor keeps its iteration counter
-when its task ends, so this holds only for tasks that end on a whole turn of their iteration. A task under way may be
-pushed once more if it does; if not, or if each has a token that is waited for, the second one needs descriptors of
-its own.
+that is asked for again while its descriptors still hold it is only pushed, be it still under way. A descriptor keeps
+its iteration counter when its task ends, so this holds only where a task begins where the one before it ends; and if
+each has a token that is waited for, the second one needs descriptors of its own.
 """
 
 from __future__ import annotations
@@ -28,8 +27,13 @@ class Request:
     what: Hashable
     links: int = 1
     """Descriptors of its chain."""
-    turns: bool = True
-    """Whether it ends on a whole turn of every iteration."""
+    runs: int = 1
+    first: int = 0
+    """The run of a turn that it begins with; descriptors that are written for it begin with 0."""
+    turn: int = 1
+    """Runs after which its iterations are back where they were."""
+    ring: bool = False
+    """Whether it can begin anywhere, what comes before going by itself."""
     token: bool = False
     kept: bool = True
     """Whether its descriptors stay as they are when it has ended, since it may be asked for again."""
@@ -54,6 +58,12 @@ class _Held:
 
     numbers: tuple[int, ...]
     busy: int = 0
+    runs: int = 0
+    """Since they were written, when all that is under way has ended."""
+
+    def stands_at(self, request: Request) -> bool:
+        """Whether a task may go on where the iterations stand then."""
+        return (self.runs - request.first) % request.turn == 0
 
 
 @dataclass
@@ -78,14 +88,33 @@ class _Pool:
             self.free += self.held.pop(key).numbers
         return dropped
 
-    def take(self, count: int) -> tuple[int, ...]:
-        """Free numbers: if possible those behind the last ones, else where most lie together."""
+    def aim(self, count: int) -> None:
+        """So many numbers will be taken: let them lie together, in the shortest run that holds them all."""
+        runs = self._runs()
+        if runs:
+            best = min(runs, key=lambda run: (len(run) < count, abs(len(run) - count), run))
+            self.last = best[0] - 1
+
+    def _runs(self) -> list[list[int]]:
+        """Free numbers that follow each other."""
         runs: list[list[int]] = []
         for number in sorted(self.free):
             if runs and number == runs[-1][-1] + 1:
                 runs[-1].append(number)
             else:
                 runs.append([number])
+        return runs
+
+    def take(self, count: int, stays: bool) -> tuple[int, ...]:
+        """
+        Free numbers: if possible those behind the last ones, else where most lie together. What stays for long lies at
+        the end, out of the way.
+        """
+        if stays:
+            taken = tuple(sorted(self.free)[-count:])
+            self.free = [number for number in self.free if number not in taken]
+            return taken
+        runs = self._runs()
         behind = [run[run.index(self.last + 1) :] for run in runs if self.last + 1 in run]
         best = next((run for run in behind if len(run) >= count), None) or max(runs, key=len)
         taken = (*best, *(number for run in runs if run is not best for number in run))[:count]
@@ -108,12 +137,17 @@ class DescriptorBook:
 
     def _copy(self, request: Request) -> int:
         """The first copy that may be pushed."""
-        if request.turns and not request.token:
-            return 0
         held, copy = self._pool(request).held, 0
-        while (request.what, copy) in held and held[request.what, copy].busy:
+        while (found := held.get((request.what, copy))) is not None and found.busy:
+            if not request.token and (request.ring or found.stands_at(request)):
+                break
             copy += 1
         return copy
+
+    def stands(self, request: Request) -> int:
+        """The run of its turn with which a task would go on; 0 if its descriptors have to be written."""
+        held = self._pool(request).held.get((request.what, self._copy(request)))
+        return 0 if held is None else held.runs % request.turn
 
     def has_room(
         self, requests: Iterable[Request], queue_depth: int, held: Iterable[Request] = (), spare: int = 0
@@ -139,6 +173,16 @@ class DescriptorBook:
         kept = sum(len(held.numbers) for key, held in pool.held.items() if held.busy and key not in wanted)
         return kept + sum(wanted.values()) + spare <= requests[0].size
 
+    def aim(self, requests: Iterable[Request]) -> None:
+        """Tasks will be held of which some do not stay: their descriptors had best lie together."""
+        wanted: Counter[Hashable] = Counter()
+        for request in requests:
+            pool = self._pool(request)
+            if not request.kept and (request.what, self._copy(request)) not in pool.held:
+                wanted[request.pool] += request.links
+        for name, count in wanted.items():
+            self.pools[name].aim(count)
+
     def hold(self, request: Request) -> Started:
         """
         Take descriptors for a task that is to be pushed. Raises CapacityError if its pool has too few that are not in
@@ -147,7 +191,8 @@ class DescriptorBook:
         pool, copy = self._pool(request), self._copy(request)
         key = (request.what, copy)
         held = pool.held.get(key)
-        written = held is None or not request.turns
+        written = held is None or not held.stands_at(request)
+        assert not (written and request.first), "descriptors that are written begin with their first run"
         dropped = pool.make_room(request.links) if held is None else []
         if held is None:
             if len(pool.free) < request.links:
@@ -155,9 +200,10 @@ class DescriptorBook:
                     f"{request.links} descriptors are needed, and {len(pool.free)} of the {request.size} that serve "
                     f"this channel are free; the others belong to tasks under way"
                 )
-            held = pool.held[key] = _Held(pool.take(request.links))
+            held = pool.held[key] = _Held(pool.take(request.links, request.kept))
         pool.held.move_to_end(key)
         held.busy += 1
+        held.runs = request.runs + (0 if written else held.runs)
         return Started(request, copy, held.numbers, written, tuple(dropped))
 
     def push(self, task: Started) -> None:

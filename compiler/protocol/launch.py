@@ -197,16 +197,11 @@ class LaunchWriter:
     def _weights(
         self, place: Place, values: dict[str, int], chunks: int, words: int, channel: int = CORE_WEIGHTS
     ) -> list[Task]:
-        """Chunks into the weight slots; one that begins in the middle of the ring goes by itself."""
+        """Chunks into the weight slots, from where the ring stands."""
         base, pitch, first = (values[name] for name in ("weight_base", "weight_slot", "weight_first"))
-        tasks: list[Task] = []
-        if first:
-            alone = min(chunks, WEIGHT_SLOTS - first)
-            window = linear(base + first * pitch, words)
-            tasks += ring_tasks(self.chip, place, S2MM, channel, window, "weights", alone)
-            chunks -= alone
         window = linear(base, words, WEIGHT_SLOTS, pitch)
-        return tasks + ring_tasks(self.chip, place, S2MM, channel, window, "weights", chunks)
+        tasks = ring_tasks(self.chip, place, S2MM, channel, window, "weights", chunks)
+        return [replace(task, first=first) for task in tasks]
 
     def _input(
         self, made: LaunchTasks, place: Place, tile: Place, row: int, core: mem.CoreOp, values: dict[str, int]

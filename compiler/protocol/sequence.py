@@ -33,6 +33,8 @@ class _Launch:
     tasks: LaunchTasks
     running: list[UnderWay] = field(default_factory=list[UnderWay])
     early_done: bool = False
+    early_pushes: int = 0
+    """Of its early tasks; a ring that does not begin where it stands is pushed in two."""
     loads: list[Task] = field(default_factory=list[Task])
     """What loads the parameters of this launch and of others after it; they belong to none."""
     load_ends: int = 0
@@ -117,7 +119,7 @@ class Sequence:
         launch.runs = True
         if not launch.early_done:
             self._load(launch)
-            self._start(launch, launch.tasks.early)
+            self._start_early(launch)
         self.tasks.enter(launch.tasks.segment)
         if launch.prepared:
             self.tasks.push_prepared(launch.prepared)
@@ -136,10 +138,14 @@ class Sequence:
         self._load(launch)
         if have_room(self.tasks, early, late, SPARE_DESCRIPTORS):
             self.tasks.enter(launch.tasks.segment)
-            issued = self.tasks.prepare(*early, *late, now=len(early))
-            launch.running, launch.prepared = issued[: len(early)], issued[len(early) :]
+            launch.running, launch.prepared = self.tasks.prepare(early, late)
+            launch.early_pushes = len(launch.running)
         else:
-            self._start(launch, early)
+            self._start_early(launch)
+
+    def _start_early(self, launch: _Launch) -> None:
+        self._start(launch, launch.tasks.early)
+        launch.early_pushes = len(launch.running)
 
     def _start(self, launch: _Launch, tasks: list[Task]) -> None:
         self.tasks.enter(launch.tasks.segment)

@@ -44,9 +44,11 @@ class Channel:
     banks: Banks | None = None
     """Of its MemTile, if they can make it wait."""
     stream: Stream | None = None
-    queue: deque[tuple[Task, str]] = field(default_factory=deque[tuple[Task, str]])
+    queue: deque[tuple[Task, int, str]] = field(default_factory=deque[tuple[Task, int, str]])
+    """Tasks, how often each runs, and the layer that it belongs to."""
     task: Task | None = None
     segment: str = ""
+    runs: int = 0
     run: int = 0
     link: int = 0
     remaining: int = 0
@@ -59,8 +61,8 @@ class Channel:
     payload: Words | None = None
     arrived: list[Words | None] = field(default_factory=list[Words | None])
 
-    def push(self, task: Task, segment: str) -> None:
-        """Queue a task."""
+    def push(self, task: Task, runs: int, segment: str) -> None:
+        """Queue a task, to run so often."""
         if self.stream is None:
             raise SimulationError(
                 f"segment '{segment}': a task is started on {self.name}, where no flow begins or ends"
@@ -70,7 +72,7 @@ class Channel:
                 f"segment '{segment}': {self.name} has {self.depth} tasks waiting in cycle {self.events.now}; the "
                 "hardware loses a fifth. Await a task of this channel first"
             )
-        self.queue.append((task, segment))
+        self.queue.append((task, runs, segment))
         if self.task is None:
             self._next_task()
 
@@ -78,7 +80,7 @@ class Channel:
         if not self.queue:
             self.task = None
             return
-        self.task, self.segment = self.queue.popleft()
+        self.task, self.runs, self.segment = self.queue.popleft()
         self.run = self.link = 0
         self._open()
 
@@ -147,7 +149,7 @@ class Channel:
         if self.link == len(task.chain):
             self.link = 0
             self.run += 1
-            if self.run == task.runs:
+            if self.run == self.runs:
                 task.completed()
                 self._next_task()
                 return

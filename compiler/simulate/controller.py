@@ -95,7 +95,7 @@ class Controller:
                 task, channel = self.tasks[step.task]
                 self.activity.instructed(step.segment, self.writes + step.instructions)
                 self.writes = 0
-                channel.push(task, step.segment)
+                channel.push(task, step.runs, step.segment)
             case Await():
                 return self._has_token(step)
         return True

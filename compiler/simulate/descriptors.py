@@ -44,7 +44,7 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class TaskForm:
-    """A chain of descriptors that one channel runs `runs` times per start."""
+    """A chain of descriptors that one channel runs `runs` times per start, unless that says another number."""
 
     chain: tuple[Descriptor, ...]
     runs: int

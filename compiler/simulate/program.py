@@ -59,6 +59,7 @@ class Start:
     """A push to the queue of the task's channel: an instruction, or a part of the one before."""
 
     task: int
+    runs: int
     segment: str
     instructions: int
 
@@ -137,7 +138,7 @@ def _steps(module: ModuleOp, device: DeviceOp) -> Iterator[Step]:
                     yield Configure(numbers[op.result], channel, read_task(op), writes)
                 case DMAStartTaskOp():
                     push = bursts.count(Pushed(*_channel(tasks[op.task], places))).instructions
-                    yield Start(numbers[op.task], _segment_of(op), push)
+                    yield Start(numbers[op.task], op.runs(tasks[op.task]), _segment_of(op), push)
                 case DMAAwaitTaskOp():
                     sync = bursts.count(Awaited(*_channel(tasks[op.task], places))).instructions
                     yield Await(numbers[op.task], _segment_of(op), sync)

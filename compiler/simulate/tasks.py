@@ -44,10 +44,9 @@ class Step:
 
 @dataclass(eq=False, slots=True)
 class Task:
-    """What one channel runs `runs` times per start."""
+    """What one channel runs as often as a start says."""
 
     chain: tuple[Step, ...]
-    runs: int
     token: bool
     tokens: int = 0
     """Completions that nobody has awaited yet."""
@@ -56,7 +55,7 @@ class Task:
     @classmethod
     def of(cls, form: TaskForm, memories: Mapping[SSAValue, Memory], locks: Mapping[SSAValue, Lock]) -> Task:
         """A task that was just written."""
-        return cls(tuple(_step(part, memories, locks) for part in form.chain), form.runs, form.token)
+        return cls(tuple(_step(part, memories, locks) for part in form.chain), form.token)
 
     def completed(self) -> None:
         """All runs of one start are over; whoever awaits the token goes on."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
+from xdsl.ir import Operation
+
+from dialects.aie import LockAction
 from passes.array_checks.fault import Found, Rule
 from passes.array_checks.progress import Progress, key_of
-from passes.array_program import Place, Program, Sequence, Step, Task
+from passes.array_program import Lock, Place, Program, Sequence, Step, Task
 
 Visitor = Callable[[Progress, Step], str | None]
 
@@ -58,7 +62,8 @@ def descriptor_is_not_rewritten_in_use(program: Program) -> Iterator[Found]:
                     continue
                 holder = holders.get((step.task.place, descriptor.number))
                 holders[step.task.place, descriptor.number] = step.task
-                if holder is not None and holder in progress.channel(key_of(holder)).running():
+                under_way = [] if holder is None else progress.channel(key_of(holder)).running()
+                if holder is not None and any(task.op is holder.op for task in under_way):
                     user = f"{holder.direction.name} {holder.channel}"
                     found = f"descriptor {descriptor.number} is written while {user} may use it"
             return found
@@ -69,13 +74,13 @@ def descriptor_is_not_rewritten_in_use(program: Program) -> Iterator[Found]:
 def task_is_started_as_written(program: Program) -> Iterator[Found]:
     """A task is started while its descriptors still hold it; the tile's numbers may have been given to another."""
     for sequence in program.sequences:
-        holders: dict[tuple[Place, int | None], Task] = {}
+        holders: dict[tuple[Place, int | None], Operation] = {}
         for step in sequence.steps:
             for descriptor in step.task.chain:
                 place = (step.task.place, descriptor.number)
                 if step.what == "configure":
-                    holders[place] = step.task
-                elif step.what == "start" and holders.get(place) is not step.task:
+                    holders[place] = step.task.op
+                elif step.what == "start" and holders.get(place) is not step.task.op:
                     yield (
                         where_of(step),
                         f"it is started after its descriptor {descriptor.number} was written for another task",
@@ -85,27 +90,36 @@ def task_is_started_as_written(program: Program) -> Iterator[Found]:
 def task_is_started(program: Program) -> Iterator[Found]:
     """A task that is configured is started."""
     for sequence in program.sequences:
-        started = {step.task for step in sequence.steps if step.what == "start"}
+        started = {step.task.op for step in sequence.steps if step.what == "start"}
         for step in sequence.steps:
-            if step.what == "configure" and step.task not in started:
+            if step.what == "configure" and step.task.op not in started:
                 yield where_of(step), "a task is configured and never started"
 
 
-def iteration_begins_anew(program: Program) -> Iterator[Found]:
-    """A task is started again without being written only if its runs end on a whole turn of its iterations."""
+def iteration_goes_on_with_its_ring(program: Program) -> Iterator[Found]:
+    """
+    A task that is started again without being written begins with a whole turn of its iterations, or where the ring of
+    the lock that it acquires stands: after so many slots, counted from the beginning of the sequence.
+    """
     for sequence in program.sequences:
-        started: set[Task] = set()
+        runs: Counter[Operation] = Counter()
+        acquired: Counter[Lock] = Counter()
         for step in sequence.steps:
             if step.what != "start":
                 continue
-            if step.task in started:
-                for descriptor in step.task.chain:
-                    if step.task.runs % descriptor.wrap:
-                        yield (
-                            f"{where_of(step)}, descriptor {descriptor.number}",
-                            f"started again after {step.task.runs} runs of {descriptor.wrap} iterations",
-                        )
-            started.add(step.task)
+            for descriptor in step.task.chain:
+                stands = runs[step.task.op] % descriptor.wrap
+                locks = [use.lock for use in descriptor.uses if use.action is not LockAction.Release]
+                ring = acquired[locks[0]] % descriptor.wrap if locks else 0
+                if stands and stands != ring:
+                    yield (
+                        f"{where_of(step)}, descriptor {descriptor.number}",
+                        f"started again at run {stands} of {descriptor.wrap} iterations, its ring stands at {ring}",
+                    )
+            runs[step.task.op] += step.task.runs
+            for descriptor in step.task.chain:
+                for use in descriptor.uses:
+                    acquired[use.lock] += use.count * step.task.runs * (use.action is not LockAction.Release)
 
 
 def token_comes_before_it_is_awaited(program: Program) -> Iterator[Found]:
@@ -149,7 +163,7 @@ ORDER_RULES: tuple[Rule, ...] = (
     descriptor_is_not_rewritten_in_use,
     task_is_started_as_written,
     task_is_started,
-    iteration_begins_anew,
+    iteration_goes_on_with_its_ring,
     token_comes_before_it_is_awaited,
     everything_has_ended,
 )

@@ -79,7 +79,8 @@ def task_ends(program: Program) -> Iterator[Found]:
 def task_runs_in_range(program: Program) -> Iterator[Found]:
     """A task runs 1 to 256 times: the queue keeps 8 bits of runs - 1."""
     limit = program.chip.run_limit
-    for task in program.tasks():
+    started = (step.task for sequence in program.sequences for step in sequence.steps if step.what == "start")
+    for task in (*program.tasks(), *started):
         if not 1 <= task.runs <= limit:
             yield task.where, f"it runs {task.runs} times, 1 to {limit} is the range"
 

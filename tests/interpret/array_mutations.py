@@ -8,12 +8,12 @@ mutation that does not apply leaves its task as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from xdsl.dialects.builtin import BoolAttr
 from xdsl.ir import Operation
 
-from dialects.aie import BufferOp, DMABDOp, DMAChannelDir, LockAction, UseLockOp, int_value
+from dialects.aie import DMABDOp, DMAChannelDir, LockAction, UseLockOp, int_value
 from dialects.aie_attributes import BDDimLayoutArrayAttr, i32_attr
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
 from dialects.mem_attributes import integers_attr
@@ -176,51 +176,19 @@ def _is_fill(task: DMAConfigureTaskOp) -> bool:
     return task.channel_direction is DMAChannelDir.S2MM and int_value(task.channel) == FILL
 
 
-def _until_the_next_wait(wait: Operation) -> Iterator[DMAConfigureTaskOp]:
-    """Tasks that are started after a wait and those that follow it at once, until the controller waits again."""
-    following, started = wait.next_op, False
-    while following is not None and not (started and isinstance(following, DMAAwaitTaskOp)):
-        if isinstance(following, DMAStartTaskOp) and isinstance(following.task.owner, DMAConfigureTaskOp):
-            started = True
-            yield following.task.owner
-        following = following.next_op
-
-
-def _awaited_at_once(wait: Operation) -> Iterator[DMAConfigureTaskOp]:
-    """Tasks that are waited for after a wait and before anything else is done."""
-    following = wait.next_op
-    while isinstance(following, DMAAwaitTaskOp | DMAFreeTaskOp):
-        if isinstance(following, DMAAwaitTaskOp) and isinstance(following.task.owner, DMAConfigureTaskOp):
-            yield following.task.owner
-        following = following.next_op
-
-
 def _has_ended_anyway(fill: DMAConfigureTaskOp, wait: Operation) -> bool:
     """
-    Whether the wait for a fill orders nothing that something else does not order as well.
-
-    Tasks of a channel end one after the other. So a fill has ended with another one of its channel that is waited for
-    before anything is started. And it has ended before parameters that come behind it, which is enough if all that
-    reads the filled memory leaves the same MemTile on streams that bring those parameters first.
+    Whether the wait for a fill orders nothing that something else does not order as well: tasks of a channel end one
+    after the other, and another one of its channel is waited for before anything else is done.
     """
-
-    def beside(task: DMAConfigureTaskOp) -> bool:
-        return task.tile is fill.tile and _is_fill(task)
-
-    if any(map(beside, _awaited_at_once(wait))):
-        return True
-    led, parameters_behind = set[int](), False
-    for task in _until_the_next_wait(wait):
-        if beside(task):
-            parameters_behind = True
-        elif task.tile is fill.tile and lock_uses(task, LockAction.AcquireGreaterEqual):
-            led.add(int_value(task.channel))
-        elif task.channel_direction is DMAChannelDir.MM2S:
-            buffers = [op.buffer.owner for op in descriptors(task)]
-            reads = any(isinstance(buffer, BufferOp) and buffer.tile is fill.tile for buffer in buffers)
-            if reads and (task.tile is not fill.tile or int_value(task.channel) not in led):
-                return False
-    return parameters_behind
+    following = wait.next_op
+    while isinstance(following, DMAAwaitTaskOp | DMAFreeTaskOp):
+        later = following.task.owner
+        assert isinstance(later, DMAConfigureTaskOp), "what is awaited has been configured"
+        if isinstance(following, DMAAwaitTaskOp) and later.tile is fill.tile and _is_fill(later):
+            return True
+        following = following.next_op
+    return False
 
 
 def never_wait(task: DMAConfigureTaskOp) -> bool:

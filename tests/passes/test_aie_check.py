@@ -142,6 +142,16 @@ def static(
     )
 
 
+OTHER = """
+%other = aiex.dma_configure_task(%core, S2MM, 0) {
+  aie.use_lock(%empty, AcquireGreaterEqual, 1)
+  aie.dma_bd(%arena : memref<4096xi32>, 200, 32) {bd_id = 9 : i32}
+  aie.use_lock(%full, Release, 1)
+  aie.end
+}
+aiex.dma_start_task(%other)"""
+"""Takes a slot of the core's ring."""
+
 BROKEN: dict[str, tuple[Change, ...]] = {
     "tile_is_in_the_array": (device("%new = aie.tile(1, 3)"),),
     "tile_is_declared_once": (device("%again = aie.tile(0, 3)"),),
@@ -258,10 +268,12 @@ BROKEN: dict[str, tuple[Change, ...]] = {
             "aie.dma_bd(%memory : memref<4096xi32>, 0, 4) {bd_id = 30 : i32}\naie.end\n}",
         ),
     ),
-    "iteration_begins_anew": (
+    "iteration_goes_on_with_its_ring": (
         ("<size = 2, stride = 32>", "<size = 3, stride = 32>"),
+        ("0, 32, [<size = 3", "0, 16, [<size = 3"),
+        ("<size = 32, stride = 1>", "<size = 16, stride = 1>"),
         ("{repeat_count = 1 : i32}", "{repeat_count = 0 : i32}"),
-        ("aiex.dma_start_task(%take)", "aiex.dma_start_task(%take)\naiex.dma_start_task(%take)"),
+        ("aiex.dma_start_task(%take)", f"aiex.dma_start_task(%take)\n{OTHER}\naiex.dma_start_task(%take)"),
     ),
     "everything_has_ended": (("aiex.dma_await_task(%back)", ""),),
     "memtile_lock_is_balanced": (
@@ -320,6 +332,21 @@ def rules_broken(*changes: Change) -> set[str]:
 
 def test_the_program_breaks_no_rule() -> None:
     assert not rules_broken()
+
+
+def test_a_start_says_how_often_a_task_runs() -> None:
+    once, twice = (f"{{blockloom.runs = {runs} : i32}}" for runs in (1, 2))
+    start = "aiex.dma_start_task(%take)"
+    assert not rules_broken((start, f"{start} {twice}"))
+    assert not rules_broken((start, f"{start} {once}\n{start} {once}"))
+    assert "stream_is_balanced" in rules_broken((start, f"{start} {once}"))
+    assert "task_runs_in_range" in rules_broken((start, f"{start} {{blockloom.runs = 257 : i32}}"))
+
+
+def test_a_ring_goes_on_where_it_stands() -> None:
+    start = "aiex.dma_start_task(%take)"
+    once = f"{start} {{blockloom.runs = 1 : i32}}"
+    assert not rules_broken(("<size = 2, stride = 32>", "<size = 3, stride = 32>"), (start, f"{once}\n{once}"))
 
 
 def test_every_rule_has_a_program_that_breaks_it() -> None:
