@@ -139,28 +139,24 @@ def _elementwise(chip: Chip, call: Call, params: Words, shifts: tuple[Parameter,
     return start + -(-size // step) * pieces[f"{way}/for0"].pipelined(chip) + chip.loop_cycles
 
 
-def _windows(chip: Chip, pieces: dict[str, Code], way: str, params: Words, work: Work) -> int:
-    """Taps on the map x columns of the window; the loop over taps is the first one on its way."""
-    columns = int(params[P.KERNEL_WIDTH]) * pieces[f"{way}/for0/for0"].pipelined(chip) + chip.loop_cycles
-    return looped(chip, work.rows, pieces[f"{way}/for0"].alone(chip) + columns)
-
-
 def _pool_start(chip: Chip, pieces: dict[str, Code], params: Words) -> int:
     return pieces[""].alone(chip) + int(params[P.TAPS]) * pieces["/for0"].pipelined(chip) + chip.loop_cycles
 
 
 def _max_pool(chip: Chip, params: Words, call: Call, work: Work) -> int:
-    """Output blocks x groups of pixels x windows: the sides of a row, then one loop for each fast stride."""
-    steps = pool_steps(params, 2 * GROUP)
-
-    def group(way: str) -> int:
-        return MAX_POOL[way].alone(chip) + _windows(chip, MAX_POOL, way, params, work)
-
-    row = looped(chip, 2, MAX_POOL["/for1/for0"].alone(chip)) + MAX_POOL.get("/for1", Code()).alone(chip)
-    row += looped(chip, steps.bordering, group("/for1/for0/for0"))
+    """Output blocks x steps of pixels x windows: one loop for each fast stride, then the sides of a row."""
+    steps, columns = pool_steps(params), int(params[P.KERNEL_WIDTH])
     # of the loops of the fast strides, one at most has anything to do
-    stride = min(int(params[P.COLUMN_STRIDE]), LARGEST_FAST_STRIDE)
-    row += LARGEST_FAST_STRIDE * chip.branch_cycles + looped(chip, steps.together, group(f"/for1/for{stride}"))
+    on_map = f"/for1/for{min(int(params[P.COLUMN_STRIDE]), LARGEST_FAST_STRIDE) - 1}"
+    cells = work.rows * columns * MAX_POOL[f"{on_map}/for0"].pipelined(chip) + chip.loop_cycles
+    row = LARGEST_FAST_STRIDE * chip.branch_cycles + MAX_POOL.get("/for1", Code()).alone(chip)
+    row += looped(chip, steps.together, MAX_POOL[on_map].alone(chip) + cells)
+    side = f"/for1/for{LARGEST_FAST_STRIDE}"
+    group = f"{side}/for0"
+    cells = columns * MAX_POOL[f"{group}/for0/for0"].pipelined(chip) + chip.loop_cycles
+    windows = looped(chip, work.rows, MAX_POOL[f"{group}/for0"].alone(chip) + cells)
+    row += looped(chip, 2, MAX_POOL[side].alone(chip))
+    row += looped(chip, steps.bordering, MAX_POOL[group].alone(chip) + windows)
     return _pool_start(chip, MAX_POOL, params) + looped(chip, call.blocks, row)
 
 

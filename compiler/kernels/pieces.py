@@ -111,17 +111,15 @@ REQUANTISE = {
 
 MAX_POOL = {
     "/for0": Code(loads=(4,), scalars=4),
-    "/for1/for0/for0/for0/for0": Code(loads=(8,) * 4, vectors=4, scalars=12),
-    "/for1/for0/for0/for0": Code(loads=(4,), straight=7),
-    "/for1/for0/for0": Code(stores=(32,), vectors=2, straight=5),
-    "/for1/for0": Code(scalars=3, straight=3),
-    "/for1/for1/for0/for0": Code(loads=(32,) * 2, vectors=1),
-    "/for1/for1/for0": Code(loads=(4,), straight=7),
-    "/for1/for1": Code(stores=(64,), vectors=2, straight=6),
-    "/for1/for2/for0/for0": Code(loads=(32,) * 4, vectors=3),
-    "/for1/for2/for0": Code(loads=(4,), straight=7),
-    "/for1/for2": Code(stores=(64,), vectors=2, straight=6),
-    "": Code(loads=(4,) * 10, vectors=2, scalars=35, straight=45),
+    "/for1/for0/for0": Code(loads=(4, *(32,) * 4), vectors=2, scalars=6),
+    "/for1/for0": Code(stores=(64,) * 2, vectors=4, scalars=7, straight=15),
+    "/for1/for1/for0": Code(loads=(4, *(32,) * 8), vectors=6, scalars=6),
+    "/for1/for1": Code(stores=(64,) * 2, vectors=4, scalars=7, straight=15),
+    "/for1/for2/for0/for0/for0": Code(loads=(8,) * 4, vectors=4, scalars=12),
+    "/for1/for2/for0/for0": Code(loads=(4,), straight=7),
+    "/for1/for2/for0": Code(stores=(32,), vectors=2, straight=5),
+    "/for1/for2": Code(scalars=3, straight=3),
+    "": Code(loads=(4,) * 10, vectors=2, scalars=32, straight=42),
 }
 
 AVG_POOL = {

@@ -19,6 +19,12 @@ P = Parameter
 LARGEST_FAST_STRIDE = 2
 """Windows of a row further apart, in columns, are reduced cell by cell by the maximum pool."""
 
+MAXIMUM_STEP = 16
+"""Pixels of a step of a maximum pool on the map."""
+
+FEWEST_ON_MAP = 8
+"""Pixels of a row that a maximum pool takes so: a step of fewer would have more than SURPLUS_PIXELS."""
+
 FEWEST_NEIGHBOURS = GROUP
 """Pixels of a row that an average takes as neighbours. As many blocks at once are as fast with fewer of them."""
 
@@ -45,16 +51,18 @@ class PoolSteps:
     """Steps on the map."""
 
 
-def pool_steps(params: npt.NDArray[np.int32], together: int) -> PoolSteps:
-    """On the map whole groups of four are left out at the left, and a multiple of `together` pixels is taken."""
+def pool_steps(params: npt.NDArray[np.int32]) -> PoolSteps:
+    """Before those on the map whole groups of four are left out at the left."""
     stride, origin, width = (int(params[each]) for each in (P.COLUMN_STRIDE, P.COLUMN_ORIGIN, P.WIDTH))
     if stride > LARGEST_FAST_STRIDE:
         return PoolSteps(-(-width // GROUP), 0)
     before = max(0, -(origin // stride))
     first = min(-(-before // GROUP) * GROUP, width)
     beyond = (int(params[P.MAP_WIDTH]) - int(params[P.KERNEL_WIDTH]) - origin) // stride + 1
-    steps = max(min(beyond, width) - first, 0) // together
-    return PoolSteps(-(-first // GROUP) - (-(width - first - steps * together) // GROUP), steps)
+    inside = min(beyond, width) - first
+    if inside < FEWEST_ON_MAP:
+        inside = 0
+    return PoolSteps(-(-first // GROUP) - (-(width - first - inside) // GROUP), -(-inside // MAXIMUM_STEP))
 
 
 @dataclass(frozen=True)

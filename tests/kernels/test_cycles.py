@@ -216,13 +216,12 @@ def test_a_long_division_takes_nine_digits_of_each_group() -> None:
     assert long - short == 4 + division  # one tap more to look for on the map
 
 
-def test_a_maximum_on_the_map_takes_eight_pixels_at_once() -> None:
-    params = pack({P.WIDTH: 16, P.COLUMN_STRIDE: 2, P.MAP_WIDTH: 33, P.TAPS: 3, P.KERNEL_WIDTH: 3})
+def test_a_maximum_on_the_map_takes_sixteen_pixels_at_once() -> None:
+    params = pack({P.WIDTH: 40, P.COLUMN_STRIDE: 2, P.MAP_WIDTH: 81, P.TAPS: 3, P.KERNEL_WIDTH: 3})
     straight = {way: code.straight for way, code in MAX_POOL.items()}
     # two loads and a shuffle for four pixels, and one maximum for eight
-    tap = straight["/for1/for2/for0"] + 3 * 3 + 10 + 6
-    group = straight["/for1/for2"] + 3 * tap + 6
-    row = 2 * (straight["/for1/for0"] + 6) + 2 * 6 + 2 * group
+    step = straight["/for1/for1"] + 3 * 3 * 6 + 10 + 6
+    row = 2 * (straight["/for1/for2"] + 6) + 2 * 6 + 3 * step
     expected = 40 + straight[""] + (3 * 4 + 10) + row + 6
     assert kernel_cycles(CHIP, Kernel.MAX_POOL, params, call(), Work(3)) == expected
 
@@ -233,13 +232,15 @@ def pool_parameters(**values: int) -> npt.NDArray[np.int32]:
 
 def test_a_pool_divides_a_row_at_the_map() -> None:
     def steps(**values: int) -> PoolSteps:
-        return pool_steps(pool_parameters(**values), 4)
+        return pool_steps(pool_parameters(**values))
 
-    row = {"kernel_width": 3, "column_origin": -1, "map_width": 20}
-    # pixel 0 reaches beyond the left, pixel 19 beyond the right: 4 to 15 lie inside, whole groups
-    assert steps(**row, width=20, column_stride=1) == PoolSteps(bordering=2, together=3)
-    assert steps(**row, width=10, column_stride=2) == PoolSteps(bordering=2, together=1)
-    assert steps(**row, width=7, column_stride=3) == PoolSteps(bordering=2, together=0)
+    row = {"kernel_width": 3, "column_origin": -1, "map_width": 40}
+    # pixel 0 reaches beyond the left, pixel 39 beyond the right: 4 to 38 lie inside and behind a whole group
+    assert steps(**row, width=40, column_stride=1) == PoolSteps(bordering=2, together=3)
+    assert steps(**row, width=20, column_stride=2) == PoolSteps(bordering=1, together=1)
+    assert steps(**row, width=13, column_stride=3) == PoolSteps(bordering=4, together=0)
+    assert steps(**(row | {"map_width": 12}), width=12, column_stride=1) == PoolSteps(bordering=3, together=0)
+    assert steps(**(row | {"map_width": 13}), width=13, column_stride=1) == PoolSteps(bordering=2, together=1)
     whole = {"kernel_width": 7, "column_origin": 0, "map_width": 7, "width": 1, "column_stride": 1}
     assert steps(**whole) == PoolSteps(bordering=1, together=0)
 

@@ -2,13 +2,15 @@
 The maximum pool: a window per output pixel, cut to the map.
 
 Where whole windows lie on the map, and neighbouring windows are one or two columns apart, pixels are loaded as for a
-convolution. Elsewhere four pixels are computed cell by cell: a column outside the map is replaced by the nearest one
-inside, which belongs to the same window, so nothing changes. Border rows are cut off the ends of the list of taps.
+convolution, and one loop goes over the cells of their windows, row by row. The last such step begins earlier and takes
+some pixels again, or reaches over the border if there are too few. Elsewhere four pixels are computed cell by cell: a
+column outside the map is replaced by the nearest one inside, which belongs to the same window, so nothing changes.
+Border rows are cut off the ends of the list of taps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -22,6 +24,7 @@ from compiler.kernels.bodies.pool_columns import COLUMN, Columns
 from compiler.kernels.bodies.taps import taps_on_map
 from compiler.kernels.bodies.vector_unit import Clamper, gather
 from compiler.kernels.parameters import Kernel, Parameter
+from compiler.kernels.pool_steps import MAXIMUM_STEP
 from compiler.kernels.row_steps import GROUP
 
 Values = Sequence[SSAValue]
@@ -37,17 +40,20 @@ class Largest:
 
     def start(self, groups: int) -> Values:
         """Nothing is smaller. One or two groups fill a register."""
-        return [self.lowest[groups]]
+        return [self.lowest[1]] if groups == 1 else [self.lowest[2]] * (groups // 2)
 
     def step(self, cells: Values, carried: Values) -> Values:
         """Lane by lane."""
         body = self.body
-        lanes = cells[0] if len(cells) == 1 else body.shuffle(cells[0], cells[1], range(16), W16)
-        return [body.maximum(body.bitcast(lanes, B32 if len(cells) == 1 else B64), carried[0])]
+        if len(cells) == 1:
+            return [body.maximum(body.bitcast(cells[0], B32), carried[0])]
+        pairs = [body.shuffle(*pair, range(16), W16) for pair in zip(cells[::2], cells[1::2], strict=True)]
+        return [body.maximum(body.bitcast(pair, B64), last) for pair, last in zip(pairs, carried, strict=True)]
 
     def store(self, carried: Values, out: SSAValue) -> None:
         """Write the pixels, clamped."""
-        self.body.store(self.clamper.apply(carried[0]), out)
+        for number, lanes in enumerate(carried):
+            self.body.store(self.clamper.apply(lanes), self.body.add(out, self.body.index(16 * number)))
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,20 @@ class Windows:
         """Reduce windows that begin `start` words behind the rows' starts, and from one pixel to the next as loaded."""
         body = self.body
         groups = range(len(loads.distances))
-
-        def cells(row: SSAValue, along: SSAValue) -> Values:
-            address = body.add(body.add(row, start), along)
-            return [loads.group(group, address) for group in groups]
-
-        return self._reduce(len(groups), cells)
+        first, last = self.taps
+        end = body.add(start, body.multiply(self.columns.kernel, body.index(COLUMN)))
+        cells = body.multiply(body.subtract(last, first), self.columns.kernel)
+        with body.loop(body.index(0), cells, carried=[first, start, *self.largest.start(len(groups))]) as cell:
+            tap, column, *carried = cell.values
+            address = body.add(body.tap(tap), column)
+            after = body.add(column, body.index(COLUMN))
+            ends = body.compare(after, "eq", end)
+            body.yield_(
+                body.select(ends, body.add(tap, body.index(1)), tap),
+                body.select(ends, start, after),
+                *self.largest.step([loads.group(group, address) for group in groups], carried),
+            )
+        return cell.results[2:]
 
     def cell_by_cell(self, columns: Values, source: SSAValue) -> Values:
         """Reduce four windows that begin at `columns`, and may reach beyond the map, of the block at `source`."""
@@ -94,12 +108,7 @@ class Windows:
             base = body.add(row, source)
             return [gather(body, [self._cell(base, body.add(column, along)) for column in columns])]
 
-        return self._reduce(1, cells)
-
-    def _reduce(self, groups: int, cells: Callable[[SSAValue, SSAValue], Values]) -> Values:
-        """Carry the reduction over the windows' cells, of a row at a distance along it."""
-        body = self.body
-        with body.loop(*self.taps, carried=self.largest.start(groups)) as tap:
+        with body.loop(*self.taps, carried=self.largest.start(1)) as tap:
             row = body.tap(tap.index)
             with body.loop(body.index(0), self.columns.kernel, carried=tap.values) as column:
                 along = body.multiply(column.index, body.index(COLUMN))
@@ -120,8 +129,7 @@ def max_pool(arena_words: int) -> func.FuncOp:
     body = Assembler(Kernel.MAX_POOL.symbol, arena_words)
     columns, largest = Columns.of(body), Largest(body)
     windows = Windows.of(body, columns, largest)
-    groups = 2
-    first, last = columns.on_map(GROUP * groups)
+    first, last = columns.on_map()
     ways = {1: neighbours, 2: every_second}
     # of the loops of the fast strides, the others end where they begin
     ends = [
@@ -135,16 +143,17 @@ def max_pool(arena_words: int) -> func.FuncOp:
         def out(pixel: SSAValue) -> SSAValue:
             return body.add(row, body.multiply(pixel, body.index(2)))
 
-        # the right border before what lies between: its surplus pixels are the next block's, which is still to come
+        # what lies between before the borders: its surplus pixels are those of a border, or the next block's
+        for loads, end in zip(ways.values(), ends, strict=True):
+            pixel_loads = loads(body, body.index(0), MAXIMUM_STEP // GROUP)
+            with body.loop(first, end, MAXIMUM_STEP) as step:
+                pixel = body.maximum(body.minimum(step.index, body.subtract(end, body.index(MAXIMUM_STEP))), first)
+                start = body.add(source, columns.first(pixel))
+                largest.store(windows.on_map(pixel_loads, start), out(pixel))
         with body.loop(body.index(0), body.index(2)) as side:
             right = body.compare(side.index, "ne", body.index(0))
             begin, end = body.select(right, done, body.index(0)), body.select(right, columns.width, first)
             with body.loop(begin, end, GROUP) as pixel:
                 four = columns.several(columns.first(pixel.index), columns.stride)
                 largest.store(windows.cell_by_cell(four, source), out(pixel.index))
-        for loads, end in zip(ways.values(), ends, strict=True):
-            pixel_loads = loads(body, body.index(0), groups)
-            with body.loop(first, end, GROUP * groups) as pixel:
-                start = body.add(source, columns.first(pixel.index))
-                largest.store(windows.on_map(pixel_loads, start), out(pixel.index))
     return body.finish()

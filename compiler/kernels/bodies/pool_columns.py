@@ -12,7 +12,7 @@ from xdsl.ir import SSAValue
 
 from compiler.kernels.bodies.assembler import Assembler
 from compiler.kernels.parameters import Parameter
-from compiler.kernels.pool_steps import LARGEST_FAST_STRIDE
+from compiler.kernels.pool_steps import FEWEST_ON_MAP, LARGEST_FAST_STRIDE
 from compiler.kernels.row_steps import GROUP
 
 COLUMN = 2
@@ -60,8 +60,8 @@ class Columns:
             columns.append(self.body.add(columns[-1], stride))
         return columns
 
-    def on_map(self, together: int) -> tuple[SSAValue, SSAValue]:
-        """Pixels [first, last), whole groups and a multiple of `together`, whose windows lie inside; maybe none."""
+    def on_map(self) -> tuple[SSAValue, SSAValue]:
+        """Pixels [first, last) behind whole groups, whose windows lie inside; none if that are fewer than pay."""
         body = self.body
         stride = body.parameter(Parameter.COLUMN_STRIDE)
         # columns and strides of 1 and 2 pixels are powers of two words
@@ -69,15 +69,11 @@ class Columns:
         before = body.subtract(self.stride, body.add(self.origin, body.index(1)))
         window = body.multiply(self.kernel, body.index(COLUMN))
         beyond = body.subtract(body.add(self.map_width, self.stride), body.add(self.origin, window))
-        first = self._whole(body.maximum(body.shift_right(before, amount), body.index(0)), GROUP - 1, GROUP)
-        first = body.minimum(first, self.width)
-        inside = body.subtract(body.minimum(body.shift_right(beyond, amount), self.width), first)
-        last = body.add(first, self._whole(body.maximum(inside, body.index(0)), 0, together))
+        before, bits = body.maximum(body.shift_right(before, amount), body.index(0)), body.index(GROUP.bit_length() - 1)
+        whole = body.shift_left(body.shift_right(body.add(before, body.index(GROUP - 1)), bits), bits)
+        first = body.minimum(whole, self.width)
+        inside = body.minimum(body.shift_right(beyond, amount), self.width)
+        enough = body.compare(body.subtract(inside, first), "sge", body.index(FEWEST_ON_MAP))
+        last = body.select(enough, inside, first)
         fast = body.compare(stride, "sle", body.index(LARGEST_FAST_STRIDE))
         return body.select(fast, first, body.index(0)), body.select(fast, last, body.index(0))
-
-    def _whole(self, count: SSAValue, more: int, unit: int) -> SSAValue:
-        """(count + more) rounded down to a multiple of `unit`, a power of two."""
-        body = self.body
-        bits = body.index(unit.bit_length() - 1)
-        return body.shift_left(body.shift_right(body.add(count, body.index(more)), bits), bits)
