@@ -1,0 +1,106 @@
+"""
+What a host needs to run a compiled network on an array: instruction words, two buffers, and the order of everything.
+
+    @main of level aie    a map is stored in the activations, a sequence runs, a map is loaded, the host computes
+    here                  the same steps on arrays; who runs a sequence is given
+
+`examples/06_what_a_driver_runs.py` gives it XRT. Nothing here has run on hardware.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects.builtin import MemRefType, ModuleOp
+from xdsl.dialects.func import ReturnOp
+from xdsl.ir import SSAValue
+
+from compiler.errors import InputError
+from compiler.hardware.transaction_words import Patch, Transaction, TransactionWords, encode
+from compiler.interpret.execution import Arrays, entry_of
+from compiler.interpret.host import run_host_model
+from compiler.registry import full_context
+from compiler.transfers.layout import pack_map, unpack_map
+from dialects import mem
+from dialects.aie import RuntimeSequenceOp
+from dialects.bsr import array_of, shape_of
+from passes.aie_lower_tasks import AieLowerTasksPass
+from passes.array_reader import devices_of
+from passes.array_transactions import transactions_of
+
+Words = npt.NDArray[np.int32]
+Run = Callable[[TransactionWords, Words, Words], None]
+"""Runs a sequence: its instruction words, the activations, which it changes, and the weights."""
+
+ACTIVATIONS, WEIGHTS = 0, 1
+"""Arguments of every sequence."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A network of level aie as a host holds it."""
+
+    module: ModuleOp
+    transactions: Mapping[str, Transaction]
+    activation_words: int
+    weights: Words
+
+    @classmethod
+    def of(cls, module: ModuleOp) -> Driver:
+        """Raises InputError for a device that upstream does not know."""
+        lowered = ModuleOp([device.clone() for device in devices_of(module)], dict(module.attributes))
+        AieLowerTasksPass().apply(full_context(), lowered)
+        ops = [op for device in devices_of(module) for op in device.body.block.ops]
+        sequences = [op for op in ops if isinstance(op, RuntimeSequenceOp)]
+        sizes = [_size(sequence.body.block.args[ACTIVATIONS]) for sequence in sequences]
+        # maps that only the host writes and reads lie in the activations, too
+        maps = [op for op in module.walk() if isinstance(op, mem.MapOp) and not op.stripes]
+        sizes += [(op.address + op.size) // 4 for op in maps]
+        images = [array_of(op.values).reshape(-1) for op in module.walk() if isinstance(op, mem.ImageOp)]
+        weights = np.concatenate(images) if images else np.zeros(1, np.int32)
+        return cls(module, transactions_of(lowered), max(sizes, default=1), weights)
+
+    def patches_outside(self) -> list[Patch]:
+        """Addresses that a sequence would give to a shim and that lie in none of its buffers."""
+        limits = {ACTIVATIONS: 4 * self.activation_words, WEIGHTS: 4 * self.weights.size}
+        every = [part for transaction in self.transactions.values() for part in transaction.instructions]
+        found = [part for part in every if isinstance(part, Patch)]
+        return [part for part in found if not 0 <= part.offset < limits.get(part.argument, 0)]
+
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]], run: Run) -> Arrays:
+        """The network's outputs for `inputs`, with `run` for every invocation of the array."""
+        entry = entry_of(self.module)
+        block = entry.function.body.block
+        activations = np.zeros(self.activation_words, np.int32)
+        values: dict[SSAValue, npt.NDArray[Any]] = dict(zip(block.args, entry.bind(inputs), strict=True))
+        for op in block.ops:
+            match op:
+                case mem.MapOp() | mem.ImageOp():
+                    pass
+                case mem.StoreOp():
+                    target = mem.map_of(op.target)
+                    words = pack_map(values[op.value].reshape(target.shape))
+                    activations[target.address // 4 :][: words.size] = words
+                case mem.RunOp():
+                    run(encode(self.transactions[op.sequence.string_value()]), activations, self.weights)
+                case mem.LoadOp():
+                    source = mem.map_of(op.source)
+                    _, height, _ = source.shape
+                    words = activations[source.address // 4 :][: height * source.row_words]
+                    values[op.result] = unpack_map(words, *source.shape).reshape(shape_of(op.result.type))
+                case mem.HostOp():
+                    results = run_host_model(array_of(op.model).tobytes(), [values[value] for value in op.inputs])
+                    values.update(zip(op.outputs, results, strict=True))
+                case ReturnOp():
+                    return dict(zip(entry.outputs, [values[value] for value in op.operands], strict=True))
+                case _:
+                    raise InputError(f"@main holds {op.name}, which is no step of a host")
+        raise InputError("@main does not return")
+
+
+def _size(argument: SSAValue) -> int:
+    return cast("MemRefType[Any]", argument.type).get_shape()[0]

@@ -1,0 +1,68 @@
+"""
+What a host hands to XRT: instruction words, an activations buffer, a weights buffer, and which sequence runs when.
+
+This has NOT been run on hardware by us. What can be known without it is checked here: the words read back as the same
+instructions, as many as the manifest counts, and every address that they patch lies in its buffer. To run the network,
+make an xclbin of the device with upstream's tools (`blockloom-opt -p aie-lower-tasks,aie-keep-device`, then aiecc) and
+
+    python examples/06_what_a_driver_runs.py network.xclbin
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from compiler import compile_model
+from compiler.driver import Driver, TransactionWords, Words
+from compiler.hardware.transaction_words import decode, encode
+
+EXECUTE = 3
+"""Opcode of the first argument of upstream's kernel "MLIR_AIE": run the instruction words that follow."""
+
+
+def on_xrt(path: str) -> Callable[[TransactionWords, Words, Words], None]:
+    """Runs sequences on device 0, whose array is configured by the xclbin."""
+    xrt: Any = importlib.import_module("pyxrt")
+    device, xclbin = xrt.device(0), xrt.xclbin(path)
+    device.register_xclbin(xclbin)
+    kernel = xrt.kernel(xrt.hw_context(device, xclbin.get_uuid()), xclbin.get_kernels()[0].get_name())
+
+    def buffer(argument: int, words: Any, flags: Any) -> Any:
+        made = xrt.bo(device, words.nbytes, flags, kernel.group_id(argument))
+        made.write(np.ascontiguousarray(words).view(np.uint8), 0)
+        made.sync(xrt.xclBOSyncDirection.XCL_BO_SYNC_BO_TO_DEVICE)
+        return made
+
+    def run(words: TransactionWords, activations: Words, weights: Words) -> None:
+        instructions = buffer(1, words, xrt.bo.cacheable)
+        maps, constants = buffer(3, activations, xrt.bo.host_only), buffer(4, weights, xrt.bo.host_only)
+        kernel(EXECUTE, instructions, words.size, maps, constants).wait()
+        maps.sync(xrt.xclBOSyncDirection.XCL_BO_SYNC_BO_FROM_DEVICE)
+        activations[:] = maps.read(activations.nbytes, 0).view(np.int32)
+
+    return run
+
+
+compilation = compile_model("zoo:squeezenet@64", target="npu1")
+driver = Driver.of(compilation.module("aie"))
+counted = compilation.manifest()["controller"]
+instructions = words = 0
+for name, transaction in driver.transactions.items():
+    binary = encode(transaction)
+    assert decode(binary) == transaction
+    instructions += len(transaction.instructions)
+    words += binary.size
+    print(f"@{name}: {len(transaction.instructions)} instructions in {4 * binary.size:,} bytes")
+print(f"activations {4 * driver.activation_words:,} bytes, weights {driver.weights.nbytes:,} bytes")
+print(f"addresses outside of their buffers: {len(driver.patches_outside())}")
+assert driver.patches_outside() == []
+assert (instructions, words) == (counted["instructions"], counted["words"])
+
+if len(sys.argv) > 1:
+    inputs = compilation.inputs(seed=0)
+    expected = compilation.run(level="aie").outputs
+    for name, values in driver.run(inputs, on_xrt(sys.argv[1])).items():
+        print(f"{name}: {np.count_nonzero(values != expected[name])} numbers differ")
