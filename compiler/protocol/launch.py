@@ -61,7 +61,7 @@ def _waits_for_input(core: mem.CoreOp, common: dict[str, int]) -> bool:
 
 
 class LaunchWriter:
-    """Makes the tasks of launches, one after the other: the weight slots go on where the launch before left them."""
+    """Makes the tasks of launches, one after the other: most weights go on with the slot after the last one's."""
 
     def __init__(self, chip: Chip, image: Image, parameters_word: int):
         self.chip = chip
@@ -84,7 +84,8 @@ class LaunchWriter:
             blocks: list[npt.NDArray[np.int32]] = []
             for row in range(self.chip.core_rows):
                 core = cores.get((column, row))
-                first_slot = self.first_slot[self.chip.domain(row)]
+                # weights that come behind parameters find all slots empty: those of a DEEP launch begin with the first
+                first_slot = 0 if op.rings else self.first_slot[self.chip.domain(row)]
                 own = core.own_parameters if core else self._idle_parameters(op, row)
                 values = {**common, **own, P.WEIGHT_FIRST.name.lower(): first_slot}
                 blocks.append(pack({P[name.upper()]: value for name, value in values.items()}))
@@ -97,7 +98,8 @@ class LaunchWriter:
             if deep:
                 self._deep_column(made, op, column)
         for row in range(self.chip.domains):
-            self.first_slot[row] = (self.first_slot[row] + self._chunks(op, row)) % WEIGHT_SLOTS
+            begun = 0 if op.rings else self.first_slot[row]
+            self.first_slot[row] = (begun + self._chunks(op, row)) % WEIGHT_SLOTS
         self.blocks = (self.blocks + 1) % PARAMETER_SETS
         # tile by tile, from the MemTile upwards: parameters are on their way first
         made.early.sort(key=lambda task: task.place)

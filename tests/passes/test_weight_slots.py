@@ -1,0 +1,40 @@
+"""In which slot the weights of a launch begin: after the last one's, or in the first where nothing is left in any."""
+
+from __future__ import annotations
+
+from bsr_levels import lowered
+from bsr_networks import Conv, Input, Layer, Network
+from strategies_bsr import Place
+
+from compiler.hardware.chip import chip_named
+from compiler.hardware.routes import CORE_INPUT, CORE_WEIGHTS
+from compiler.kernels.parameters import PARAMETER_WORDS, Parameter
+from compiler.protocol.image import Image
+from compiler.protocol.launch import LaunchWriter
+from dialects import mem
+
+
+def first_slots(target: str, layers: tuple[Layer, ...], shape: Input) -> list[tuple[bool, int, int]]:
+    """Of each launch: whether it is DEEP, the first slot, and tasks that bring weights to one core."""
+    chip = chip_named(target)
+    module = dict(lowered(Network(3, (shape,), layers), Place(target)))["mem"]
+    writer, found = LaunchWriter(chip, Image(), 0), list[tuple[bool, int, int]]()
+    for op in module.walk():
+        if isinstance(op, mem.LaunchOp):
+            made = writer.tasks(op, "segment")
+            lock = [task.chain[0].acquire for task in made.early if task.channel in (CORE_INPUT, CORE_WEIGHTS)]
+            weights = [acquired for acquired in lock if acquired is not None and acquired[0] == "weights_empty_0_2"]
+            parameters = made.parameters[0].reshape(-1, PARAMETER_WORDS)[0]
+            found.append((op.deep, int(parameters[Parameter.WEIGHT_FIRST]), len(weights)))
+    return found
+
+
+def test_deep_launches_begin_with_the_first_slot() -> None:
+    # the first one takes a single chunk
+    found = first_slots("mesh-2x2", (Conv(0, 512), Conv(1, 512), Conv(2, 512)), Input(8, 7, 7))
+    assert found == [(True, 0, 1)] * 3
+
+
+def test_others_go_on_after_the_last_one() -> None:
+    # one chunk each: the second launch takes the second slot
+    assert first_slots("mesh-1x1", (Conv(0, 8), Conv(1, 8)), Input(8, 12, 12)) == [(False, 0, 1), (False, 1, 1)]
