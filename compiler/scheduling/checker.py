@@ -306,7 +306,8 @@ class _Run:
         """Where the output stream of a core goes."""
         chains = write_chains(planned.launch, work, planned.output, self.chip)
         own = range(work.column, work.column + 1)
-        return np.concatenate([words for _, words in self._windows(work, chains, own)])
+        parts = [words for _, words in self._windows(work, chains, own)]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
 
     def _weight_faults(self, planned: PlannedLaunch) -> Iterator[str]:
         """Weights without a way to the cores, or that the wrong cores would hear; weight slots that move."""
