@@ -35,7 +35,7 @@ from compiler.tiling.launch import (
     weight_slot_words,
 )
 from compiler.tiling.layer import Layer, Range, split_evenly
-from compiler.tiling.limits import most_slots, rows_held
+from compiler.tiling.limits import most_kept_rows, most_slots, rows_held
 from compiler.transfers.window import factors
 
 OUTPUT_SLOTS = 2
@@ -195,8 +195,8 @@ def mapped(
     stream = -(-split.input_rows // fetch.row_step)
     held = rows_held(layer, stride, stream)
     free = arena_words(chip) - WEIGHT_SLOTS * weight_slot - output_slot * OUTPUT_SLOTS - partial_row * partial_rows
-    if stays and layer.addition is not None and input_chunks > 1:
-        # sums of several input chunks are made in one row after the other, what is added lies behind each
+    if stays and layer.addition is not None and (input_chunks > 1 or stream > most_kept_rows(chip)):
+        # what is added lies behind the rows of one input chunk, which are few
         return None
     if stays:
         held = input_slots = max(1, input_chunks * stream)

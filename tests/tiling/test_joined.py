@@ -22,8 +22,10 @@ def together(layer: Layer, columns: int) -> list[int]:
 def test_columns_have_whole_groups() -> None:
     assert together(LAYER, 4) == [2], "columns of 4, 4, 4 and 2 rows"
     assert together(LAYER, 3) == [], "columns of 5, 5 and 4"
-    assert together(LAYER, 2) == [7]
-    assert together(LAYER, 1) == [2, 7], "not 14, which would be 196 pixels"
+    assert together(LAYER, 2) == [], "seven would be 98 pixels"
+    assert together(LAYER, 1) == [2]
+    narrow = replace(LAYER, output=MapShape(64, 12, 7))
+    assert together(narrow, 2) == [2, 3, 6]
 
 
 def test_a_joined_layer_has_the_same_pixels() -> None:
