@@ -182,6 +182,8 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
         faults.append(f"rows of {widest} pixels, the limit is {chip.memtile_wrap_limit}")
     if launch.layer.kernel_size[0] > TABLE_WORDS:
         faults.append(f"a kernel of {launch.layer.kernel_size[0]} rows, the row table holds {TABLE_WORDS}")
+    if launch.rings is not None and not all(launch.stream_rows(work) for work in launch.cores):
+        faults.append("windows on padding alone, nothing is there to broadcast")
     if launch.rings is not None and memtile_locks(chip) > chip.memtile_locks:
         faults.append(f"{memtile_locks(chip)} locks with rings for each core, a MemTile has {chip.memtile_locks}")
     faults += _descriptor_faults(launch, chip)

@@ -155,7 +155,8 @@ def _with_skips(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
     own, skip = ((work.rows, pitch) if work.rows > 1 else (1, 0) for pitch in pitches)
     first = work.output_rows[0]
     if launch.skips_alone:
-        return Chain(pairs.windows(first, 0, own, skip), work.rows), pairs.skips_alone()
+        whole = Chain(pairs.windows(first, 0, own, skip), work.rows)
+        return (whole, pairs.skips_alone()) if launch.output_chunks(work.blocks) > 1 else (whole,)
     return tuple(Chain(pairs.windows(first, number, own, skip), work.rows) for number in range(chunks * parts))
 
 

@@ -98,6 +98,20 @@ CASES = {
         Network(1, (Input(100, 7, 7),), (Conv(0, 150, (2, 2), pads=(0, 0, 1, 1), mask="half"),)),
         Place("mesh-1x2", ("core_wrap_limit=16",)),
     ),
+    # refused by aie-check: skip rows without rows for the one core that has a single chunk of outputs
+    "a core with less to add than others": (
+        Network(1, (Input(25, 1, 1, 6),), (Concat((0, 0, 0, 0), 5, (0, 48)),)),
+        Place("mesh-8x8", ("core_memory_bytes=32916",)),
+    ),
+    # a traceback: weights for each core by itself, and no row at all to broadcast
+    "windows on padding alone": (
+        Network(
+            1,
+            (Input(30, 1, 1),),
+            (Conv(0, 240, (1, 2), (3, 1), (2, 1, 0, 1), (3, 2)),),
+        ),
+        Place("mesh-2x1"),
+    ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
         Place("mesh-1x1", ("core_memory_bytes=8448",)),
