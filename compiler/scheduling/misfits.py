@@ -36,7 +36,10 @@ def misfits(network: Network, chip: Chip) -> dict[int, str]:
     """
     least: dict[int, str] | None = None
     for share in weight_shares(chip):
-        found = _misfits(network, share)
+        # where none of the misfits so far would fit, there are no fewer
+        if least is not None and len(_misfits(network, share, least)) == len(least):
+            continue
+        found = _misfits(network, share, range(len(network.steps)))
         if least is None or work_of(network, found) < work_of(network, least):
             least = found
         if not least:
@@ -68,8 +71,8 @@ def _with_blocks(layer: Layer) -> Layer:
     return layer if layer.gamma.any() else replace(layer, gamma=np.ones_like(layer.gamma))
 
 
-def _misfits(network: Network, chip: Chip) -> dict[int, str]:
-    """Those of one share."""
+def _misfits(network: Network, chip: Chip, asked: Iterable[int]) -> dict[int, str]:
+    """Those of some steps with one share."""
     steps = [step for step in network.steps if isinstance(step, ArrayStep)]
     kernels = frozenset[Kernel]().union(*(step.kernels for step in steps))
     weighted = any(kernel.convolves for kernel in kernels)
@@ -85,7 +88,8 @@ def _misfits(network: Network, chip: Chip) -> dict[int, str]:
         return []
 
     found: dict[int, str] = {}
-    for index, step in enumerate(network.steps):
+    for index in asked:
+        step = network.steps[index]
         if isinstance(step, ArrayStep):
             reserved = ring_bytes(chip) if weighted else 0
             alone = Drafts(Network(network.maps, (step,), ()), chip, require, reserved)
