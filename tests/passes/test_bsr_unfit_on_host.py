@@ -14,6 +14,7 @@ from xdsl.ir import Block
 
 from compiler.api import compile_model
 from compiler.checking import execute
+from compiler.cli.main import main
 from compiler.errors import InputError
 from compiler.interpret.bsr import interpret_bsr
 from compiler.pipelines import Pipeline, Stage, default_stages, step
@@ -51,7 +52,9 @@ def tall_pool(rows: int) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
 
 
-def test_a_layer_that_does_not_fit_a_core_is_computed_on_the_host_and_told(tmp_path: Path) -> None:
+def test_a_layer_that_does_not_fit_a_core_is_computed_on_the_host_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = tall_pool(70)
     compilation = compile_model(model, target="mesh-1x1")
     (segment,) = [segment for segment in compilation.host if "MaxPool" in segment.op]
@@ -62,6 +65,8 @@ def test_a_layer_that_does_not_fit_a_core_is_computed_on_the_host_and_told(tmp_p
     onnx.save(model, path)
     places = {node.op: (node.place, node.reason) for node in placements(str(path), target="mesh-1x1")}
     assert places["MaxPool"] == ("host", segment.reason)
+    assert main(["ops", str(path), "--target", "mesh-1x1"]) == 0
+    assert segment.reason in capsys.readouterr().out
     with pytest.raises(
         InputError, match=r"--strict allows nothing on the host, .*\n  MaxPool 'pool': layer 'pool' does"
     ):
