@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
-from interpret.array_mutations import descriptors
+from interpret.array_mutations import descriptors, users
 from interpret.array_programs import device_of, tasks_of
 from xdsl.dialects.arith import ConstantOp
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.dialects.builtin import IntegerAttr, IntegerType, ModuleOp
+from xdsl.dialects.memref import LoadOp
 from xdsl.ir import Operation
 
 from compiler.kernels.parameters import PARAMETER_WORDS
 from dialects.aie import BufferOp, CoreOp, DMABDOp, FlowOp, LockAction, LockOp, UseLockOp, int_value
 from dialects.aie_attributes import BDDimLayoutArrayAttr, i32_attr
+from dialects.aiex import DMAConfigureTaskOp, DMAStartTaskOp
 from dialects.bsr import array_of
 from dialects.constants import constant_attribute
 from dialects.mem import ImageOp
@@ -38,6 +40,8 @@ class Change:
 
 DeviceMutation = Callable[[ModuleOp, Random], Change | None]
 T = TypeVar("T")
+TASK_DIMENSIONS = 4
+"""Of a descriptor whose first dimension is its iteration."""
 FAR = 40
 """Much more than any lock of these programs ever counts to, and less than a lock holds."""
 
@@ -133,6 +137,14 @@ def swap_locks(module: ModuleOp, random: Random) -> Change | None:
     return Change(_site(module, op))
 
 
+def _goes_on(op: DMABDOp) -> bool:
+    """Whether a descriptor runs more than once: if not, nobody asks how far its iteration goes on."""
+    task = op.parent_op()
+    assert isinstance(task, DMAConfigureTaskOp), "descriptors of sequences belong to tasks"
+    starts = [start for start in users(task, DMAStartTaskOp) if isinstance(start, DMAStartTaskOp)]
+    return sum(start.runs(task) for start in starts) > 1
+
+
 def other_stride(module: ModuleOp, random: Random) -> Change | None:
     """A stride that is used is two words, one pixel, longer."""
     found = [op for op in _all_descriptors(module) if op.dimensions is not None]
@@ -141,6 +153,8 @@ def other_stride(module: ModuleOp, random: Random) -> Change | None:
         return None
     dimensions = list(op.dimensions.data)
     places = [place for place, (size, _) in enumerate(dimensions) if size > 1]
+    if len(dimensions) == TASK_DIMENSIONS and not _goes_on(op):
+        places = [place for place in places if place]
     if not places:
         return None
     place = random.choice(places)
@@ -226,6 +240,16 @@ def redirect_flow(module: ModuleOp, random: Random) -> Change | None:
     return Change(site)
 
 
+def _load_nonsense(loads: Sequence[Operation]) -> None:
+    """Values that no parameter has, in place of what is loaded."""
+    for load in loads:
+        result, block = load.results[0], load.parent
+        assert block is not None, "an operation lies in a block"
+        nonsense = ConstantOp(IntegerAttr(0x55AA55, cast("IntegerType", result.type)))
+        block.insert_op_before(nonsense, load)
+        result.replace_all_uses_with(nonsense.result)
+
+
 def other_loop(module: ModuleOp, random: Random) -> Change | None:
     """A constant of a core's program, a bound or a step or an index, is one too large."""
     found = [op for op in _in_cores(module, ConstantOp) if isinstance(op.value, IntegerAttr)]
@@ -237,6 +261,10 @@ def other_loop(module: ModuleOp, random: Random) -> Change | None:
     value = op.value.value.data
     kind = op.value.type
     op.properties["value"] = IntegerAttr(value + 1 if abs(value) < 1 << 16 else value - 1, kind)
+    loads = [use.operation for use in op.result.uses]
+    if all(isinstance(load, LoadOp) for load in loads):
+        # an index far away is a mistake in itself; whether anybody looks is seen by what is loaded
+        return Change(site, lambda: _load_nonsense(loads))
     return Change(site, lambda: op.properties.__setitem__("value", IntegerAttr(value + 60, kind)))
 
 
