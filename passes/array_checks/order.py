@@ -10,7 +10,7 @@ from xdsl.ir import Operation
 from dialects.aie import LockAction
 from passes.array_checks.fault import Found, Rule
 from passes.array_checks.progress import Progress, key_of
-from passes.array_program import Lock, Place, Program, Sequence, Step, Task
+from passes.array_program import Place, Program, Sequence, Step, Task
 
 Visitor = Callable[[Progress, Step], str | None]
 
@@ -96,30 +96,24 @@ def task_is_started(program: Program) -> Iterator[Found]:
                 yield where_of(step), "a task is configured and never started"
 
 
-def iteration_goes_on_with_its_ring(program: Program) -> Iterator[Found]:
+def iteration_goes_on_in_a_ring(program: Program) -> Iterator[Found]:
     """
-    A task that is started again without being written begins with a whole turn of its iterations, or where the ring of
-    the lock that it acquires stands: after so many slots, counted from the beginning of the sequence.
+    A task that is started again without being written begins with a whole turn of its iterations, or acquires a lock,
+    by which slots of a ring go on from task to task; which slot that is, its cores know.
     """
     for sequence in program.sequences:
         runs: Counter[Operation] = Counter()
-        acquired: Counter[Lock] = Counter()
         for step in sequence.steps:
             if step.what != "start":
                 continue
             for descriptor in step.task.chain:
                 stands = runs[step.task.op] % descriptor.wrap
-                locks = [use.lock for use in descriptor.uses if use.action is not LockAction.Release]
-                ring = acquired[locks[0]] % descriptor.wrap if locks else 0
-                if stands and stands != ring:
+                if stands and not descriptor.uses_of(LockAction.Acquire, LockAction.AcquireGreaterEqual):
                     yield (
                         f"{where_of(step)}, descriptor {descriptor.number}",
-                        f"started again at run {stands} of {descriptor.wrap} iterations, its ring stands at {ring}",
+                        f"started again at run {stands} of {descriptor.wrap} iterations, with no lock that counts them",
                     )
             runs[step.task.op] += step.task.runs
-            for descriptor in step.task.chain:
-                for use in descriptor.uses:
-                    acquired[use.lock] += use.count * step.task.runs * (use.action is not LockAction.Release)
 
 
 def token_comes_before_it_is_awaited(program: Program) -> Iterator[Found]:
@@ -163,7 +157,7 @@ ORDER_RULES: tuple[Rule, ...] = (
     descriptor_is_not_rewritten_in_use,
     task_is_started_as_written,
     task_is_started,
-    iteration_goes_on_with_its_ring,
+    iteration_goes_on_in_a_ring,
     token_comes_before_it_is_awaited,
     everything_has_ended,
 )

@@ -13,16 +13,13 @@ from collections.abc import Callable
 from xdsl.dialects.builtin import BoolAttr
 from xdsl.ir import Operation
 
-from dialects.aie import DMABDOp, DMAChannelDir, LockAction, UseLockOp, int_value
+from dialects.aie import DMABDOp, LockAction, UseLockOp, int_value
 from dialects.aie_attributes import BDDimLayoutArrayAttr, i32_attr
-from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
+from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAStartTaskOp
 from dialects.mem_attributes import integers_attr
 from dialects.notes import ITERATION
 
 Mutation = Callable[[DMAConfigureTaskOp], bool]
-
-FILL = 4
-"""The channel of a MemTile that receives maps and parameters from DDR, on chips of up to four core rows."""
 
 
 def descriptors(task: DMAConfigureTaskOp) -> list[DMABDOp]:
@@ -172,30 +169,9 @@ def start_twice(task: DMAConfigureTaskOp) -> bool:
     return True
 
 
-def _is_fill(task: DMAConfigureTaskOp) -> bool:
-    return task.channel_direction is DMAChannelDir.S2MM and int_value(task.channel) == FILL
-
-
-def _has_ended_anyway(fill: DMAConfigureTaskOp, wait: Operation) -> bool:
-    """
-    Whether the wait for a fill orders nothing that something else does not order as well: tasks of a channel end one
-    after the other, and another one of its channel is waited for before anything else is done.
-    """
-    following = wait.next_op
-    while isinstance(following, DMAAwaitTaskOp | DMAFreeTaskOp):
-        later = following.task.owner
-        assert isinstance(later, DMAConfigureTaskOp), "what is awaited has been configured"
-        if isinstance(following, DMAAwaitTaskOp) and later.tile is fill.tile and _is_fill(later):
-            return True
-        following = following.next_op
-    return False
-
-
 def never_wait(task: DMAConfigureTaskOp) -> bool:
-    """The controller neither asks for a token nor waits for it, where that makes a difference."""
+    """The controller neither asks for a token nor waits for it."""
     waits = users(task, DMAAwaitTaskOp)
-    if _is_fill(task) and all(_has_ended_anyway(task, wait) for wait in waits):
-        return False
     for op in waits:
         op.detach()
     if waits:

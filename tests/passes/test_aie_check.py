@@ -142,16 +142,6 @@ def static(
     )
 
 
-OTHER = """
-%other = aiex.dma_configure_task(%core, S2MM, 0) {
-  aie.use_lock(%empty, AcquireGreaterEqual, 1)
-  aie.dma_bd(%arena : memref<4096xi32>, 200, 32) {bd_id = 9 : i32}
-  aie.use_lock(%full, Release, 1)
-  aie.end
-}
-aiex.dma_start_task(%other)"""
-"""Takes a slot of the core's ring."""
-
 BROKEN: dict[str, tuple[Change, ...]] = {
     "tile_is_in_the_array": (device("%new = aie.tile(1, 3)"),),
     "tile_is_declared_once": (device("%again = aie.tile(0, 3)"),),
@@ -268,12 +258,12 @@ BROKEN: dict[str, tuple[Change, ...]] = {
             "aie.dma_bd(%memory : memref<4096xi32>, 0, 4) {bd_id = 30 : i32}\naie.end\n}",
         ),
     ),
-    "iteration_goes_on_with_its_ring": (
-        ("<size = 2, stride = 32>", "<size = 3, stride = 32>"),
-        ("0, 32, [<size = 3", "0, 16, [<size = 3"),
-        ("<size = 32, stride = 1>", "<size = 16, stride = 1>"),
-        ("{repeat_count = 1 : i32}", "{repeat_count = 0 : i32}"),
-        ("aiex.dma_start_task(%take)", f"aiex.dma_start_task(%take)\n{OTHER}\naiex.dma_start_task(%take)"),
+    "iteration_goes_on_in_a_ring": (
+        (KEEP, KEEP.replace("64, 64)", f"64, 64, {RING.replace('size = 2, stride = 32', 'size = 3, stride = 64')})")),
+        ("<size = 32, stride = 1>]) {bd_id = 24", "<size = 64, stride = 1>]) {bd_id = 24"),
+        ("aiex.dma_start_task(%keep)", "aiex.dma_start_task(%keep)\naiex.dma_start_task(%keep)"),
+        ("aiex.dma_await_task(%keep)", "aiex.dma_await_task(%keep)\naiex.dma_await_task(%keep)"),
+        ("aiex.dma_start_task(%give)", "aiex.dma_start_task(%give) {blockloom.runs = 2 : i32}"),
     ),
     "everything_has_ended": (("aiex.dma_await_task(%back)", ""),),
     "memtile_lock_is_balanced": (
