@@ -25,17 +25,17 @@ class Feeds:
         if ring is not None:
             self.broadcast = Feed.broadcast(chip, ring.page_words, ring.pages, np.array(broadcast_words), start)
 
-    def own(self, facts: LaunchFacts, begun: Numbers, late: Numbers, array: Array) -> Feed:
+    def own(self, facts: LaunchFacts, begun: Numbers, odd: Numbers) -> Feed:
         """
         The feed of a DEEP launch. Its rings are free from `begun` [timeline] on.
 
-        What shares the channel of the activations is pushed at `late` [timeline][column].
+        What shares the channel of the activations may come from `odd` [timeline][column] on.
         """
         even = np.maximum(self.loading, begun[:, None])
         if self.broadcast is not None:
             columns = self.broadcast.ways.columns
             even[:, columns] = np.maximum(even[:, columns], self.broadcast.load_end)
-        return Feed.unicast(self.chip, facts, begun, even, np.maximum(array.loading, late))
+        return Feed.unicast(self.chip, facts, begun, even, odd)
 
     def after(self, feed: Feed, array: Array) -> None:
         """Both channels of every shim go on from where a DEEP launch left them."""

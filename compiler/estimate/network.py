@@ -26,7 +26,7 @@ from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW, SHIM_ROW
 from compiler.hardware.timing import instruction_costs, with_timing
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
-from compiler.protocol.feed import feeds_weights
+from compiler.protocol.feed import feeds_weights, weights_come_early
 from compiler.protocol.image import Image
 from compiler.protocol.sequence import Sequence
 from compiler.protocol.tasks import Task
@@ -216,6 +216,7 @@ class _Clock:
         times = [push for push in everything if push[0].place[1] != SHIM_ROW]
         if number not in self.early:
             pushed_early = self.sequence.launches[number].early_pushes
+            pushed_early -= sum(task.place[1] == SHIM_ROW for task in tasks.early)
             self._parameters(number, self._at(times[:pushed_early]))
             times = times[pushed_early:]
         early, weights, there = self.early.pop(number)
@@ -228,7 +229,10 @@ class _Clock:
         if op.rings:
             begun = self.began[-2 if op.ring_op.ahead else -1]
             shims = self._at([push for push in everything if push[0].place[1] == SHIM_ROW and push[0] in tasks.late])
-            feed = self.feeds.own(facts, begun, np.maximum(late.of_fills(), shims.of_columns()), self.array)
+            pushed_behind = np.maximum(late.of_fills(), shims.of_columns())
+            # those that come early come right behind the parameters
+            odd = self.array.loading if weights_come_early(op) else np.maximum(self.array.loading, pushed_behind)
+            feed = self.feeds.own(facts, begun, odd)
         result = launch_times(facts, self.chip, program, starts, self.array, feed, self.since[:, None])
         if op.rings and feed is not None:
             self.feeds.after(feed, self.array)

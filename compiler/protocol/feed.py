@@ -8,7 +8,7 @@ spends a handful of instructions on them for a whole network.
 
 A DEEP launch brings words for each core of a column by itself. Those of even rows come in the same stream, a page for
 each in turn, into rings of their own; those of odd rows come on the channel of the activations, behind those of their
-launch (`compiler.protocol.launch`).
+launch, or while the launch before runs if the map of theirs is in the MemTiles (`compiler.protocol.launch`).
 """
 
 from __future__ import annotations
@@ -88,6 +88,18 @@ def own_pages(op: mem.LaunchOp) -> int:
     """Pages of weights that every core receives in a DEEP launch."""
     weights = weights_of(op)
     return weights.streams[0][1] * weights.chunk_words // op.ring_op.page_words
+
+
+def weights_come_early(op: mem.LaunchOp) -> bool:
+    """
+    Whether weights for odd rows may come while the launch before a DEEP one runs: its rings are free, and no map has to
+    pass on the same channel, which would wait behind what the cores have no use for yet.
+    """
+    segment = op.parent_block()
+    assert segment is not None, "a launch lies in a segment"
+    before = [other for other in segment.ops if other.is_before_in_block(op)]
+    fills = any(isinstance(other, mem.CopyOp) and other.fills for other in before)
+    return op.ring_op.ahead and not fills and not any(isinstance(other, mem.LaunchOp) for other in before)
 
 
 def arriving_pages(op: mem.LaunchOp, tile: Place, channel: int, rows: Iterable[int]) -> Task:

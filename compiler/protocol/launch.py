@@ -27,7 +27,15 @@ from compiler.hardware.routes import (
 )
 from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS, Parameter, pack
 from compiler.protocol.copies import check_window
-from compiler.protocol.feed import arriving_pages, chunk_size, own_pages, own_words, ring_window, stream_of
+from compiler.protocol.feed import (
+    arriving_pages,
+    chunk_size,
+    own_pages,
+    own_words,
+    ring_window,
+    stream_of,
+    weights_come_early,
+)
 from compiler.protocol.image import WEIGHTS, Image, linear
 from compiler.protocol.slots import input_slots, output_slots, ring_tasks
 from compiler.protocol.tasks import Descriptor, Place, Task, parameter_lock, place_name, ring_lock
@@ -174,9 +182,15 @@ class LaunchWriter:
         rows = range(1, self.chip.core_rows, 2)
         if rows and op.rings:
             words = own_words(op, column, rows)
-            made.late.append(arriving_pages(op, tile, self.channels.fill, rows))
             source = Descriptor(WEIGHTS, linear(self.image.append(words), words.size))
-            made.late.append(Task((column, SHIM_ROW), MM2S, SHIM_FILL, (source,)))
+            bringing = (
+                arriving_pages(op, tile, self.channels.fill, rows),
+                Task((column, SHIM_ROW), MM2S, SHIM_FILL, (source,)),
+            )
+            if weights_come_early(op):
+                made.early += bringing
+            else:
+                made.late += bringing
 
     def _block(self, row: int) -> int:
         """Word of the MemTile at which the parameters for a core row lie."""

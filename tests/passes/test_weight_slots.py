@@ -1,14 +1,15 @@
-"""In which slot the weights of a launch begin: after the last one's, or in the first where nothing is left in any."""
+"""When and where the weights of a launch come: in which slot they begin, and what may come before its turn."""
 
 from __future__ import annotations
 
 from bsr_levels import lowered
-from bsr_networks import Conv, Input, Layer, Network
+from bsr_networks import Add, Conv, Input, Layer, Network
 from strategies_bsr import Place
 
 from compiler.hardware.chip import chip_named
 from compiler.hardware.routes import CORE_INPUT, CORE_WEIGHTS
 from compiler.kernels.parameters import PARAMETER_WORDS, Parameter
+from compiler.protocol.feed import weights_come_early
 from compiler.protocol.image import Image
 from compiler.protocol.launch import LaunchWriter
 from dialects import mem
@@ -38,3 +39,12 @@ def test_deep_launches_begin_with_the_first_slot() -> None:
 def test_others_go_on_after_the_last_one() -> None:
     # one chunk each: the second launch takes the second slot
     assert first_slots("mesh-1x1", (Conv(0, 8), Conv(1, 8)), Input(8, 12, 12)) == [(False, 0, 1), (False, 1, 1)]
+
+
+def test_weights_of_odd_rows_come_early_where_no_map_has_to_pass() -> None:
+    layers = (Conv(0, 768), Conv(0, 768), Add(1, 2), Conv(3, 768))
+    module = dict(lowered(Network(3, (Input(768, 7, 7),), layers), Place("mesh-2x2")))["mem"]
+    launches = [op for op in module.walk() if isinstance(op, mem.LaunchOp)]
+    assert [op.gathers is not None for op in launches] == [False, False, True, False]
+    # the first ones find their map in DDR, the last one finds it gathered
+    assert [weights_come_early(op) for op in launches if op.rings] == [False, False, True]
