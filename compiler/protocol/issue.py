@@ -96,7 +96,9 @@ class Issuer(ABC):
     def _begin(self, task: Task) -> list[UnderWay]:
         """Descriptors for a task; a ring that does not begin where they stand takes some for what comes before."""
         parts = task.from_where(self.book.stands(task.request(self.chip)) if task.first is not None else 0)
-        return [UnderWay(part, begin(self.book, part, self.chip, self.segment)) for part in parts]
+        # the ring first: it is held, and would otherwise give way to what comes before it
+        taken = [UnderWay(part, begin(self.book, part, self.chip, self.segment)) for part in reversed(parts)]
+        return taken[::-1]
 
     def push_prepared(self, tasks: Sequence[UnderWay]) -> None:
         """Push tasks whose descriptors are written."""
