@@ -11,6 +11,7 @@ Arithmetic (`compiler.quantization.arithmetic`), with p() the position of a type
     add, sub       y = clamp(int8(round(a ± b))), both operands brought to the finer position first
     mul            y = clamp(int8(round(a · b · 2^-(p(a) + p(b) - p(y)))))
     max, min       y = clamp(max(a, b)), all three at one position
+    lut            y = table[x], any function of one value
     avg_pool       y = clamp(int8(round(Σ x / n · 2^(p(y) - p(x)))), an exact fraction, rounded once
 
 A map with a general scale has it, and its zero-point, in the type instead. Then x means x - zero_x, the power of two
@@ -62,7 +63,7 @@ from dialects.bsr_attributes import (
 from dialects.bsr_base import FULL_RANGE, TENSOR_NAME, BsrOp, ClampedOp, RoundingOp, window_shape
 from dialects.bsr_contract import Conv2dOp, GemmOp, contraction_multipliers
 from dialects.bsr_joins import ConcatOp, InterleaveOp
-from dialects.bsr_maps import ClampOp, PadOp, RequantiseOp, ReshapeOp
+from dialects.bsr_maps import ClampOp, LutOp, PadOp, RequantiseOp, ReshapeOp
 from dialects.bsr_pairs import AddOp, ExtremumOp, MaxOp, MinOp, MulOp, SubOp, SumOp
 from dialects.bsr_pools import AvgPoolOp, MaxPoolOp
 from dialects.bsr_weights import CONSTANT, WeightsOp, array_of
@@ -89,6 +90,7 @@ __all__ = [
     "HostNode",
     "HostOp",
     "InterleaveOp",
+    "LutOp",
     "MaxOp",
     "MaxPoolOp",
     "MinOp",
@@ -223,6 +225,7 @@ Bsr = Dialect(
         InterleaveOp,
         ClampOp,
         RequantiseOp,
+        LutOp,
         PadOp,
         ReshapeOp,
         HostOp,

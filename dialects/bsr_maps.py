@@ -1,4 +1,4 @@
-"""The ops of the `bsr` level that change range, scale, border or shape of one map."""
+"""The ops of the `bsr` level that change range, scale, values, border or shape of one map."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from xdsl.dialects.builtin import StringAttr
+import numpy.typing as npt
+from xdsl.dialects.builtin import StringAttr, TensorType, i8
 from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
@@ -44,6 +45,8 @@ from dialects.bsr_base import (
     verify_shape,
     window_shape,
 )
+from dialects.bsr_weights import DENSE, array_of
+from dialects.constants import dense_attribute
 
 
 @irdl_op_definition
@@ -122,6 +125,41 @@ def verify_scale_change(source: Attribute, result: Attribute) -> None:
     """There is a multiplier from one map to the other."""
     if is_scaled(source) or is_scaled(result):
         result_multipliers(np.array(scale_of(source)), result, WIDEST_SHIFT)
+
+
+@irdl_op_definition
+class LutOp(BsrOp):
+    """
+    Any function of one value: `table` has the result for each int8 in order, from -128 to 127. Its values mean what the
+    type of the result says, whatever the scales are.
+
+        %y = bsr.lut(%x) {table = dense<"0x8182…"> : tensor<256xi8>}
+             : (tensor<1x64x56x56xi8, #bsr.fixed<4>>) -> tensor<1x64x56x56xi8, #bsr.fixed<7>>
+    """
+
+    name = "bsr.lut"
+
+    input = operand_def(TENSOR)
+    table = prop_def(DENSE)
+    result = result_def(TENSOR)
+
+    assembly_format = "`(` $input `)` attr-dict `:` functional-type(operands, results)"
+
+    def __init__(self, input: SSAValue, table: npt.NDArray[np.int8], position: int | Encoding):
+        super().__init__(
+            operands=[input],
+            properties={"table": dense_attribute(table, TensorType(i8, table.shape))},
+            result_types=[map_type(shape_of(input.type), position)],
+        )
+
+    def entries(self) -> npt.NDArray[np.int8]:
+        """The results for -128 to 127."""
+        return array_of(self.table).reshape(-1)
+
+    def verify_(self) -> None:
+        verify_shape("the result", shape_of(self.result.type), shape_of(self.input.type))
+        if self.table.type != TensorType(i8, (256,)):
+            raise VerifyException(f"a table has one int8 for each of 256 values, it is {self.table.type}")
 
 
 @irdl_op_definition

@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import StringAttr
 from xdsl.ir import Operation, SSAValue
 
 from compiler.errors import InputError
+from compiler.kernels.parameters import Kernel
 from compiler.scheduling.network import ArrayStep, HostStep, Network, Step
 from compiler.tiling.layer import Destination, Layer, MapShape
 from dialects.bsr import (
@@ -22,6 +23,7 @@ from dialects.bsr import (
     GemmOp,
     HostOp,
     InterleaveOp,
+    LutOp,
     MaxPoolOp,
     MulOp,
     RequantiseOp,
@@ -59,6 +61,8 @@ class NetworkMaps:
     numbers: dict[SSAValue, int] = field(default_factory=dict[SSAValue, int])
     contractions: dict[str, Conv2dOp | GemmOp] = field(default_factory=dict[str, Conv2dOp | GemmOp])
     """What each convolution was, by layer name."""
+    tables: dict[str, LutOp] = field(default_factory=dict[str, LutOp])
+    """What each lookup was, by layer name."""
     host_ops: dict[str, Operation] = field(default_factory=dict[str, Operation])
     """Host ops by step name."""
     origins: list[Operation] = field(default_factory=list[Operation])
@@ -112,6 +116,10 @@ def _parts(maps: NetworkMaps, op: Operation, name: str) -> tuple[tuple[Layer, tu
             return ((layer, (_operand(maps, op.left, op), _operand(maps, op.right, op))),)
         case MaxPoolOp() | AvgPoolOp():
             return ((pool_layer(op, name), (_operand(maps, op.input, op),)),)
+        case LutOp():
+            maps.tables[name] = op
+            shape = map_shape(op.result.type)
+            return ((Layer(name, Kernel.LOOKUP, shape, shape), (_operand(maps, op.input, op),)),)
         case ClampOp() | RequantiseOp():
             return ((unary_layer(op, name), (_operand(maps, op.input, op),)),)
         case ConcatOp():

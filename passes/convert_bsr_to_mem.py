@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
@@ -22,7 +23,7 @@ from xdsl.passes import ModulePass
 
 from compiler.errors import BlockloomError, InputError
 from compiler.hardware.chip import Chip, chip_named, parse_overrides
-from compiler.kernels.parameters import Parameter
+from compiler.kernels.parameters import LOOKUP_WORDS, Parameter
 from compiler.scheduling.checker import plan_faults
 from compiler.scheduling.plan import HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
 from compiler.scheduling.program import plan_program
@@ -92,13 +93,22 @@ class _Writer:
 
     def _weights(self, planned: PlannedLaunch, body: Block) -> SSAValue | None:
         launch = planned.launch
-        if not launch.layer.kernel.convolves:
+        if not launch.layer.kernel.weighted:
             return None
+        if not launch.layer.kernel.convolves:
+            return self._table(launch.whole.name, body)
         streams = weight_streams(sparse_weights(self.maps.contractions[launch.layer.name]), launch)
         number = self.streams.get(launch.layer.name, 0)
         self.streams[launch.layer.name] = number + 1
         values = constant_attribute(streams.words, f"{launch.layer.name}.chunks{number}")
         weights = mem.WeightsOp(values, streams.streams, streams.chunk_words)
+        body.add_op(weights)
+        return weights.result
+
+    def _table(self, name: str, body: Block) -> SSAValue:
+        """One chunk for all cores: a word for each byte, from 0 to 127 and on to -1."""
+        values = np.roll(self.maps.tables[name].entries(), LOOKUP_WORDS // 2).astype(np.int32) & 255
+        weights = mem.WeightsOp(constant_attribute(values, f"{name}.table"), ((0, 1),), LOOKUP_WORDS)
         body.add_op(weights)
         return weights.result
 
@@ -127,7 +137,7 @@ class _Writer:
                     [chain.runs for chain in reads],
                     [chain.windows[0] for chain in writes],
                     [chain.runs for chain in writes],
-                    launch.stream_of(self.chip, work.column, work.row) if launch.slices else -1,
+                    launch.stream_of(self.chip, work.column, work.row),
                 )
             )
         weights = self._weights(planned, body)

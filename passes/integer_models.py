@@ -28,6 +28,7 @@ from dialects.bsr import (
     ExtremumOp,
     GemmOp,
     InterleaveOp,
+    LutOp,
     MaxOp,
     MaxPoolOp,
     MinOp,
@@ -276,6 +277,12 @@ def _requantise(graph: IntegerGraph, op: RequantiseOp) -> str:
     return graph.changed(0, op.result.type, op.rounding, op.clamp)
 
 
+def _lut(graph: IntegerGraph, op: LutOp) -> str:
+    """ONNX has no shift of an index below 0, so the table begins with its middle: 0 to 127, then -128 to -1."""
+    table = graph.constant(np.roll(op.entries(), -128))
+    return graph.node("Gather", [table, graph.wide("x0")])
+
+
 def _pad(graph: IntegerGraph, op: PadOp) -> str:
     return graph.padded(0, op.pads)
 
@@ -297,6 +304,7 @@ MODELS: dict[type[Operation], tuple[str, Callable[[IntegerGraph, Any], str]]] = 
     ConcatOp: ("Concat", _concat),
     InterleaveOp: ("DepthToSpace", _interleave),
     ClampOp: ("Clip", _clamp),
+    LutOp: ("Lut", _lut),
     RequantiseOp: ("QuantizeLinear", _requantise),
     PadOp: ("Pad", _pad),
     ReshapeOp: ("Reshape", _reshape),

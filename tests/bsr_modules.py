@@ -21,6 +21,7 @@ from bsr_networks import (
     Input,
     Interleave,
     Layer,
+    Lut,
     Mask,
     MaxPool,
     Mul,
@@ -146,6 +147,8 @@ class _Writer:
                 return bsr.ClampOp(values[source], clamp)
             case Requantise(source, position, clamp, rounding):
                 return bsr.RequantiseOp(values[source], position, clamp=clamp, rounding=rounding)
+            case Lut(source, position):
+                return bsr.LutOp(values[source], random.integers(-128, 128, 256).astype(np.int8), position)
             case Pad(source, pads):
                 return bsr.PadOp(values[source], pads)
             case Reshape(source, shape):

@@ -161,6 +161,14 @@ class Clamp:
 
 
 @dataclass(frozen=True)
+class Lut:
+    """Any function of each value, by a table of random numbers."""
+
+    source: int
+    position: int
+
+
+@dataclass(frozen=True)
 class Requantise:
     """Another position."""
 
@@ -187,7 +195,19 @@ class Reshape:
 
 
 Layer: TypeAlias = (
-    Conv | Gemm | Combination | Extremum | MaxPool | AvgPool | Concat | Interleave | Clamp | Requantise | Pad | Reshape
+    Conv
+    | Gemm
+    | Combination
+    | Extremum
+    | MaxPool
+    | AvgPool
+    | Concat
+    | Interleave
+    | Clamp
+    | Lut
+    | Requantise
+    | Pad
+    | Reshape
 )
 
 

@@ -22,6 +22,7 @@ from bsr_networks import (
     Input,
     Interleave,
     Layer,
+    Lut,
     MaxPool,
     Mul,
     Network,
@@ -221,7 +222,10 @@ def _extremum(random: Random, values: list[Value], source: int) -> tuple[Layer, 
 
 def _pointwise(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
     x = values[source]
-    match random.choice(("clamp", "requantise", "pad", "reshape")):
+    match random.choice(("clamp", "requantise", "lut", "lut", "pad", "reshape")):
+        case "lut":
+            position = near(random, x.position)
+            return Lut(source, position), Value(x.shape, position)
         case "clamp":
             return Clamp(source, clamp_of(random)), x
         case "pad" if x.is_map:

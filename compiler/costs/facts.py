@@ -46,6 +46,10 @@ class Stream:
     chunks: int
 
 
+TABLE_STREAM = Stream(np.zeros((1, 1), np.int64), 1)
+"""A table of values, which has no blocks."""
+
+
 @dataclass(frozen=True, eq=False)
 class LaunchFacts:
     """One launch. Arrays run over all cores of the chip, column by column; idle cores take part with 0 rows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compiler.costs.facts import LaunchFacts, Numbers, Stream
+from compiler.costs.facts import TABLE_STREAM, LaunchFacts, Numbers, Stream
 from compiler.costs.feed import Feed, moved, words_by_column
 from compiler.costs.launch import Array, Starts, launch_times
 from compiler.costs.program import ProgramCycles
@@ -47,12 +47,15 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
     numbers["blocks"], numbers["last_blocks"] = np.ones(count, np.int64), np.ones(count, np.int64)
     layer, convolution = launch.layer, launch.layer.kernel.convolves
     streams = tuple(_stream(launch, blocks) for blocks in launch.slices)
+    if layer.kernel.weighted and not streams:
+        streams = (TABLE_STREAM,)
     stream = np.zeros(count, np.int64)
     if streams:
         hears = [launch.stream_of(chip, int(c), int(r)) for c, r in zip(column, row, strict=True)]
         stream = np.array(hears, np.int64)
     if streams:
-        numbers["output_chunks"] = np.array([launch.output_chunks(blocks) for blocks in launch.slices])[stream]
+        heard = [launch.output_chunks(blocks) for blocks in launch.slices] or [1]
+        numbers["output_chunks"] = np.array(heard, np.int64)[stream]
     for work in launch.cores:
         own = own_parameters(launch, work)
         index = work.column * chip.core_rows + work.row

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from compiler.costs.facts import LaunchFacts, Stream
+from compiler.costs.facts import TABLE_STREAM, LaunchFacts, Stream
 from compiler.hardware.chip import Chip
 from compiler.tiling.launch import Rings
 from dialects import mem
@@ -52,7 +52,7 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
         for core in op.cores:
             own = core.own_parameters
             sizes[core.stream] = (own["blocks"], own["last_blocks"])
-        streams = _streams(weights, op, sizes)
+        streams = _streams(weights, op, sizes) if op.kernel.convolves else (TABLE_STREAM,)
         stream = np.arange(count) if op.rings else row % chip.domains % len(streams)
         heard = np.array([each.chunks for each in streams], np.int64) // common["input_chunks"]
         chunks = heard[stream]

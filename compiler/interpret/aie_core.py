@@ -16,7 +16,14 @@ from compiler.interpret.aie_machine import Agent, LockTable
 from compiler.interpret.aie_memory import Actor, Memory
 from compiler.interpret.core_program import Program
 from compiler.kernels.footprint import footprint
-from compiler.kernels.parameters import CORE_PARAMETER_WORDS, PARAMETER_WORDS, TABLE_WORDS, Kernel, Parameter
+from compiler.kernels.parameters import (
+    CORE_PARAMETER_WORDS,
+    LOOKUP_WORDS,
+    PARAMETER_WORDS,
+    TABLE_WORDS,
+    Kernel,
+    Parameter,
+)
 from compiler.kernels.rescaling import HEAD_WORDS, rescaling_words
 from compiler.kernels.semantics import Call
 from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
@@ -32,7 +39,7 @@ def _sensible(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
     if call.blocks < 1 or not 0 < taps <= TABLE_WORDS or not all(0 <= offset <= arena.size for offset in offsets):
         return False
     if not kernel.convolves:
-        return True
+        return not kernel.weighted or call.weights + LOOKUP_WORDS <= arena.size
     view = ChunkView.of(call.blocks, taps)
     rescaling = int(params[Parameter.RESCALING_WORDS]) if kernel is Kernel.SCALED_CONV else HEAD_WORDS
     if rescaling not in (HEAD_WORDS, rescaling_words(taps)):

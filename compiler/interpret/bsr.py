@@ -31,6 +31,7 @@ from dialects.bsr import (
     GemmOp,
     HostOp,
     InterleaveOp,
+    LutOp,
     MaxOp,
     MaxPoolOp,
     MinOp,
@@ -241,6 +242,10 @@ def _requantise(op: RequantiseOp, values: Values) -> Array:
     return _changed(values[op.input], op.input.type, op.result.type, op.rounding, op.clamp)
 
 
+def _lut(op: LutOp, values: Values) -> Array:
+    return op.entries()[values[op.input].astype(np.int64) + 128]
+
+
 def _changed(values: Array, source: Attribute, result: Attribute, rounding: Rounding, clamp: Clamp) -> Array:
     """Integers of a map of type `source` as those of type `result`."""
     if not is_scaled(source) and not is_scaled(result):
@@ -277,6 +282,7 @@ IMPLEMENTATIONS: dict[type[Operation], Callable[[Any, Values], Array]] = {
     InterleaveOp: _interleave,
     ClampOp: _clamp,
     RequantiseOp: _requantise,
+    LutOp: _lut,
     PadOp: _pad,
     ReshapeOp: _reshape,
 }

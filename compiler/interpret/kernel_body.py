@@ -200,6 +200,10 @@ def _memory(frame: _Frame, op: Operation) -> list[Value]:
         case memref.LoadOp():
             array, place = _place(frame, op.memref, op.indices, 1)
             return [int(array[place][0])]
+        case memref.StoreOp():
+            array, place = _place(frame, op.memref, op.indices, 1)
+            array[place] = frame.number(op.value)
+            return []
         case vector.LoadOp():
             array, place = _place(frame, op.base, op.indices, _lanes_of(op.result))
             return [array[place].copy()]
@@ -278,7 +282,7 @@ def _if(frame: _Frame, op: Operation) -> list[Value]:
 
 _HANDLERS: Mapping[type[Operation], Callable[[_Frame, Operation], list[Value]]] = {
     **dict.fromkeys(_BINARY, _binary),
-    **dict.fromkeys((memref.LoadOp, vector.LoadOp, vector.StoreOp), _memory),
+    **dict.fromkeys((memref.LoadOp, memref.StoreOp, vector.LoadOp, vector.StoreOp), _memory),
     **dict.fromkeys((vector.BroadcastOp, vector.BitcastOp, vector.ShuffleOp, ShiftRoundSaturateOp), _rearranged),
     **dict.fromkeys((arith.IndexCastOp, arith.TruncIOp), _cast),
     arith.CmpiOp: _compare,

@@ -179,6 +179,11 @@ def scaled_multiply(parameters: Parameters, stream: Bytes) -> Bytes:
     return saturate_int8(rounded + parameters["zero"], _clamp(parameters))
 
 
+def lookup(parameters: Parameters, stream: Bytes, table: npt.NDArray[np.int32]) -> Bytes:
+    """What a table, in the order of bytes without a sign, has for each value."""
+    return table[_rows(parameters, stream).astype(np.int64) & 255].astype(np.int8)
+
+
 def extremum(parameters: Parameters, stream: Bytes, chosen: np.ufunc) -> Bytes:
     """The larger or the smaller of two rows."""
     return saturate_int8(chosen(*_pairs(parameters, stream)), _clamp(parameters))
@@ -272,6 +277,8 @@ def compute(
             return [subtract(parameters, stream)]
         case Kernel.MULTIPLY:
             return [multiply(parameters, stream)]
+        case Kernel.LOOKUP:
+            return [lookup(parameters, stream, chunks[0])]
         case Kernel.MAXIMUM:
             return [extremum(parameters, stream, np.maximum)]
         case Kernel.MINIMUM:

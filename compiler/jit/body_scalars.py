@@ -78,6 +78,11 @@ def _load(lowering: Lowering, op: memref.LoadOp) -> None:
     lowering.values[op.res] = lowering.writer.load("i32", lowering.place(op.memref, op.indices[0], 1))
 
 
+def _store(lowering: Lowering, op: memref.StoreOp) -> None:
+    place = lowering.place(op.memref, op.indices[0], 1)
+    lowering.writer.store("i32", lowering[op.value], place)
+
+
 SCALARS: Handlers = {
     **dict.fromkeys(_BINARY, _binary),
     **dict.fromkeys(_EXTREMES, _extreme),
@@ -85,4 +90,5 @@ SCALARS: Handlers = {
     arith.CmpiOp: _compare,
     arith.SelectOp: _select,
     memref.LoadOp: _load,
+    memref.StoreOp: _store,
 }

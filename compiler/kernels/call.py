@@ -3,7 +3,7 @@ The scalars of a kernel call, and what every kernel does with them: look at rows
 
 A kernel sees the parameter buffer (parameters, then the row table), the arena, and the scalars of this call:
 
-    weights   word offset of the weight chunk (convolutions)
+    weights   word offset of the weight chunk (convolutions) or of the table (lookups)
     out       word offset of the output slot, laid out [block][pixel][8 channels]
     partial   word offset of this row's partial sums
     blocks    output channel blocks of this chunk

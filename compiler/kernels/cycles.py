@@ -19,6 +19,7 @@ from compiler.kernels.pieces import (
     ADD,
     AVG_POOL,
     CONV,
+    LOOKUP,
     MAX_POOL,
     PIECES,
     REQUANTISE,
@@ -124,9 +125,11 @@ def _scaled_conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
     return total + pieces["/if0+"].alone(chip) + looped(chip, sum(steps), step) + call.blocks * groups * group
 
 
-def _run_of_words(chip: Chip, params: Words, call: Call, pieces: dict[str, Code]) -> int:
+def _run_of_words(
+    chip: Chip, params: Words, call: Call, pieces: dict[str, Code], step_bytes: int = PRODUCT_BYTES
+) -> int:
     """One loop over the words of the rows."""
-    steps = -(-call.blocks * int(params[P.BLOCK_STRIDE]) * 4 // PRODUCT_BYTES)
+    steps = -(-call.blocks * int(params[P.BLOCK_STRIDE]) * 4 // step_bytes)
     return pieces[""].alone(chip) + steps * pieces["/for0"].pipelined(chip) + chip.loop_cycles
 
 
@@ -205,6 +208,8 @@ def kernel_cycles(chip: Chip, kernel: Kernel, params: Words, call: Call, work: W
             cycles = _avg_pool(chip, params, call, work)
         case Kernel.SCALED_CONV:
             cycles = _scaled_conv(chip, params, call, work)
+        case Kernel.LOOKUP:
+            cycles = _run_of_words(chip, params, call, LOOKUP, 4)
         case _:
             cycles = _run_of_words(chip, params, call, PIECES[kernel])
     return chip.kernel_call_cycles + cycles

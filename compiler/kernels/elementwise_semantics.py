@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from compiler.kernels.call import Call, Words, requantise, rows_of, store
-from compiler.kernels.parameters import FACTOR_DIGIT_BITS, LARGEST_WEIGHT_SHIFT, Parameter
+from compiler.kernels.parameters import FACTOR_DIGIT_BITS, LARGEST_WEIGHT_SHIFT, LOOKUP_WORDS, Parameter
 from compiler.kernels.rescaling import rescale, uniform_words
 from compiler.quantization.scaling import round_shifts
 
@@ -48,6 +48,13 @@ def scaled_multiply(params: Words, arena: Words, call: Call) -> None:
     clamp = max(-128, int(params[P.CLAMP_LOW])), min(127, int(params[P.CLAMP_HIGH]))
     each = np.tile(words, (call.blocks, 1))
     store(arena, call, rescale(products, each, int(params[P.SHIFT]), int(params[P.ZERO]), clamp))
+
+
+def lookup(params: Words, arena: Words, call: Call) -> None:
+    """The lowest byte of the word that a table has for each byte of a row."""
+    (row,) = rows_of(params, arena, call)
+    table = arena[call.weights : call.weights + LOOKUP_WORDS]
+    store(arena, call, table[row.view(np.uint8)].astype(np.int8))
 
 
 def maximum(params: Words, arena: Words, call: Call) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
+from compiler.kernels.parameters import LOOKUP_WORDS, PARAMETER_WORDS, Kernel, Parameter
 from compiler.kernels.row_steps import computed_pixels
 from compiler.kernels.semantics import Call
 from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
@@ -34,6 +34,8 @@ def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
     writes: list[Range] = []
     if scaled and params[P.EDGE_LEFT] + params[P.EDGE_RIGHT]:
         writes += reads
+    if kernel is Kernel.LOOKUP:
+        reads.append((call.weights, call.weights + LOOKUP_WORDS))
     width = int(params[P.WIDTH])
     if convolution:
         view = ChunkView.of(call.blocks, taps)

@@ -38,6 +38,9 @@ CORE_PARAMETER_WORDS = PARAMETER_WORDS + TABLE_WORDS
 """Size of the parameter buffer in core memory."""
 
 
+LOOKUP_WORDS = 256
+"""A table of values: for each byte, as it is without a sign, a word whose lowest byte takes its place."""
+
 LARGEST_WEIGHT_SHIFT = 6
 """A left shift up to this one is a product: 2^6 is the largest power of two in int8."""
 
@@ -62,6 +65,7 @@ class Kernel(IntEnum):
     MINIMUM = 11
     SCALED_SUBTRACT = 12
     SCALED_MULTIPLY = 13
+    LOOKUP = 14
 
     @property
     def symbol(self) -> str:
@@ -72,6 +76,11 @@ class Kernel(IntEnum):
     def convolves(self) -> bool:
         """Whether it multiplies by weights, which arrive in chunks."""
         return self in (Kernel.CONV, Kernel.SCALED_CONV)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether chunks of weights arrive: those of a convolution, or one table of values."""
+        return self.convolves or self is Kernel.LOOKUP
 
     @property
     def pairs(self) -> bool:

@@ -181,6 +181,11 @@ SCALED_MULTIPLY = {
     "": Code(loads=(4,) * 12, vectors=12, scalars=16, straight=22),
 }
 
+LOOKUP = {
+    "/for0": Code(loads=(4,) * 5, stores=(4,), scalars=13),
+    "": Code(loads=(4,) * 2, scalars=2, straight=9),
+}
+
 PIECES: dict[Kernel, dict[str, Code]] = {
     Kernel.CONV: CONV,
     Kernel.ADD: ADD,
@@ -196,6 +201,7 @@ PIECES: dict[Kernel, dict[str, Code]] = {
     Kernel.MINIMUM: EXTREMUM,
     Kernel.SCALED_SUBTRACT: SCALED_ADD,
     Kernel.SCALED_MULTIPLY: SCALED_MULTIPLY,
+    Kernel.LOOKUP: LOOKUP,
 }
 """
 Every piece of code of every kernel, as counted in its body, by its way from the function: `if1-` is the other side of

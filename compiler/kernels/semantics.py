@@ -15,6 +15,7 @@ import numpy.typing as npt
 from compiler.kernels.call import Call, Words, bytes_of, requantise, store, taps_of
 from compiler.kernels.elementwise_semantics import (
     add,
+    lookup,
     maximum,
     minimum,
     multiply,
@@ -224,5 +225,6 @@ KERNELS: dict[Kernel, Callable[[Words, Words, Call], None]] = {
     Kernel.MINIMUM: minimum,
     Kernel.SCALED_SUBTRACT: scaled_subtract,
     Kernel.SCALED_MULTIPLY: scaled_multiply,
+    Kernel.LOOKUP: lookup,
 }
 """Meaning of each kernel function."""

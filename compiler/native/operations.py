@@ -20,6 +20,7 @@ from compiler.native.conv import ConvCode, Narrowing, Scaling, Skip
 from compiler.native.dot_products import DotProducts
 from compiler.native.entries import entries_of, scales_of
 from compiler.native.layout import CHANNELS, HALF, NO_PADS, Layout, Pads
+from compiler.native.lookup import LookupCode, stored_table
 from compiler.native.pointwise import CopyCode, ScaledSumCode, SumCode, Term
 from compiler.native.pools import AvgPoolCode, MaxPoolCode, Windows
 from compiler.native.products import ExtremumCode, Maps, ProductCode, ScaledProductCode
@@ -36,6 +37,7 @@ from dialects.bsr import (
     GemmOp,
     HostOp,
     InterleaveOp,
+    LutOp,
     MaxOp,
     MaxPoolOp,
     MinOp,
@@ -292,6 +294,13 @@ def _extremum(op: ExtremumOp, layouts: Layouts, dots: DotProducts) -> list[Call]
     return [Call(ExtremumCode(shape, maps, "max" if isinstance(op, MaxOp) else "min", op.clamp), places)]
 
 
+def _lookup(op: LutOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    source, result = layouts[op.input], layouts[op.result]
+    code = LookupCode(result.blocks, result.rows, result.columns, _strides(source), _strides(result))
+    places = (_first(layouts, op.input), _first(layouts, op.result))
+    return [Call(code, places, (stored_table(op.entries()),))]
+
+
 _CALLS = cast(
     "dict[type[Operation], Callable[[Any, Layouts, DotProducts], list[Call]]]",
     {
@@ -303,6 +312,7 @@ _CALLS = cast(
         InterleaveOp: _interleave,
         RequantiseOp: _change,
         ClampOp: _change,
+        LutOp: _lookup,
         ReshapeOp: _change,
         AddOp: _sum,
         SubOp: _sum,

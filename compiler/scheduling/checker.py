@@ -322,7 +322,7 @@ class _Run:
         ring = planned.ring or self.plan.ring
         if launch.deep:
             yield from broadcast_faults(launch, self.chip)
-        if not launch.slices:
+        if not launch.layer.kernel.weighted:
             return
         if launch.rings is not None or planned.ring is not None:
             yield from deep_faults(planned, self.chip, self.previous)

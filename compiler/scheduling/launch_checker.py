@@ -15,7 +15,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from compiler.kernels.parameters import Kernel, Parameter
+from compiler.kernels.parameters import LOOKUP_WORDS, Kernel, Parameter
 from compiler.kernels.weight_chunk import chunk_words
 from compiler.scheduling.network import Network
 from compiler.tiling.core_parameters import common_parameters, own_parameters
@@ -236,8 +236,9 @@ def arena_faults(launch: Launch) -> list[str]:
         "words of an output slot": (arena.output_slot, sent * layer.output.width * 2 + overhang),
         "output slots": (arena.output_slots, 1),
     }
-    if convolution:
-        needs["words of a chunk of weights"] = (launch.chunk_words, _fullest_chunk(launch))
+    if layer.kernel.weighted:
+        fullest = _fullest_chunk(launch) if convolution else LOOKUP_WORDS
+        needs["words of a chunk of weights"] = (launch.chunk_words, fullest)
         needs["words of a weight slot"] = (arena.weight_slot, launch.chunk_words)
     if launch.input_chunks > 1 or layer.kernel is Kernel.SCALED_CONV:
         rows = max(work.rows for work in launch.cores) if launch.input_chunks > 1 else 1

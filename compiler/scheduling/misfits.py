@@ -75,7 +75,7 @@ def _misfits(network: Network, chip: Chip, asked: Iterable[int]) -> dict[int, st
     """Those of some steps with one share."""
     steps = [step for step in network.steps if isinstance(step, ArrayStep)]
     kernels = frozenset[Kernel]().union(*(step.kernels for step in steps))
-    weighted = any(kernel.convolves for kernel in kernels)
+    weighted = any(kernel.weighted for kernel in kernels)
     chip = chip if weighted else replace(chip, core_weight_bytes=0)
     convolutions = ConvPlanner(chip, kernels)
 

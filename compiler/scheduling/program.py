@@ -256,7 +256,7 @@ def plan_program(network: Network, chip: Chip) -> ProgramPlan:
 def _plan(network: Network, chip: Chip) -> ProgramPlan:
     steps = [step for step in network.steps if isinstance(step, ArrayStep)]
     kernels = frozenset[Kernel]().union(*(step.kernels for step in steps))
-    weighted = any(kernel.convolves for kernel in kernels)
+    weighted = any(kernel.weighted for kernel in kernels)
     if not weighted:
         chip = replace(chip, core_weight_bytes=0)
     convolutions = ConvPlanner(chip, kernels)

@@ -52,7 +52,7 @@ def common_parameters(launch: Launch) -> dict[Parameter, int]:
         P.INPUT_SLOTS: arena.input_slots,
         P.WEIGHT_BASE: 0,
         P.WEIGHT_SLOT: arena.weight_slot,
-        P.WEIGHT_SLOTS: WEIGHT_SLOTS if launch.slices else 0,
+        P.WEIGHT_SLOTS: WEIGHT_SLOTS if layer.kernel.weighted else 0,
         P.OUTPUT_BASE: arena.output_base,
         P.OUTPUT_SLOT: arena.output_slot,
         P.OUTPUT_SLOTS: arena.output_slots,

@@ -325,7 +325,9 @@ class Launch:
         return self.input_chunk * self.fetch.width * 2 + self.skip_words
 
     def stream_of(self, chip: Chip, column: int, row: int) -> int:
-        """Which of the weight streams a core hears."""
+        """Which of the weight streams a core hears; -1 if there are none. A table is one stream for all."""
+        if not self.slices:
+            return 0 if self.layer.kernel.weighted else -1
         return column * chip.core_rows + row if self.rings else chip.domain(row) % len(self.slices)
 
     def output_chunks(self, blocks: Range) -> int:

@@ -1,5 +1,5 @@
 """
-Launches of the kernels without weights: additions, requantisations and pools, which never mix channels.
+Launches of the kernels that never mix channels: additions and their kin, requantisations, lookups and pools.
 
 The cores of a column split its channel blocks, its rows, or both; whichever leaves the busiest core least to do.
 A launch that does not fit takes fewer blocks, then fewer rows, then fewer columns.
@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import LOOKUP_WORDS
 from compiler.tiling.launch import (
     OUTPUT_SLACK_WORDS,
     WEIGHT_SLOTS,
@@ -55,10 +56,11 @@ def mapped_works(layer: Layer, chip: Chip, works: tuple[CoreWork, ...]) -> Launc
     rest = arena_words(chip) - WEIGHT_SLOTS * weight_slot - 2 * output_slot
     slots = min(rest // input_slot, window + ahead, most_slots(chip))
     stream = max(work.input_rows[1] - work.input_rows[0] for work in works)
-    if slots < rows_held(layer, layer.strides[0], stream):
+    table_words = LOOKUP_WORDS if layer.kernel.weighted else 0
+    if slots < rows_held(layer, layer.strides[0], stream) or table_words > weight_slot:
         return None
     arena = Arena(weight_slot, input_slot, slots, output_slot, 2, 0, 0)
-    return Launch(layer, works, fetch, arena, widest, widest)
+    return Launch(layer, works, fetch, arena, widest, widest, chunk_words=table_words)
 
 
 def _launch(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range) -> Launch | None:

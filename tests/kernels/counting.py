@@ -84,7 +84,7 @@ def is_distance(op: Operation, loop: scf.ForOp | None) -> bool:
 
 def _takes_address(user: Operation, address: SSAValue, loop: scf.ForOp) -> bool:
     match user:
-        case memref.LoadOp() | vector.LoadOp() | vector.StoreOp():
+        case memref.LoadOp() | memref.StoreOp() | vector.LoadOp() | vector.StoreOp():
             return address in user.indices
         case _:
             return is_distance(user, loop)
@@ -122,6 +122,8 @@ def issued(op: Operation, loop: scf.ForOp | None) -> Step:
             size = bits(op.result.type)
             slots = (LOAD_A,) if size == bits(W32) else (LOAD_A, LOAD_B)
             return Step(slots, -(-size // HALF_BITS), LOAD_LATENCY)
+        case memref.StoreOp():
+            return Step((STORE,), 1, 1)
         case vector.StoreOp():
             return Step((STORE,), -(-bits(op.vector.type) // HALF_BITS), 1)
         case func.CallOp():
@@ -183,6 +185,8 @@ def _count(block: Block, path: str, loop: scf.ForOp | None, found: dict[str, Cod
                 loads.append(4)
             case vector.LoadOp():
                 loads.append(bits(op.result.type) // 8)
+            case memref.StoreOp():
+                stores.append(4)
             case vector.StoreOp():
                 stores.append(bits(op.vector.type) // 8)
             case _:
@@ -190,8 +194,8 @@ def _count(block: Block, path: str, loop: scf.ForOp | None, found: dict[str, Cod
         step = issued(op, loop)
         step.after = before
         if isinstance(op, memref.LoadOp | vector.LoadOp):
-            step.after += [one for other, one in part.items() if isinstance(other, vector.StoreOp)]
-        elif not isinstance(op, vector.StoreOp) and step.times:
+            step.after += [one for other, one in part.items() if isinstance(other, memref.StoreOp | vector.StoreOp)]
+        elif not isinstance(op, memref.StoreOp | vector.StoreOp) and step.times:
             used[step.slots[0]] += step.times
         part[op] = step
     straight += _part_cycles(parts[-1], moves)

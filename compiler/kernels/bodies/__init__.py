@@ -17,6 +17,7 @@ from compiler.kernels.bodies.average import avg_pool
 from compiler.kernels.bodies.conv import conv
 from compiler.kernels.bodies.elementwise import add, requantise, subtract
 from compiler.kernels.bodies.extrema import maximum, minimum
+from compiler.kernels.bodies.lookup import lookup
 from compiler.kernels.bodies.pool import max_pool
 from compiler.kernels.bodies.products import multiply, scaled_multiply
 from compiler.kernels.bodies.scaled_conv import scaled_conv
@@ -41,6 +42,7 @@ KERNEL_BODIES: dict[Kernel, Callable[[int], func.FuncOp]] = {
     Kernel.MINIMUM: minimum,
     Kernel.SCALED_SUBTRACT: scaled_subtract,
     Kernel.SCALED_MULTIPLY: scaled_multiply,
+    Kernel.LOOKUP: lookup,
 }
 
 

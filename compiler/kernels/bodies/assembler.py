@@ -173,6 +173,10 @@ class Assembler:
         """Write consecutive words of the arena."""
         self.block.add_op(vector.StoreOp(value, self.arguments.arena, [address]))
 
+    def store_word(self, word: SSAValue, address: SSAValue) -> None:
+        """Write one word of the arena."""
+        self.block.add_op(memref.StoreOp.get(word, self.arguments.arena, [address]))
+
     def binary(self, kind: BinaryOp, left: SSAValue, right: SSAValue) -> SSAValue:
         """Any two-operand integer operation, on scalars or vectors."""
         return self.emit(kind(left, right))
