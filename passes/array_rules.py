@@ -18,6 +18,7 @@ from xdsl.ir import SSAValue
 
 from dialects.onnx import ConstantOp, OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of, is_absent
+from dialects.onnx_functions import ONLY_IN_FUNCTIONS, operands_of
 from dialects.onnx_reductions import reduced_axes, reduced_count
 from dialects.onnx_transposed import transposed_window
 from dialects.onnx_window import shape_of_value, window_of
@@ -136,8 +137,8 @@ def has_two_operands(node: OnnxOp) -> str | None:
 
 
 def has_equal_shapes(node: OnnxOp) -> str | None:
-    """All operands have the shape of the result: nothing is broadcast."""
-    shapes = [shape_of_value(value) for value in node.inputs]
+    """All operands but single numbers have the shape of the result: nothing is broadcast."""
+    shapes = [shape_of_value(value) for value in node.inputs if _parameter(value) is None]
     if all(shape == shape_of_value(node.output) for shape in shapes):
         return None
     return f"its operands have {' and '.join(_shape(value) for value in node.inputs)}"
@@ -147,6 +148,24 @@ def has_no_constant_operand(node: OnnxOp) -> str | None:
     """No operand is a constant."""
     constant = any(_parameter(value) is not None for value in node.inputs)
     return "one of its operands is a constant" if constant else None
+
+
+def has_single_constants(node: OnnxOp) -> str | None:
+    """A constant operand is a single number; the node is a function of one value then (see Sigmoid)."""
+    constants = [value for value in node.inputs if _parameter(value) is not None]
+    large = next((value for value in constants if prod(shape_of_value(value) or ()) != 1), None)
+    return None if large is None else f"one of its operands is a constant of {_shape(large)}"
+
+
+def is_a_function_of_one_value(node: OnnxOp) -> str | None:
+    """The result, with element-wise nodes around, is a function of one int8 tensor of its shape and single numbers."""
+    operands = operands_of(node)
+    if operands is None:
+        return f"{node.describe()} has a constant of several numbers, or several results"
+    shape = shape_of_value(node.output)
+    if shape is None or any(shape_of_value(value) != shape for value in operands):
+        return f"its operands have {' and '.join(_shape(value) for value in operands)}"
+    return None
 
 
 def concatenates_channels(node: OnnxOp) -> str | None:
@@ -234,7 +253,8 @@ def has_constant_bounds(node: OnnxOp) -> str | None:
 
 _PRODUCT: tuple[Rule, ...] = (has_constant_weight, has_constant_bias)
 _ROW: tuple[Rule, ...] = (reads_a_vector, *_PRODUCT, has_a_matrix)
-_VALUES: tuple[Rule, ...] = (has_no_constant_operand, has_equal_shapes, gives_a_tensor_of_known_size)
+_FUNCTION: tuple[Rule, ...] = (is_a_function_of_one_value, gives_a_tensor_of_known_size)
+_VALUES: tuple[Rule, ...] = (has_single_constants, has_equal_shapes, gives_a_tensor_of_known_size)
 _SUM: tuple[Rule, ...] = (has_two_operands, *_VALUES)
 _SHAPE: tuple[Rule, ...] = (gives_a_tensor_of_known_size, has_one_result)
 
@@ -274,6 +294,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Tile": (moves_regularly,),
     "Transpose": (moves_regularly,),
     "Unsqueeze": _SHAPE,
+    **dict.fromkeys(ONLY_IN_FUNCTIONS, _FUNCTION),
 }
 """The rules of every operator that the array has; what is not here has no int8 form."""
 

@@ -19,6 +19,7 @@ from compiler.quantization.arithmetic import INT8_RANGE
 from dialects.bsr import (
     AvgPoolOp,
     ConcatOp,
+    LutOp,
     PadOp,
     ReshapeOp,
     encoding_of,
@@ -27,6 +28,7 @@ from dialects.bsr import (
 )
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of
+from dialects.onnx_functions import ONLY_IN_FUNCTIONS, function_of
 from dialects.onnx_moves import MOVES
 from dialects.onnx_reductions import reduced_axes, reduced_count
 from dialects.onnx_window import window_of
@@ -40,6 +42,7 @@ from passes.fixed_point_values import (
     require_rules,
     static_shape,
 )
+from passes.function_tables import table_of
 from passes.pixel_phases import phases_of
 from passes.quantised_pairs import PAIRS
 from passes.quantised_products import conv, conv_transpose, gemm, weighted_sum
@@ -49,6 +52,12 @@ from passes.quantised_target import Lowering, Target, requantised
 def lower_quantize(operands: Operands, quantize: OnnxOp, name: str) -> SSAValue:
     """The bsr value that equals the result of a QuantizeLinear; `name` is free for its weights."""
     encoding = linear_encoding(quantize)
+    function = function_of(quantize.inputs[0])
+    if function is not None:
+        last = quantize.inputs[0].owner
+        assert isinstance(last, OnnxOp), "a function has nodes"
+        source = operands.map(function.source)
+        return operands.emit(LutOp(source, table_of(function, quantize), encoding), last)
     value, bounds = quantize.inputs[0], UNBOUNDED
     while isinstance(value.owner, OnnxOp) and is_operator(value.owner, "Relu", "Clip"):
         inner = bounds_of(value.owner)
@@ -59,6 +68,8 @@ def lower_quantize(operands: Operands, quantize: OnnxOp, name: str) -> SSAValue:
         raise Unrepresentable("the network's input arrives in floating point and is quantised on the host")
     if not is_operator(node, "DequantizeLinear"):
         require_rules(node)
+    if is_operator(node, *ONLY_IN_FUNCTIONS):
+        raise Unrepresentable(f"{node.describe()} is no function of one int8 tensor with the nodes before it")
     clamp = integer_clamp(bounds, map_type((), encoding), operands.rounding)
     return LOWERINGS[node.operator](operands, node, Target(value, encoding, clamp, name))
 

@@ -1,13 +1,15 @@
 """
 Where a float network gets a QuantizeLinear / DequantizeLinear pair, and which of them share a position.
 
-Three kinds of operators run on int8:
+Four kinds of operators run on int8:
 
 * those that *compute*: Conv, ConvTranspose, Gemm, Add, Sub, Mul, Max, Min, AveragePool, GlobalAveragePool, Concat,
   ReduceMean and ReduceSum. Their result has a position of its own.
 * those that *select or move*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze,
   and nodes that together move a map's elements regularly (`passes.regular_moves`), which have one pair at their end.
   Their result has the position of their operand, so they are exact.
+* ends of chains that are *functions of one value* (`passes.function_points`): Sigmoid, a GELU in its parts. They have a
+  position of their own, and nothing between them and that value has one.
 * a Relu or Clip that is the only reader of a computed value is part of the computation: the pair comes after it alone.
 
 Everything else stays in float between pairs and runs on the host. A value that the host computes gets a pair only if
@@ -26,6 +28,7 @@ from xdsl.ir import Attribute, SSAValue
 
 from dialects.onnx import NoneOp, OnnxOp, is_operator
 from passes.array_rules import RULES, broken_rules
+from passes.function_points import FunctionPoints, find_functions
 from passes.graph import constant_of, node_of, only_user, static_shape
 from passes.regular_moves import selection_of
 
@@ -70,12 +73,19 @@ class Points:
 
 def find_points(arguments: Iterable[SSAValue], nodes: list[OnnxOp], *, movers: bool = False) -> Points:
     """The points of a network whose nodes are in order; with `movers` nodes that select or move begin some too."""
-    computing = {node for node in nodes if computes_on_array(node)}
+    functions = find_functions(nodes)
+    inner, ends = functions.inner, functions.source_of
+    computing = {
+        node for node in nodes if node.output not in inner and node.output not in ends and computes_on_array(node)
+    }
     needed: set[SSAValue] = set()
     for node in reversed(nodes):
         if node in computing:
             needed.update(value for value in node.inputs if _is_activation(value))
-        else:
+        elif node.output in ends:
+            if movers or node.output in needed:
+                needed.add(ends[node.output])
+        elif node.output not in inner:
             moved = ((value, _moved_from(value)) for value in node.outputs)
             needed.update(source for value, source in moved if source is not None and (movers or value in needed))
     points = Points(layers=[node for node in nodes if node in computing])
@@ -83,9 +93,24 @@ def find_points(arguments: Iterable[SSAValue], nodes: list[OnnxOp], *, movers: b
         if argument in needed:
             points.root_of[argument] = argument
     for node in nodes:
+        if node.output in ends:
+            _visit_function(node.output, functions, needed, points, movers)
+            continue
         for value in node.outputs:
-            _visit(value, node in computing and value is node.output, needed, points, movers)
+            if value not in inner:
+                _visit(value, node in computing and value is node.output, needed, points, movers)
     return points
+
+
+def _visit_function(
+    value: SSAValue, functions: FunctionPoints, needed: set[SSAValue], points: Points, movers: bool
+) -> None:
+    source = functions.source_of[value]
+    if source in points.root_of and (movers or source in points.on_array or value in needed):
+        points.on_array.update((value, *functions.inner_of[value]))
+        points.root_of[value] = value
+    elif value in needed:
+        points.root_of[value] = value
 
 
 def _visit(value: SSAValue, computes: bool, needed: set[SSAValue], points: Points, movers: bool) -> None:

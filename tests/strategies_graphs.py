@@ -212,9 +212,14 @@ class GraphBuilder:
         shapes = [(1, size, *x.shape[2:]) for size in sizes]
         return [self.quantise(*part, x.position) for part in zip(outputs, shapes, strict=True)]
 
-    def sigmoid(self, x: Tensor) -> Tensor:
+    def softmax(self, x: Tensor) -> Tensor:
         """An operator that only the host has."""
-        return self.quantise(self.node("Sigmoid", [x.name]), x.shape, 7)
+        return self.quantise(self.node("Softmax", [x.name], axis=1), x.shape, 7)
+
+    def function(self, x: Tensor, operator: str, position: int) -> Tensor:
+        """A function of each value, or its product with the values themselves."""
+        name = self.node(operator.removeprefix("x"), [x.name])
+        return self.quantise(self.node("Mul", [name, x.name]) if operator[0] == "x" else name, x.shape, position)
 
     def model(self, *outputs: Tensor) -> onnx.ModelProto:
         """The checked model that returns the dequantised `outputs`."""
@@ -296,14 +301,17 @@ def _layer(draw: st.DrawFn, builder: GraphBuilder, live: list[Tensor]) -> Tensor
     twins = [other for other in live if other.shape == x.shape]
     neighbours = [other for other in live if other.shape[2:] == x.shape[2:]]
     small = min(x.shape[2:]) < 3
-    kinds = ("conv", "conv", "residual", "concat", "host", "channels", "moved")
+    kinds = ("conv", "conv", "residual", "concat", "host", "function", "channels", "moved")
     kind = draw(st.sampled_from(kinds if small else (*kinds, "add", "pool")))
     if kind == "channels":
         return draw(taken_channels(builder, x))
     if kind == "moved":
         return draw(moved(builder, x))
     if kind == "host":
-        return builder.sigmoid(x)
+        return builder.softmax(x)
+    if kind == "function":
+        operator = draw(st.sampled_from(("Sigmoid", "xSigmoid", "Abs", "Tanh", "LeakyRelu", "HardSwish")))
+        return builder.function(x, operator, draw(st.integers(3, 7)))
     if kind == "residual":
         inner = builder.conv(x, x.shape[1], density=draw(st.sampled_from((0.5, 1.0))), relu=draw(st.booleans()))
         return builder.add(inner, x, x.position - draw(st.integers(-1, 2)), relu=draw(st.booleans()))

@@ -66,7 +66,7 @@ def test_a_node_that_is_folded_is_where_it_went(tmp_path: Path) -> None:
         helper.make_node("Identity", ["n"], ["i"], name="same"),
         helper.make_node("Shape", ["i"], ["s"], name="shape"),
         helper.make_node("Reshape", ["i", "s"], ["r"], name="reshape"),
-        helper.make_node("Sigmoid", ["r"], ["y"], name="end"),
+        helper.make_node("Softmax", ["r"], ["y"], name="end"),
     ]
     source, sink = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 8, 4, 4]) for name in "xy")
     graph = helper.make_graph(nodes, "g", [source], [sink], [weight, *channel])
@@ -78,7 +78,7 @@ def test_a_node_that_is_folded_is_where_it_went(tmp_path: Path) -> None:
         "same": ("compiler", "it changes nothing"),
         "shape": ("compiler", "it depends on constants only"),
         "reshape": ("compiler", "it changes nothing"),
-        "end": ("host", "Sigmoid has no int8 form on the array"),
+        "end": ("host", "Softmax has no int8 form on the array"),
     }
 
 
@@ -87,12 +87,12 @@ def test_strict_names_every_node_on_the_host(tmp_path: Path, capsys: pytest.Capt
     inside = builder.conv(builder.input((1, 8, 6, 6), 4), 8)
     path = saved(tmp_path, builder.model(builder.conv(inside, 8)))
     assert compile_model(path, until="bsr", strict=True).levels == ("onnx", "bsr")
-    path = saved(tmp_path, builder.model(builder.conv(builder.sigmoid(inside), 8)))
+    path = saved(tmp_path, builder.model(builder.conv(builder.softmax(inside), 8)))
     assert main(["check", path, "--strict"]) == 2
     (first, second) = capsys.readouterr().err.splitlines()
     assert "allows nothing on the host, and 1 nodes of this network would run there" in first
-    assert second.startswith("  Sigmoid 'sigmoid_")
-    assert second.endswith("': Sigmoid has no int8 form on the array")
+    assert second.startswith("  Softmax 'softmax_")
+    assert second.endswith("': Softmax has no int8 form on the array")
     out = tmp_path / "out"
     assert main(["compile", path, "--strict", "-o", str(out)]) == 2
     assert not out.exists()

@@ -34,6 +34,7 @@ from compiler.quantization.scaling import ScaleError
 from dialects.bsr_attributes import element_type_of
 from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator
 from dialects.onnx_fixed_point import NotFixedPoint, is_absent, is_constant, linear_of
+from dialects.onnx_functions import PAIRS, function_of
 from dialects.onnx_moves import MOVES
 from dialects.onnx_transposed import weights_by_output
 
@@ -86,6 +87,9 @@ def _exact(op: OnnxOp, values: Mapping[SSAValue, Value], rounding: Rounding) -> 
         return _linear(op, source, rounding)
     operator = EXACT_OPERATORS.get(op.operator)
     if operator is None:
+        return None
+    # a function of one value is a table, which the host computes in floating point
+    if is_operator(op, *PAIRS) and function_of(op.output) is not None:
         return None
     operands = [values.get(operand) for operand in op.inputs]
     exact = [operand if isinstance(operand, Exact) else None for operand in operands]

@@ -116,7 +116,7 @@ def test_models_are_reduced_to_the_nodes_that_fail() -> None:
             raise DifferenceError("planted")
 
     builder = GraphBuilder()
-    x = builder.conv(builder.sigmoid(builder.input((1, 8, 6, 6), 4)), 8, relu=True)
+    x = builder.conv(builder.softmax(builder.input((1, 8, 6, 6), 4)), 8, relu=True)
     model = builder.model(builder.pool(x, "MaxPool", kernel=(2, 2), position=4), builder.add(x, x, 3))
     small = reduced_model(model, planted)
     assert [node.op_type for node in small.graph.node] == ["Conv", "Relu"]

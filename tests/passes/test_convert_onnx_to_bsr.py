@@ -145,33 +145,33 @@ def test_pad_with_zeros() -> None:
 def test_a_chain_of_host_operators_is_one_segment() -> None:
     builder = GraphBuilder(seed=7)
     x = builder.conv(builder.input((1, 4, 6, 6), 4), 8)
-    y = builder.quantise(builder.node("Sigmoid", [x.name]), x.shape, 7)
-    z = builder.quantise(builder.node("Tanh", [y.name]), x.shape, 7)
+    y = builder.quantise(builder.node("Softmax", [x.name]), x.shape, 7)
+    z = builder.quantise(builder.node("LogSoftmax", [y.name]), x.shape, 7)
     module = convert(builder, builder.conv(z, 8))
-    assert reasons(module) == ["Sigmoid has no int8 form on the array; Tanh has no int8 form on the array"]
+    assert reasons(module) == ["Softmax has no int8 form on the array; LogSoftmax has no int8 form on the array"]
 
 
 def test_what_only_moves_between_host_operators_stays_there() -> None:
-    """Sigmoid, Relu, Flatten, Tanh: the array could clamp and reshape, at the price of two crossings."""
+    """Softmax, Relu, Flatten, LogSoftmax: the array could clamp and reshape, at the price of two crossings."""
     builder = GraphBuilder(seed=7)
     x = builder.conv(builder.input((1, 4, 6, 6), 4), 8)
-    y = builder.quantise(builder.node("Sigmoid", [x.name]), x.shape, 7)
+    y = builder.quantise(builder.node("Softmax", [x.name]), x.shape, 7)
     z = builder.quantise(builder.node("Relu", [y.name]), x.shape, 6)
     flat = builder.quantise(builder.node("Flatten", [z.name]), (1, 288), 6)
-    module = convert(builder, builder.gemm(builder.quantise(builder.node("Tanh", [flat.name]), (1, 288), 7), 5))
+    module = convert(builder, builder.gemm(builder.quantise(builder.node("LogSoftmax", [flat.name]), (1, 288), 7), 5))
     assert ops_of(module, ReshapeOp) == []
-    (segment,) = (op for op in ops_of(module, HostOp) if "Tanh" in op.operator.data)
-    assert "Sigmoid" in segment.operator.data
+    (segment,) = (op for op in ops_of(module, HostOp) if "LogSoftmax" in op.operator.data)
+    assert "Softmax" in segment.operator.data
     assert "Relu" in segment.operator.data
 
 
 def test_channels_that_the_host_computes_and_reads_are_taken_there() -> None:
     builder = GraphBuilder(seed=7)
     x = builder.conv(builder.input((1, 4, 6, 6), 4), 8)
-    y = builder.quantise(builder.node("Sigmoid", [x.name]), x.shape, 7)
+    y = builder.quantise(builder.node("Softmax", [x.name]), x.shape, 7)
     z = builder.slice(y, 2, 6, 1)
-    module = convert(builder, builder.conv(builder.quantise(builder.node("Tanh", [z.name]), z.shape, 7), 8))
-    (segment,) = (op for op in ops_of(module, HostOp) if "Tanh" in op.operator.data)
+    module = convert(builder, builder.conv(builder.quantise(builder.node("LogSoftmax", [z.name]), z.shape, 7), 8))
+    (segment,) = (op for op in ops_of(module, HostOp) if "LogSoftmax" in op.operator.data)
     assert "Slice" in segment.operator.data
     assert len(ops_of(module, Conv2dOp)) == 2
 
@@ -179,9 +179,9 @@ def test_channels_that_the_host_computes_and_reads_are_taken_there() -> None:
 def test_what_the_array_reads_too_stays_on_it() -> None:
     builder = GraphBuilder(seed=7)
     x = builder.conv(builder.input((1, 4, 6, 6), 4), 8)
-    y = builder.quantise(builder.node("Sigmoid", [x.name]), x.shape, 7)
+    y = builder.quantise(builder.node("Softmax", [x.name]), x.shape, 7)
     z = builder.quantise(builder.node("Relu", [y.name]), x.shape, 6)
-    module = convert(builder, builder.quantise(builder.node("Tanh", [z.name]), x.shape, 7), builder.conv(z, 8))
+    module = convert(builder, builder.quantise(builder.node("LogSoftmax", [z.name]), x.shape, 7), builder.conv(z, 8))
     assert len(ops_of(module, ClampOp)) + len(ops_of(module, RequantiseOp)) == 1
 
 
@@ -327,6 +327,6 @@ def test_an_accumulator_that_could_overflow_stays_on_the_host() -> None:
 def test_host_models_are_valid_onnx() -> None:
     builder = GraphBuilder(seed=7)
     x = builder.conv(builder.input((1, 4, 6, 6), 4), 8)
-    module = convert(builder, builder.quantise(builder.node("Sigmoid", [x.name]), x.shape, 7))
+    module = convert(builder, builder.quantise(builder.node("Softmax", [x.name]), x.shape, 7))
     for op in ops_of(module, HostOp):
         onnx.checker.check_model(onnx.ModelProto.FromString(op.model_bytes()), full_check=True)
