@@ -68,8 +68,6 @@ def lower_quantize(operands: Operands, quantize: OnnxOp, name: str) -> SSAValue:
         raise Unrepresentable("the network's input arrives in floating point and is quantised on the host")
     if not is_operator(node, "DequantizeLinear"):
         require_rules(node)
-    if is_operator(node, *ONLY_IN_FUNCTIONS):
-        raise Unrepresentable(f"{node.describe()} is no function of one int8 tensor with the nodes before it")
     clamp = integer_clamp(bounds, map_type((), encoding), operands.rounding)
     return LOWERINGS[node.operator](operands, node, Target(value, encoding, clamp, name))
 
@@ -155,6 +153,10 @@ def _pad(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     return requantised(operands, node, padded, target)
 
 
+def _no_function(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    raise Unrepresentable(f"{node.describe()} is no function of one int8 tensor with the nodes before it")
+
+
 LOWERINGS: dict[str, Lowering] = {
     "Conv": conv,
     "ConvTranspose": conv_transpose,
@@ -170,5 +172,6 @@ LOWERINGS: dict[str, Lowering] = {
     "Concat": _concat,
     "Pad": _pad,
     "DequantizeLinear": _same_values,
+    **dict.fromkeys(ONLY_IN_FUNCTIONS, _no_function),
     **dict.fromkeys((*SHAPE_OPERATORS, *MOVES), _same_values),
 }
