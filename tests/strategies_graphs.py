@@ -214,7 +214,7 @@ class GraphBuilder:
 
     def softmax(self, x: Tensor) -> Tensor:
         """An operator that only the host has."""
-        return self.quantise(self.node("Softmax", [x.name], axis=1), x.shape, 7)
+        return self.quantise(self.node("Softmax", [x.name]), x.shape, 7)
 
     def function(self, x: Tensor, operator: str, position: int) -> Tensor:
         """A function of each value, or its product with the values themselves."""
