@@ -171,6 +171,8 @@ class _Program:
         inputs: dict[int, MapBuffer] = {}
         fills: list[Transfer] = []
         manner = self.drafts.manner(index, self.choice)
+        made = self.drafts.step_launches(index, self.choice)[offset]
+        row_step = min(launch.row_step for _, launch in made) if manner else 1
         for number in inputs_of(step):
             place = fill_name(index, number, offset)
             if (index, number) not in self.draft.filled:
@@ -179,7 +181,7 @@ class _Program:
                 needed = self.drafts.needed(step, number, stripes)
                 slices = manner.slices if manner and manner.reads is Layout.SLICES else None
                 inputs[number] = self._buffer(f"{place}.{step.name}", number, needed, place, slices)
-                fills += self._transfers(inputs[number], needed, False, step.parts[0][0].row_step if manner else 1)
+                fills += self._transfers(inputs[number], needed, False, row_step)
         if index in self.draft.in_bands:
             place = band_name(index, offset)
             output = self._buffer(f"{place}.{step.name}", step.output, stripes, place)
@@ -195,7 +197,7 @@ class _Program:
             PlannedLaunch(
                 launch, tuple(inputs[n] for n in step.parts[part][1] if n in inputs), output, self._ring(index, launch)
             )
-            for part, launch in self.drafts.step_launches(index, self.choice)[offset]
+            for part, launch in made
         )
         if manner is not None:
             spilled = step.output in self.draft.in_ddr

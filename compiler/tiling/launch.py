@@ -286,6 +286,11 @@ class Launch:
         return blocks // self.input_chunk if self.slices else 1
 
     @property
+    def row_step(self) -> int:
+        """Of the input rows each so many-th comes to the cores, from the first on."""
+        return self.flat.layer.row_step if self.flat else self.fetch.row_step
+
+    @property
     def skipped(self) -> bool:
         """Whether the descriptors already leave out what the strides skip."""
         return self.fetch.row_step > 1 or self.fetch.column_step > 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bsr_levels import assert_levels_are_equal
-from bsr_networks import AvgPool, Concat, Conv, Input, MaxPool, Network, Pad, Requantise
+from bsr_networks import AvgPool, Concat, Conv, Extremum, Input, MaxPool, Network, Pad, Requantise
 from strategies_bsr import Place
 
 CASES = {
@@ -110,6 +110,11 @@ CASES = {
             (Input(30, 1, 1),),
             (Conv(0, 240, (1, 2), (3, 1), (2, 1, 0, 1), (3, 2)),),
         ),
+        Place("mesh-2x1"),
+    ),
+    # rows that strides do not look at came to the cores all the same, though they were not filled
+    "skipped rows that are sent": (
+        Network(1, (Input(1, 2, 30),), (Conv(0, 98, (1, 1), (2, 1), (0, 0, 1, 0)), Extremum("max", 1, 1))),
         Place("mesh-2x1"),
     ),
     "convolution that skips rows": (
