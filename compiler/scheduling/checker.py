@@ -201,7 +201,7 @@ class _Run:
 
     def _launch(self, step: ArrayStep, planned: PlannedLaunch, computed: Counts) -> None:
         launch = planned.launch
-        operands = next((numbers for layer, numbers in step.parts if layer is launch.whole), None)
+        operands = next((numbers for layer, numbers in step.parts if layer.same_as(launch.whole)), None)
         if operands is None or planned.output.number != step.output:
             self.fault("a launch computes no part of the step")
             return

@@ -104,6 +104,11 @@ class Layer:
         scaled = self.rescaling_words, self.sees_zero_points
         return self.kernel, self.input, self.output, window, self.addition is not None, scaled
 
+    def same_as(self, other: Layer) -> bool:
+        """Whether both say the same of one operation of a network."""
+        mine, others = ((one.name, one.geometry, one.constants, one.destination) for one in (self, other))
+        return mine == others and self.gamma is other.gamma and self.addition is other.addition
+
     @property
     def rescaling_words(self) -> int:
         """Words for each output block in the chunks of a scaled convolution."""
