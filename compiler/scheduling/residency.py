@@ -10,7 +10,7 @@ nothing helps.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from compiler.allocation.allocate import allocate
 from compiler.allocation.bound import Section, lower_bound
@@ -66,42 +66,9 @@ class Residency:
         while True:
             draft = self.drafts.draft(choice)
             try:
-                found = self._allocated(draft)
+                return choice, draft, allocate(draft.problem, f"each MemTile of {self.drafts.chip.name}")
             except CapacityError as error:
                 self._give_up(choice, draft, error)
-            else:
-                return self._with_more_bands(choice, draft, found)
-
-    def _allocated(self, draft: Draft) -> Solution:
-        """Places of a draft. Raises CapacityError if there are none."""
-        return allocate(draft.problem, f"each MemTile of {self.drafts.chip.name}")
-
-    def _with_more_bands(self, choice: Choice, draft: Draft, found: Solution) -> tuple[Choice, Draft, Solution]:
-        """Let steps that would fit in one band overlap bands, where the MemTiles hold that and it takes less time."""
-        for index, step in enumerate(self.drafts.network.steps):
-            if not isinstance(step, ArrayStep) or index in choice.by_channels or choice.ways[index].bands > 1:
-                continue
-            filled, in_bands = self._moved(index, step, draft)
-            if not filled:
-                continue
-            several = candidates(tallest(self.drafts.stripes(step.output)), lambda way: way.overlaps)
-            way = min((Way(), *several), key=lambda way: self._way_cycles(index, way, filled, bool(in_bands)))
-            if way.bands == 1:
-                continue
-            ways = [way if number == index else old for number, old in enumerate(choice.ways)]
-            changed = replace(choice, ways=ways)
-            try:
-                drawn = self.drafts.draft(changed)
-                choice, draft, found = changed, drawn, self._allocated(drawn)
-            except CapacityError:
-                # it stays in one band
-                continue
-        return choice, draft, found
-
-    def _moved(self, index: int, step: ArrayStep, draft: Draft) -> tuple[list[tuple[int, int]], set[int]]:
-        """What a step reads through DDR, and itself if its result goes there only."""
-        filled = [(index, number) for number in inputs_of(step) if (index, number) in draft.filled]
-        return filled, {index} if self.drafts.passes(step, draft.stays) else set[int]()
 
     def _give_up(self, choice: Choice, draft: Draft, error: CapacityError) -> None:
         """
@@ -162,7 +129,8 @@ class Residency:
         step = self.drafts.network.steps[index]
         if not isinstance(step, ArrayStep) or index in choice.by_channels:
             return None
-        filled, in_bands = self._moved(index, step, draft)
+        filled = [(index, number) for number in inputs_of(step) if (index, number) in draft.filled]
+        in_bands = {index} if self.drafts.passes(step, draft.stays) else set[int]()
         if not filled and not in_bands:
             return None
         own = {fill_name(*pair, 0)[:-1] for pair in filled} | {band_name(index, 0)[:-1]}

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-TRIED = 2
+TRIED = 3
 """Ways that are costed of those that overlap: the largest bands that fit, and smaller ones."""
 
 
