@@ -19,6 +19,9 @@ from dialects.onnx_functions import BOUNDS, PAIRS, operands_of
 from passes.array_rules import broken_rules
 from passes.graph import constant_of, static_shape
 
+SUMS = ("Add", "Sub", "Max", "Min")
+"""Several of them lose nothing that a table would keep; of products one after the other, each rounds."""
+
 
 @dataclass
 class FunctionPoints:
@@ -46,11 +49,17 @@ def find_functions(nodes: Iterable[OnnxOp]) -> FunctionPoints:
         if _goes_on(value, origins) or not _is_float(value) or not _is_float(origin):
             continue
         between = _between(value, origins)
-        only_pair = len(between) == 0 and is_operator(_node(value), *PAIRS) and constants_of(_node(value)) == 0
-        if not only_pair and not broken_rules(_node(value)):
+        if not _are_pairs(value, between) and not broken_rules(_node(value)):
             points.source_of[value] = origin
             points.inner_of[value] = between
     return points
+
+
+def _are_pairs(value: SSAValue, between: tuple[SSAValue, ...]) -> bool:
+    """Whether the array computes a chain without a table: one operator of two maps, or several that only add up."""
+    nodes = [_node(each) for each in (value, *between)]
+    known = PAIRS if len(nodes) == 1 else SUMS
+    return all(is_operator(node, *known) and constants_of(node) == 0 for node in nodes)
 
 
 def _node(value: SSAValue) -> OnnxOp:

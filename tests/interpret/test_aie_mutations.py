@@ -190,7 +190,7 @@ def cut_flow(module: ModuleOp) -> None:
         (forget_in_core("parameters_full_0_2", LockAction.AcquireGreaterEqual), RaceError),
         (no_parameter_slot, DeadlockError),
         (set_parameter(Parameter.OUTPUT_BASE, lambda old: 0), RaceError),
-        (set_parameter(Parameter.ROWS, lambda old: old + 1), RaceError),
+        (set_parameter(Parameter.ROWS, lambda old: old + 1), BlockloomError),
         (set_parameter(Parameter.ROWS, lambda old: 1 << 30), BlockloomError),
         (set_parameter(Parameter.WEIGHT_BASE, lambda old: old + 16), BlockloomError),
         (set_parameter(Parameter.ROW_ORIGIN, lambda old: old + 1), "other numbers"),

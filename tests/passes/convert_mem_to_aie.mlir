@@ -47,10 +47,10 @@ func.func @main(%x: tensor<1x8x4x4xi8, #bsr.fixed<4>>) -> tensor<1x8x4x4xi8, #bs
 // CHECK-NEXT:   aiex.dma_await_task(%[[FILL]])
 
 // Four rows of eight words into the ring of the core, slot after slot, each handed over by a lock.
-// CHECK:        aiex.dma_configure_task(%[[CORE]], S2MM, 0) {
+// CHECK:        aiex.dma_configure_task(%[[CORE]], MM2S, 0) {
 // CHECK:        aiex.dma_configure_task(%[[CORE]], S2MM, 0) {
 // CHECK-NEXT:     aie.use_lock(%[[EMPTY]], AcquireGreaterEqual, 1)
-// CHECK-NEXT:     aie.dma_bd(%[[A]] : {{.*}}, 0, 8, [<size = 3, stride = 8>, <size = 1, stride = {{.*}}>, <size = 1, stride = {{.*}}>, <size = 8, stride = 1>]) {bd_id = 1 : i32}
+// CHECK-NEXT:     aie.dma_bd(%[[A]] : {{.*}}, 0, 8, [<size = 3, stride = 8>, <size = 1, stride = {{.*}}>, <size = 1, stride = {{.*}}>, <size = 8, stride = 1>]) {bd_id = {{[0-9]+}} : i32}
 // CHECK-NEXT:     aie.use_lock(%[[FULL]], Release, 1)
 // CHECK-NEXT:     aie.end
 // CHECK-NEXT:   } {repeat_count = 3 : i32}
