@@ -119,8 +119,8 @@ class _Pairs:
         there = Window(
             column,
             _row_word(added, column, row * together) + block * plane,
-            (launch.output_chunk, together, plane),
-            (plane, added.shape.row_words, 1),
+            (launch.output_chunk, together, added.shape.width, 2),
+            (plane, added.shape.row_words, 2, 1),
             (),
             *skip,
         )
@@ -133,8 +133,8 @@ class _Pairs:
         window = Window(
             work.column,
             _row_word(added, work.column, launch.map_rows(work)[0]) + (work.blocks[0] + launch.output_chunk) * plane,
-            (work.rows, launch.output_chunk, launch.together, plane),
-            (launch.together * pitch, plane, pitch, 1),
+            (work.rows, launch.output_chunk, launch.together, added.shape.width, 2),
+            (launch.together * pitch, plane, pitch, 2, 1),
             (),
             runs,
             launch.output_chunk * plane if runs > 1 else 0,
