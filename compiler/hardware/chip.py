@@ -83,6 +83,12 @@ class Chip:
                 f"chip '{self.name}' has locks that count to {self.lock_limit}; {self.core_rows} is needed: one lock "
                 f"of a MemTile counts the parameters of a column's cores"
             )
+        reach = min(self.memtile_length_limit + 1, self.memtile_step_limit)
+        if self.memtile_words > reach:
+            raise InputError(
+                f"chip '{self.name}' has MemTiles of {self.memtile_words} words, whose descriptors reach {reach} of "
+                f"them; give it larger memtile_length_limit and memtile_step_limit, or less memtile_bytes"
+            )
         for limit in ("columns", "core_rows"):
             if not 1 <= getattr(self, limit) <= 8:
                 raise InputError(f"chip '{self.name}' has {getattr(self, limit)} {limit}; 1 to 8 are supported")

@@ -81,5 +81,7 @@ def test_overrides_are_numbers_of_the_chip() -> None:
         chip.with_overrides({"queue_depth": 2})
     with pytest.raises(InputError, match="locks that count to 3; 4 is needed"):
         chip.with_overrides({"lock_limit": 3})
+    with pytest.raises(InputError, match="MemTiles of 131072 words, whose descriptors reach 2049 of them"):
+        chip.with_overrides({"memtile_length_limit": 2048})
     with pytest.raises(InputError, match="9 columns; 1 to 8 are supported"):
         chip.with_overrides({"columns": 9})
