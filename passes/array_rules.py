@@ -24,6 +24,7 @@ from dialects.onnx_transposed import transposed_window
 from dialects.onnx_window import shape_of_value, window_of
 from passes.pixel_phases import LARGEST_WEIGHTS, MOST_PHASES
 from passes.regular_moves import selection_of
+from passes.repeated_maps import is_repetition, repetition_fault
 
 Rule: TypeAlias = Callable[[OnnxOp], str | None]
 
@@ -136,12 +137,19 @@ def has_two_operands(node: OnnxOp) -> str | None:
     return None if len(node.inputs) == 2 else f"it adds {len(node.inputs)} tensors at once"
 
 
-def has_equal_shapes(node: OnnxOp) -> str | None:
-    """All operands but single numbers have the shape of the result: nothing is broadcast."""
-    shapes = [shape_of_value(value) for value in node.inputs if _parameter(value) is None]
-    if all(shape == shape_of_value(node.output) for shape in shapes):
-        return None
-    return f"its operands have {' and '.join(_shape(value) for value in node.inputs)}"
+def repeats_its_operands(node: OnnxOp) -> str | None:
+    """
+    Operands have the shape of the result; or it is a map and they repeat by channels, rows or columns, up to 896; or
+    it is none and the elements of an operand times those of the result are at most 4,194,304.
+    """
+    result = shape_of_value(node.output)
+    for value in node.inputs:
+        own = shape_of_value(value)
+        if result is None or own is None:
+            return f"its operands have {' and '.join(_shape(value) for value in node.inputs)}"
+        if _parameter(value) is None and (fault := repetition_fault(own, result)) is not None:
+            return fault
+    return None
 
 
 def has_no_constant_operand(node: OnnxOp) -> str | None:
@@ -225,6 +233,14 @@ def moves_regularly(node: OnnxOp) -> str | None:
     return f"{node.describe()} does not move the elements of a map in a regular way"
 
 
+def moves_or_repeats(node: OnnxOp) -> str | None:
+    """
+    The elements of a map come out in at most 16 regular phases; a chain of such nodes and Reshapes counts as one. Or
+    single channels, rows or columns become many, as in Add.
+    """
+    return None if is_repetition(node) else moves_regularly(node)
+
+
 def pads_with_zeros(node: OnnxOp) -> str | None:
     """The mode is constant and the value 0."""
     value = constant_of(node.inputs[2]) if len(node.inputs) > 2 and not is_absent(node.inputs[2]) else np.zeros(1)
@@ -254,7 +270,7 @@ def has_constant_bounds(node: OnnxOp) -> str | None:
 _PRODUCT: tuple[Rule, ...] = (has_constant_weight, has_constant_bias)
 _ROW: tuple[Rule, ...] = (reads_a_vector, *_PRODUCT, has_a_matrix)
 _FUNCTION: tuple[Rule, ...] = (is_a_function_of_one_value, gives_a_tensor_of_known_size)
-_VALUES: tuple[Rule, ...] = (has_single_constants, has_equal_shapes, gives_a_tensor_of_known_size)
+_VALUES: tuple[Rule, ...] = (has_single_constants, repeats_its_operands, gives_a_tensor_of_known_size)
 _SUM: tuple[Rule, ...] = (has_two_operands, *_VALUES)
 _SHAPE: tuple[Rule, ...] = (gives_a_tensor_of_known_size, has_one_result)
 
@@ -267,7 +283,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "ConvTranspose": (reads_a_map, *_PRODUCT, has_few_phases),
     "DepthToSpace": (moves_regularly,),
     "Dropout": _SHAPE,
-    "Expand": (moves_regularly,),
+    "Expand": (moves_or_repeats,),
     "Flatten": _SHAPE,
     "Gather": (moves_regularly,),
     "Gemm": (*_ROW, multiplies_plainly),
@@ -284,7 +300,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "ReduceSum": (adds_few_elements,),
     "Relu": (),
     "Reshape": _SHAPE,
-    "Resize": (moves_regularly,),
+    "Resize": (moves_or_repeats,),
     "Slice": (moves_regularly,),
     "SpaceToDepth": (moves_regularly,),
     "Split": (moves_regularly,),

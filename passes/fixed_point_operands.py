@@ -44,6 +44,7 @@ from passes.fixed_point_values import (
 )
 from passes.pixel_phases import Phase, whole_map
 from passes.regular_moves import Selection, selection_of
+from passes.repeated_maps import is_repetition, repeated
 
 SHAPE_OPERATORS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 
@@ -102,7 +103,11 @@ class Operands:
             return self._clamped(producer)
         if is_operator(producer, "MaxPool"):
             return self.max_pool(producer, INT8_RANGE)
-        if (selection := selection_of(value)) is not None:
+        selection = selection_of(value)
+        if is_repetition(producer) and (selection is None or selection.nodes == (producer,)):
+            name = next(iter(producer.output_names), producer.operator)
+            return repeated(self, self.map(producer.inputs[0]), static_shape(value), f"{name}.repeated", producer)
+        if selection is not None:
             return self.select(selection)
         if is_operator(producer, *SHAPE_OPERATORS):
             return self.reshape(producer)

@@ -10,23 +10,32 @@ from compiler.quantization.arithmetic import INT8_RANGE
 from dialects.bsr import AddOp, MaxOp, MinOp, MulOp, SubOp
 from dialects.onnx import OnnxOp
 from passes.fixed_point_operands import Operands
+from passes.fixed_point_values import static_shape
 from passes.quantised_target import Lowering, Target, requantised
+from passes.repeated_maps import repeated
 
 
 def _rounded(kind: type[AddOp | SubOp | MulOp], operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    left, right = operands.map(node.inputs[0]), operands.map(node.inputs[1])
+    left, right = _repeated(operands, node, target, [operands.map(value) for value in node.inputs])
     return operands.emit(kind(left, right, target.encoding, clamp=target.clamp, rounding=operands.rounding), node)
 
 
 def _extremum(kind: type[MaxOp | MinOp], operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     """Rounding keeps order, so each operand may be brought to the result's scale before they are compared."""
-    first, *others = (requantised(operands, node, operands.map(value), target.unclamped) for value in node.inputs)
+    values = [requantised(operands, node, operands.map(value), target.unclamped) for value in node.inputs]
+    first, *others = _repeated(operands, node, target, values)
     if not others:
         return requantised(operands, node, first, target)
     for number, other in enumerate(others, 1):
         clamp = target.clamp if number == len(others) else INT8_RANGE
         first = operands.emit(kind(first, other, clamp=clamp), node)
     return first
+
+
+def _repeated(operands: Operands, node: OnnxOp, target: Target, values: list[SSAValue]) -> list[SSAValue]:
+    """The operands, all of the shape of the result."""
+    shape, keys = static_shape(node.output), (f"{target.name}.operand{number}" for number in range(len(values)))
+    return [repeated(operands, value, shape, key, node) for value, key in zip(values, keys, strict=False)]
 
 
 PAIRS: dict[str, Lowering] = {

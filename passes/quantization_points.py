@@ -5,8 +5,9 @@ Four kinds of operators run on int8:
 
 * those that *compute*: Conv, ConvTranspose, Gemm, Add, Sub, Mul, Max, Min, AveragePool, GlobalAveragePool, Concat,
   ReduceMean and ReduceSum. Their result has a position of its own.
-* those that *select or move*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze,
-  and nodes that together move a map's elements regularly (`passes.regular_moves`), which have one pair at their end.
+* those that *select, move or repeat*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze,
+  Expand and Resize where they repeat single rows or columns (`passes.repeated_maps`), and nodes that together move a
+  map's elements regularly (`passes.regular_moves`), which have one pair at their end.
   Their result has the position of their operand, so they are exact.
 * ends of chains that are *functions of one value* (`passes.function_points`): Sigmoid, a GELU in its parts. They have a
   position of their own, and nothing between them and that value has one.
@@ -32,7 +33,10 @@ from passes.function_points import FunctionPoints, find_functions
 from passes.graph import constant_of, node_of, only_user, static_shape
 from passes.regular_moves import selection_of
 
-MOVERS = ("MaxPool", "GlobalMaxPool", "Pad", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
+MOVERS = (
+    *("MaxPool", "GlobalMaxPool", "Pad", "Relu", "Clip", "Reshape", "Flatten", "Squeeze", "Unsqueeze"),
+    *("Expand", "Resize"),
+)
 ACTIVATIONS = ("Relu", "Clip")
 COMPUTING = (
     "Conv",

@@ -167,8 +167,12 @@ def _pool(random: Random, values: list[Value], source: int) -> tuple[Layer, Valu
     kernel, strides, pads, _ = _window(random, side, pool=True)
     if random.random() < 0.2 and side[0] <= 63:
         kernel, strides, pads = side, (1, 1), (0, 0, 0, 0)
+    if repeats := random.random() < 0.1:
+        # windows of little more than pads, which repeat the map's edges
+        kernel, strides = (random.randint(1, 9), random.randint(1, 9)), (1, 1)
+        pads = (kernel[0] - 1, kernel[1] - 1, kernel[0] - 1, kernel[1] - 1)
     shape = (1, x.shape[1], *_output_side(side, kernel, strides, pads))
-    if random.random() < 0.5:
+    if repeats or random.random() < 0.5:
         return MaxPool(source, kernel, strides, pads, clamp_of(random)), Value(shape, x.position)
     position = near(random, x.position + prod(kernel).bit_length() // 4)
     counted = random.random() < 0.5

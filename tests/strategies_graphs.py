@@ -137,11 +137,11 @@ class GraphBuilder:
         return self.combine("Add", [a, b], position, relu=relu)
 
     def combine(self, operator: str, operands: list[Tensor], position: int, *, relu: bool = False) -> Tensor:
-        """One value of several of one shape, element by element."""
-        name, a = self.node(operator, [each.name for each in operands]), operands[0]
+        """One value of several, element by element; those of smaller shapes repeat."""
+        name = self.node(operator, [each.name for each in operands])
         if relu:
             name = self.node("Relu", [name])
-        return self.quantise(name, a.shape, position)
+        return self.quantise(name, np.broadcast_shapes(*(each.shape for each in operands)), position)
 
     def pool(
         self,
@@ -296,17 +296,26 @@ def _combination(draw: st.DrawFn, builder: GraphBuilder, x: Tensor, twins: list[
 
 
 @st.composite
+def _gate(draw: st.DrawFn, builder: GraphBuilder, x: Tensor) -> Tensor:
+    """Numbers by channel, by pixel, or one for all, that some of `x` decides."""
+    pooled = builder.global_pool(x, x.position + 1) if draw(st.booleans()) else x
+    return builder.conv(pooled, draw(st.sampled_from((1, x.shape[1]))), kernel=(1, 1), pads=(0, 0, 0, 0))
+
+
+@st.composite
 def _layer(draw: st.DrawFn, builder: GraphBuilder, live: list[Tensor]) -> Tensor:
     x = live[draw(st.integers(0, len(live) - 1))]
     twins = [other for other in live if other.shape == x.shape]
     neighbours = [other for other in live if other.shape[2:] == x.shape[2:]]
     small = min(x.shape[2:]) < 3
-    kinds = ("conv", "conv", "residual", "concat", "host", "function", "channels", "moved")
+    kinds = ("conv", "conv", "residual", "concat", "host", "function", "channels", "moved", "gated")
     kind = draw(st.sampled_from(kinds if small else (*kinds, "add", "pool")))
     if kind == "channels":
         return draw(taken_channels(builder, x))
     if kind == "moved":
         return draw(moved(builder, x))
+    if kind == "gated":
+        return draw(_combination(builder, x, [draw(_gate(builder, x))]))
     if kind == "host":
         return builder.softmax(x)
     if kind == "function":

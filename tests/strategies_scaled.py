@@ -71,10 +71,15 @@ def scaled_graphs(draw: st.DrawFn, maximum_layers: int = 4) -> ScaledGraph:
     return ScaledGraph(builder.model(last[0]), builder.feed())
 
 
+def _repeats(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether a tensor of `shape` repeated becomes one of the `other`."""
+    return all(size in (1, larger) for size, larger in zip(shape, other, strict=True))
+
+
 @st.composite
 def _layer(draw: st.DrawFn, builder: ScaledBuilder, live: list[tuple[Tensor, float]]) -> tuple[Tensor, float]:
     x, scale = live[draw(st.integers(0, len(live) - 1))]
-    twins = [other for other, _ in live if other.shape == x.shape]
+    twins = [other for other, _ in live if _repeats(other.shape, x.shape)]
     neighbours = [other for other, _ in live if other.shape[2:] == x.shape[2:]]
     match draw(
         st.sampled_from(("conv", "conv", "conv", "pair", "pair", "concat", "average", "maximum", "mean", "relu"))
