@@ -25,6 +25,7 @@ from compiler.errors import BlockloomError, InputError
 from compiler.hardware.chip import Chip, chip_named, parse_overrides
 from compiler.kernels.parameters import LOOKUP_WORDS, Parameter
 from compiler.scheduling.checker import plan_faults
+from compiler.scheduling.gathers import copied_maps
 from compiler.scheduling.plan import HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
 from compiler.scheduling.program import plan_program
 from compiler.tiling.chunks import weight_streams
@@ -255,6 +256,8 @@ class ConvertBsrToMemPass(ModulePass):
             faults = plan_faults(maps.network(), plan, chip)
             if faults:
                 raise BlockloomError(f"the plan is wrong in {len(faults)} places: {'; '.join(faults[:8])}")
+        for number, copied in enumerate(copied_maps(plan.network, len(maps.shapes)), len(maps.shapes)):
+            maps.new_map(plan.network.maps[number], maps.encodings[copied], "")
         writer = _Writer(maps, plan, chip)
         body = function.body.block
         for argument in body.args:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from compiler.hardware.chip import Chip
 from compiler.scheduling.additions_checker import additions_apart
 from compiler.scheduling.deep_checker import broadcast_faults, deep_faults, flat_input_faults
+from compiler.scheduling.gathers import gathers_apart
 from compiler.scheduling.in_place_checker import in_place_faults
 from compiler.scheduling.launch_checker import (
     NOTHING,
@@ -49,7 +50,7 @@ Counts = npt.NDArray[np.int32]
 
 def plan_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[str]:
     """Everything that is wrong with a plan; empty if it is right."""
-    apart = additions_apart(network, plan.network)
+    apart = additions_apart(network, gathers_apart(network, plan.network))
     faults = in_place_faults(network, apart) + placement_faults(plan.network, plan, chip)
     if len(plan.segments) != len(plan.network.steps):
         return [*faults, f"{len(plan.segments)} segments for {len(plan.network.steps)} steps"]
@@ -284,7 +285,7 @@ class _Run:
             # a broadcast comes from one MemTile, and sees no other
             column = self.chip.source_column(work.column, work.row)
             layer, reach = planned.launch.on_map, range(column, column + 1)
-            rows = range(*layer.input_rows((0, layer.output.height)))
+            rows = range(*(work.input_rows if planned.launch.gathers else layer.input_rows((0, layer.output.height))))
         for buffer in planned.inputs:
             far = [row for row in rows if source_column(buffer.stripes or (), column, row) is None]
             if far:

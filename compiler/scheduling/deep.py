@@ -3,7 +3,7 @@ Which steps do not divide their maps by rows, by cost: what they gain against wh
 
 A DEEP convolution wants its whole map in every MemTile, and leaves in each the channels of that column's cores. What
 never mixes channels can go on from there, and may leave the map whole for the next one (`compiler.tiling.channels`). A
-map that its reader does not find as it wants it goes through DDR.
+map that its reader does not find as it wants it is gathered, or goes through DDR, whatever takes less time.
 
     cost = launches + words of each trip over the channels of a column
 
@@ -24,6 +24,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.additions import Cycles, sums
 from compiler.scheduling.by_channels import ByChannels, Layout, stays
+from compiler.scheduling.gathers import Gather, gather_manners
 from compiler.scheduling.network import ArrayStep, Network, inputs_of, outputs_of
 from compiler.scheduling.stripes import Slices
 from compiler.tiling.channels import gathered_launch, sliced_launch
@@ -80,6 +81,8 @@ class _Options:
     ways: dict[int, list[ByChannels]] = field(default_factory=dict[int, list[ByChannels]])
     saved: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
     """Of a convolution that could make a sum at once: the step of the sum, and cycles that are saved so."""
+    gathers: dict[int, list[ByChannels]] = field(default_factory=dict[int, list[ByChannels]])
+    """How each map could be gathered."""
 
     @cached_property
     def makers(self) -> dict[int, int]:
@@ -113,6 +116,12 @@ class _Options:
             except CapacityError:
                 # what has no launches in one piece is for the planner of bands
                 continue
+        for number, index in self.makers.items():
+            step, maps = self.network.steps[index], (self.ways.get(index, []), self._readers_ways(number))
+            if isinstance(step, ArrayStep) and any(maps):
+                slices = next((way.slices for way in maps[0] if way.slices), None)
+                kernels = self.convolutions.kernels
+                self.gathers[number] = gather_manners(self.network, index, number, slices, kernels, self.chip)
 
     def _convolution(self, planner: DeepPlanner, index: int, layer: Layer, addition: Layer | None) -> None:
         alone = self.cycles(layer)
@@ -123,8 +132,7 @@ class _Options:
             self.saved[index] = (self.readers[output][0], max(saved, 0))
             least -= max(saved, 0)
         self.by_rows[index] = alone
-        # the map may have to come anyway, divided
-        deep = planner.plan(layer, least - max(_entire(layer, self.chip) - _divided(layer.input, self.chip), 0))
+        deep = planner.plan(layer, least)
         if deep is not None:
             slices = _slices_of(deep.launches, self.chip)
             self.ways[index] = [ByChannels(deep.launches, deep.cycles, Layout.WHOLE, Layout.SLICES, slices)]
@@ -149,6 +157,9 @@ class _Options:
         if found:
             self.ways[index] = found
 
+    def _readers_ways(self, number: int) -> list[ByChannels]:
+        return [way for reader in self.readers.get(number, []) for way in self.ways.get(reader, [])]
+
     def _made(self, number: int) -> list[ByChannels]:
         maker = self.makers.get(number)
         return [] if maker is None else self.ways.get(maker, [])
@@ -164,7 +175,16 @@ class _Costs:
         steps = [options.network.steps[index] for index in options.ways]
         self.touched = {number for step in steps for number in (*inputs_of(step), *outputs_of(step))}
 
-    def _map(self, number: int, choice: Choice) -> int:
+    def gather(self, number: int, choice: Choice) -> ByChannels | None:
+        """How a map is best gathered; None if it is not."""
+        maker = choice.get(self.options.makers.get(number, -1))
+        found = [way for way in self.options.gathers.get(number, []) if stays(maker, way)]
+        best = min(found, key=lambda way: way.cycles, default=None)
+        if best is None or self._trips(number, choice, best) + best.cycles >= self._trips(number, choice, None):
+            return None
+        return best
+
+    def _trips(self, number: int, choice: Choice, gather: ByChannels | None) -> int:
         """The trips of one map. Those that it makes whatever is chosen count as if they did not."""
         maker = choice.get(self.options.makers.get(number, -1))
         ways = {reader: choice.get(reader) for reader in self.options.readers.get(number, [])}
@@ -172,9 +192,14 @@ class _Costs:
             return 0
         filled = 0
         for reader, way in ways.items():
-            if not stays(maker, way):
+            if not stays(maker, way) and not (gather and stays(gather, way)):
                 filled += self.entire[reader] if way and way.reads is Layout.WHOLE else self.part[number]
         return self.part[number] + filled if filled else 0
+
+    def _map(self, number: int, choice: Choice) -> int:
+        """What it takes to bring a map to its readers."""
+        gather = self.gather(number, choice)
+        return self._trips(number, choice, gather) + (gather.cycles if gather else 0)
 
     def of(self, choice: Choice) -> int:
         """All of it."""
@@ -223,13 +248,30 @@ def _changed(choice: Choice, index: int, way: ByChannels | None) -> dict[int, By
     return others if way is None else {**others, index: way}
 
 
-def steps_apart(network: Network, convolutions: ConvPlanner, cycles: Cycles) -> dict[int, ByChannels]:
+def _gathers(options: _Options, choice: Choice) -> dict[int, Gather]:
+    """Maps that are gathered, for the readers that do not find them as they were left."""
+    costs, found = _Costs(options), dict[int, Gather]()
+    for number in sorted(costs.touched):
+        manner = costs.gather(number, choice)
+        if manner is not None:
+            maker = choice.get(options.makers[number])
+            readers = [reader for reader in options.readers[number] if not stays(maker, choice.get(reader))]
+            made = (number for reader in readers for number in outputs_of(options.network.steps[reader]))
+            found[number] = Gather(manner, frozenset(made))
+    return found
+
+
+def steps_apart(
+    network: Network, convolutions: ConvPlanner, cycles: Cycles
+) -> tuple[dict[int, ByChannels], dict[int, Gather]]:
     """
-    The steps that are worth it not to divide their maps by rows, by the map that they write.
+    The steps that are worth it not to divide their maps by rows, by the map that they write, and the maps that are
+    gathered.
 
     `cycles` are those of a layer by rows; a convolution may then also make a sum at once (`scheduling.additions`).
     """
     options = _Options(network, convolutions, cycles)
     options.find()
     chosen = _choose(options)
-    return {outputs_of(network.steps[index])[0]: chosen[index] for index in sorted(chosen)}
+    apart = {outputs_of(network.steps[index])[0]: chosen[index] for index in sorted(chosen)}
+    return apart, _gathers(options, chosen)

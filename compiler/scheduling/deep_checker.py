@@ -24,10 +24,17 @@ def broadcast_faults(launch: Launch, chip: Chip) -> list[str]:
     if places != everywhere:
         faults.append(f"cores {sorted(everywhere - places)} hear a broadcast that they take no part in")
     for column in range(chip.columns):
-        mine = sorted(work.blocks for work in launch.cores if work.column == column)
-        ends = [0, *(last for _, last in mine)]
-        if launch.gathers and ([first for first, _ in mine] != ends[:-1] or ends[-1] != launch.layer.output.blocks):
-            faults.append(f"column {column} gathers blocks {mine} of {launch.layer.output.blocks}")
+        mine = [work for work in launch.cores if work.column == column]
+        made = np.zeros((launch.layer.output.blocks, launch.layer.output.height), np.int64)
+        for work in mine:
+            made[slice(*work.blocks), slice(*work.output_rows)] += 1
+        if launch.gathers and (made != 1).any():
+            blocks, rows = sorted(work.blocks for work in mine), sorted(work.output_rows for work in mine)
+            faults.append(f"column {column} gathers blocks {blocks} of rows {rows} of {made.shape}")
+        listeners = [work for work in launch.cores if chip.source_column(work.column, work.row) == column]
+        heard = {(work.input_rows, work.blocks if launch.gathers else None) for work in listeners}
+        if len(heard) > 1:
+            faults.append(f"cores take rows and blocks {sorted(heard, key=str)} of the broadcast of column {column}")
     return faults
 
 

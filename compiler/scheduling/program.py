@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from compiler.allocation.allocate import allocate
@@ -25,6 +25,7 @@ from compiler.scheduling.drafts import (
     map_name,
     ring_name,
 )
+from compiler.scheduling.gathers import with_gathers
 from compiler.scheduling.in_place import concatenate_in_place
 from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
 from compiler.scheduling.plan import (
@@ -219,9 +220,16 @@ class _Program:
 
 
 def _solve(
-    network: Network, convolutions: ConvPlanner, apart: Mapping[int, ByChannels], reserved: int
+    network: Network,
+    convolutions: ConvPlanner,
+    apart: Mapping[int, ByChannels],
+    gathered: Collection[int],
+    reserved: int,
 ) -> tuple[Drafts, tuple[Choice, Draft, Solution]]:
-    """A draft that fits beside `reserved` bytes, with as many concatenations in place as the MemTiles allow."""
+    """
+    A draft that fits beside `reserved` bytes, with as many concatenations in place as the MemTiles allow, and the maps
+    that are `gathered` copied.
+    """
 
     def plan(layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
         return plan_layer(layer, convolutions, column_rows)
@@ -230,7 +238,7 @@ def _solve(
         program = program_cycles(convolutions.chip, convolutions.kernels, launch.layer.kernel)
         return launch_cycles(launch, convolutions.chip, program)
 
-    copied: set[int] = set()
+    copied = set(gathered)
     while True:
         drafts = Drafts(concatenate_in_place(network, copied), convolutions.chip, plan, reserved, apart)
         try:
@@ -266,10 +274,11 @@ def _plan(network: Network, chip: Chip) -> ProgramPlan:
     def cycles(layer: Layer) -> int:
         return _cycles(layer, convolutions)
 
-    apart = steps_apart(concatenate_in_place(network), convolutions, cycles)
-    network = add_at_once(network, cycles, apart)
+    apart, gathers = steps_apart(concatenate_in_place(network), convolutions, cycles)
+    network, gathered = with_gathers(add_at_once(network, cycles, apart), gathers)
     names = {step.output: step.name for step in network.steps if isinstance(step, ArrayStep)}
-    drafts, found = _solve(network, convolutions, apart, ring_bytes(chip) if weighted else 0)
+    reserved = ring_bytes(chip) if weighted else 0
+    drafts, found = _solve(network, convolutions, {**apart, **gathered}, gathered, reserved)
     program = _Program(names, drafts, *found)
     segments = tuple(program.segment(index, step) for index, step in enumerate(drafts.network.steps))
     ring = None

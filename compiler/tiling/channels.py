@@ -7,15 +7,19 @@ on from there, in two ways:
     sliced     U: every core takes a part of its own column's blocks, and what it makes goes back there
     gathered   B: every MemTile broadcasts its blocks to a row of cores, which all make the same of them, each for its
                own column: so in the end every MemTile holds the whole map, as the next DEEP launch wants it
+
+A map of which every MemTile holds some rows is gathered in the same way, and one that is only to be gathered is copied.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import Kernel, Parameter, Rounding
 from compiler.tiling.launch import CoreWork, Launch
-from compiler.tiling.layer import Layer, Range, split_evenly
+from compiler.tiling.layer import Layer, MapShape, Range, split_evenly
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.pointwise import mapped_works
 
@@ -42,14 +46,31 @@ def sliced_launch(layer: Layer, chip: Chip, slices: tuple[Range, ...]) -> Launch
 
 def gathered_launch(layer: Layer, chip: Chip, slices: tuple[Range, ...]) -> Launch | None:
     """The whole map for every column, from blocks of all; None if a core has no room, or does not hear all."""
-    if not can_gather(chip) or any(last <= first for first, last in slices):
+    return _gathered(layer, chip, [((0, layer.output.height), blocks) for blocks in slices])
+
+
+def striped_gather(layer: Layer, chip: Chip, stripes: Sequence[Range]) -> Launch | None:
+    """The same of a layer of single pixels, from the rows of each column."""
+    assert layer.kernel_size == layer.strides == (1, 1), "a column makes its rows of the result from its own"
+    return _gathered(layer, chip, [(rows, (0, layer.output.blocks)) for rows in stripes])
+
+
+def _gathered(layer: Layer, chip: Chip, parts: Sequence[tuple[Range, Range]]) -> Launch | None:
+    """Everybody who hears a column makes the rows and channel blocks that are its part."""
+    if not can_gather(chip) or any(last <= first for part in parts for first, last in part):
         return None
-    rows = (0, layer.output.height)
-    works = tuple(
-        CoreWork(column, row, rows, slices[chip.source_column(column, row)], layer.input_rows(rows))
-        for column in range(chip.columns)
-        for row in range(chip.core_rows)
-    )
-    launch = mapped_works(layer, chip, works)
+    works: list[CoreWork] = []
+    for column in range(chip.columns):
+        for row in range(chip.core_rows):
+            rows, blocks = parts[chip.source_column(column, row)]
+            works.append(CoreWork(column, row, rows, blocks, layer.input_rows(rows)))
+    launch = mapped_works(layer, chip, tuple(works))
     gathered = launch and replace(launch, gathers=True)
     return None if gathered is None or launch_faults(gathered, chip) else gathered
+
+
+def copy_layer(name: str, shape: MapShape) -> Layer:
+    """A layer whose output is its input."""
+    P = Parameter
+    constants = ((P.SHIFT, 0), (P.ROUNDING, Rounding.HALF_EVEN), (P.CLAMP_LOW, -128), (P.CLAMP_HIGH, 127))
+    return Layer(name, Kernel.REQUANTISE, shape, shape, constants=constants)

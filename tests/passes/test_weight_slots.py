@@ -31,9 +31,9 @@ def first_slots(target: str, layers: tuple[Layer, ...], shape: Input) -> list[tu
 
 
 def test_deep_launches_begin_with_the_first_slot() -> None:
-    # the first one takes a single chunk
+    # the first one takes a single chunk; what lies between the others only gathers their map
     found = first_slots("mesh-2x2", (Conv(0, 64), Conv(1, 512), Conv(2, 512)), Input(64, 7, 7))
-    assert found == [(False, 0, 1), (True, 0, 1), (True, 0, 1)]
+    assert found == [(False, 0, 1), (True, 0, 1), (True, 0, 0), (True, 0, 1)]
 
 
 def test_others_go_on_after_the_last_one() -> None:

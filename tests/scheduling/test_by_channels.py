@@ -56,12 +56,14 @@ def test_a_sum_between_deep_steps_leaves_the_whole_map_in_every_memtile(target: 
     chip, network = chip_named(target), residual(768, 7)
     plan = plan_program(network, chip)
     assert plan_faults(network, plan, chip) == []
-    (gathered,) = band(plan, "sum").launches
+    # with more cores it takes less time to make slices of the sum, and to gather those
+    (gathered,) = band(plan, "sum" if target == "mesh-2x2" else "sum.gather").launches
     assert gathered.launch.gathers
     assert band(plan, "sum").fills == band(plan, "sum").spills == ()
     assert band(plan, "next").launches[0].launch.rings is not None
     assert band(plan, "next").fills == ()
-    assert [buffer.slices is None for buffer in (*gathered.inputs, gathered.output)] == [False, False, True]
+    assert all(buffer.slices is not None for buffer in gathered.inputs)
+    assert gathered.output.slices is None
     rows = {work.input_rows for work in gathered.launch.cores}
     assert rows == {(0, 7)}
 
@@ -96,7 +98,7 @@ def test_a_column_that_gathers_too_little_is_a_fault() -> None:
     cores = tuple(replace(work, blocks=(0, 48)) if work.column == 1 else work for work in planned.launch.cores)
     wrong = replace(here, launches=(replace(planned, launch=replace(planned.launch, cores=cores)),))
     faults = plan_faults(network, with_band(plan, "sum", wrong), chip_named("mesh-2x2"))
-    assert any("column 1 gathers blocks [(0, 48), (0, 48)] of 96" in fault for fault in faults)
+    assert any("column 1 gathers blocks [(0, 48), (0, 48)] of rows" in fault for fault in faults)
 
 
 def test_slices_of_others_are_not_what_a_core_reads() -> None:
