@@ -56,9 +56,8 @@ class WordNumbers:
         inside = (columns >= 0) & (columns < shape.width)
         return np.where(inside[:, None], self.first[number] + row * shape.row_words + words, ZERO)
 
-    def together(self, number: int, rows: range, blocks: Numbers) -> Numbers:
-        """Words [block][pixel][2] of whole rows that are one."""
-        columns = np.arange(self.shapes[number].width)
+    def together(self, number: int, rows: range, blocks: Numbers, columns: Numbers) -> Numbers:
+        """Words [block][pixel][2] of rows that are one."""
         return np.concatenate([self.pixels(number, row, blocks, columns) for row in rows], axis=1)
 
 
@@ -141,11 +140,13 @@ def _with_input_again(stream: Numbers, passes: int, rows: int, own: int, skip: i
 
 def _skip_faults(launch: Launch, work: CoreWork, number: int, arrived: Numbers, numbers: WordNumbers) -> Iterator[str]:
     """Skip rows, [pass][row][words], that are not those of map `number` for the output of their pass."""
+    columns = np.arange(launch.on_map.output.width)
     for chunk, rows in enumerate(arrived):
         first = work.blocks[0] + chunk // launch.input_chunks * launch.output_chunk
         blocks = np.arange(first, first + launch.output_chunk)
         for row, words in zip(range(*work.output_rows), rows, strict=True):
-            if not np.array_equal(words, numbers.together(number, map_rows(launch, row), blocks).reshape(-1)):
+            wanted = numbers.together(number, map_rows(launch, row), blocks, columns)
+            if not np.array_equal(words, wanted.reshape(-1)):
                 yield f"pass {chunk} does not bring row {row} of map {number} to add"
 
 
@@ -161,11 +162,11 @@ def _row_holds(
     """Whether a row of the stream, [block][pixel][2], has the right word wherever the kernel looks."""
     layer = launch.whole
     blocks = np.arange(first_block, first_block + len(arrived))
+    own = launch.tile.input + np.arange(launch.on_map.input.width)
     if not layer.kernel.convolves:
-        columns = launch.tile.input + np.arange(launch.layer.input.width)
-        return np.array_equal(arrived, numbers.pixels(number, row, blocks, columns))
+        return np.array_equal(arrived, numbers.pixels(number, row, blocks, own))
     if launch.joined is not None:
-        return np.array_equal(arrived, numbers.together(number, map_rows(launch, row), blocks))
+        return np.array_equal(arrived, numbers.together(number, map_rows(launch, row), blocks, own))
     pixels = np.arange(launch.layer.output.width)
     for tap in range(layer.kernel_size[1]):
         looked = pixels * parameters[P.COLUMN_STRIDE] + tap * layer.dilations[1]

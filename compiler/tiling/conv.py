@@ -264,14 +264,15 @@ class ConvPlanner:
 
 def _launch_of(layer: Layer, launch: Launch) -> Launch:
     """The same launch of another layer of the same geometry and Γ."""
-    if launch.joined is not None:
-        joined = Joined(layer, launch.joined.together)
-        return replace(launch, layer=joined.seen, joined=joined)
-    if launch.tiled is None:
-        return replace(launch, layer=layer)
-    first = launch.tile.output
-    narrow, _ = tile_of(layer, (first, first + launch.layer.output.width))
-    return replace(launch, layer=narrow, tiled=layer)
+    own = layer
+    if launch.tiled is not None:
+        first = launch.tile.output
+        own, _ = tile_of(layer, (first, first + launch.on_map.output.width))
+        launch = replace(launch, tiled=layer)
+    if launch.joined is None:
+        return replace(launch, layer=own)
+    joined = Joined(own, launch.joined.together)
+    return replace(launch, layer=joined.seen, joined=joined)
 
 
 def _are_cramped(found: Sequence[Evaluated]) -> bool:

@@ -182,13 +182,13 @@ def _one_row(launch: Launch, flat: Flat, work: CoreWork, inputs: tuple[MapBuffer
 
 
 def _long_rows(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], chip: Chip) -> Chain:
-    """Rows of a stripe, some of them one behind the other in each channel block."""
+    """Rows of a stripe or of a tile of it, some of them one behind the other in each channel block."""
     (buffer,) = inputs
     plane, pitch, together = buffer.shape.width * 2, buffer.shape.row_words, launch.together
     window = Window(
         work.column,
-        _row_word(buffer, work.column, launch.map_rows(work)[0]),
-        (work.rows, launch.input_chunk, together, plane),
+        _row_word(buffer, work.column, launch.map_rows(work)[0]) + launch.tile.input * 2,
+        (work.rows, launch.input_chunk, together, launch.on_map.input.width * 2),
         (together * pitch, plane, pitch, 1),
         (),
         launch.input_chunks,

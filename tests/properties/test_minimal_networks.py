@@ -124,6 +124,16 @@ CASES = {
     ),
     # refused by the plan checker: rows to add of more words than a MemTile counts in one dimension
     "rows of 351 pixels to add": (Network(1, (Input(17, 2, 351),), (Concat((0, 0)),)), Place("mesh-1x1")),
+    # planned as a narrow tile of long rows, and taken up again for the next layer of its shape as the whole map
+    "tiles of which two rows are one": (
+        Network(1, (Input(9, 2, 141),), (Concat((0, 0)),)),
+        Place("mesh-1x1", ("core_memory_bytes=8192",)),
+    ),
+    # a convolution and what is made of it went to the host as two large models of one name
+    "two models of one tensor": (
+        Network(1, (Input(1, 3, 101),), (Conv(0, 123, (3, 4), (2, 1), dilations=(1, 2)), Concat((1, 1), -8))),
+        Place("npu2", ("memtile_bytes=24576", "core_memory_bytes=17892")),
+    ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
         Place("mesh-1x1", ("core_memory_bytes=8448",)),
