@@ -10,6 +10,7 @@ Arithmetic (`compiler.quantization.arithmetic`), with p() the position of a type
     conv2d, gemm   acc = Σ x·w + bias, the bias at p(x) + p(w);  y = clamp(int8(round(acc · 2^-(p(x) + p(w) - p(y)))))
     add, sub       y = clamp(int8(round(a ± b))), both operands brought to the finer position first
     mul            y = clamp(int8(round(a · b · 2^-(p(a) + p(b) - p(y)))))
+    matmul         y = clamp(int8(round(Σ a·b · 2^-(p(a) + p(b) - p(y))))), both operands maps
     max, min       y = clamp(max(a, b)), all three at one position
     lut            y = table[x], any function of one value
     avg_pool       y = clamp(int8(round(Σ x / n · 2^(p(y) - p(x)))), an exact fraction, rounded once
@@ -64,6 +65,7 @@ from dialects.bsr_base import FULL_RANGE, TENSOR_NAME, BsrOp, ClampedOp, Roundin
 from dialects.bsr_contract import Conv2dOp, GemmOp, contraction_multipliers
 from dialects.bsr_joins import ConcatOp, InterleaveOp
 from dialects.bsr_maps import ClampOp, LutOp, PadOp, RequantiseOp, ReshapeOp
+from dialects.bsr_matmul import MatMulOp
 from dialects.bsr_pairs import AddOp, ExtremumOp, MaxOp, MinOp, MulOp, SubOp, SumOp
 from dialects.bsr_pools import AvgPoolOp, MaxPoolOp
 from dialects.bsr_weights import CONSTANT, WeightsOp, array_of
@@ -91,6 +93,7 @@ __all__ = [
     "HostOp",
     "InterleaveOp",
     "LutOp",
+    "MatMulOp",
     "MaxOp",
     "MaxPoolOp",
     "MinOp",
@@ -219,6 +222,7 @@ Bsr = Dialect(
         MulOp,
         MaxOp,
         MinOp,
+        MatMulOp,
         MaxPoolOp,
         AvgPoolOp,
         ConcatOp,

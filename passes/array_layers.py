@@ -7,12 +7,13 @@ from xdsl.ir import Attribute, Operation, SSAValue
 
 from compiler.errors import InputError
 from compiler.kernels.parameters import Kernel, Parameter, Rounding
-from compiler.tiling.layer import Destination, Layer, MapShape
+from compiler.tiling.layer import Destination, Layer, MapShape, Product
 from dialects.bsr import (
     AvgPoolOp,
     ClampOp,
     Conv2dOp,
     GemmOp,
+    MatMulOp,
     MaxPoolOp,
     RequantiseOp,
     is_scaled,
@@ -86,6 +87,21 @@ def gemm_layer(op: GemmOp, name: str) -> Layer:
         gamma=op.weights_op().gamma_mask(),
         constants=(*constants, *rounding_constants(op.rounding, op.clamp)),
     )
+
+
+def matmul_layer(op: MatMulOp, name: str) -> Layer:
+    """A matrix product of two maps of one row."""
+    if op.is_scaled:
+        raise InputError(f"matrix product '{name}' has general scales; bsr-scaled-on-host moves it to the host")
+    left, right = map_shape(op.left.type), map_shape(op.right.type)
+    constants = (
+        *shift_constants(op.shift),
+        (P.DEPTH, left.blocks // op.heads),
+        (P.TRANSPOSED, int(op.transposed)),
+        *rounding_constants(op.rounding, op.clamp),
+    )
+    product = Product(right, op.heads, op.transposed)
+    return Layer(name, Kernel.MATMUL, left, map_shape(op.result.type), constants=constants, product=product)
 
 
 def requantise_layer(

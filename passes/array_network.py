@@ -24,6 +24,7 @@ from dialects.bsr import (
     HostOp,
     InterleaveOp,
     LutOp,
+    MatMulOp,
     MaxPoolOp,
     MulOp,
     RequantiseOp,
@@ -40,6 +41,7 @@ from passes.array_layers import (
     conv_layer,
     gemm_layer,
     map_shape,
+    matmul_layer,
     name_of,
     pool_layer,
     requantise_layer,
@@ -114,6 +116,8 @@ def _parts(maps: NetworkMaps, op: Operation, name: str) -> tuple[tuple[Layer, tu
         case SumOp() | MulOp() | ExtremumOp():
             layer = pair_layer(op, name)
             return ((layer, (_operand(maps, op.left, op), _operand(maps, op.right, op))),)
+        case MatMulOp():
+            return ((matmul_layer(op, name), (_operand(maps, op.left, op), _operand(maps, op.right, op))),)
         case MaxPoolOp() | AvgPoolOp():
             return ((pool_layer(op, name), (_operand(maps, op.input, op),)),)
         case LutOp():

@@ -29,6 +29,7 @@ from dialects.bsr import (
     GemmOp,
     InterleaveOp,
     LutOp,
+    MatMulOp,
     MaxOp,
     MaxPoolOp,
     MinOp,
@@ -209,6 +210,23 @@ def _mul(graph: IntegerGraph, op: MulOp) -> str:
     return graph.saturated(graph.moved(product, op.shift, op.rounding), 0, op.clamp)
 
 
+def _matmul(graph: IntegerGraph, op: MatMulOp) -> str:
+    """[head][output][term] by [head][term][pixel]; ONNX Runtime has matrix products of int8, summed in int32."""
+    matrices = [
+        graph.node("Reshape", [f"x{index}", graph.constant(np.array([op.heads, -1, shape_of(type)[3]], np.int64))])
+        for index, type in enumerate(graph.types)
+    ]
+    if op.transposed:
+        matrices[1] = graph.node("Transpose", [matrices[1]], perm=[0, 2, 1])
+    zeros = [graph.constant(np.array(zero_point_of(type), np.int8)) for type in graph.types]
+    sums = graph.node("MatMulInteger", [*reversed(matrices), *reversed(zeros)])
+    total = graph.wide(graph.node("Reshape", [sums, graph.constant(np.array(shape_of(op.result.type), np.int64))]))
+    if op.is_scaled:
+        scaled = graph.scaled(total, op.multipliers(), op.rounding)
+        return graph.saturated(scaled, zero_point_of(op.result.type), op.clamp)
+    return graph.saturated(graph.moved(total, op.shift, op.rounding), 0, op.clamp)
+
+
 def _max(graph: IntegerGraph, op: ExtremumOp) -> str:
     return graph.saturated(graph.node("Max", [graph.wide("x0"), graph.wide("x1")]), 0, op.clamp)
 
@@ -297,6 +315,7 @@ MODELS: dict[type[Operation], tuple[str, Callable[[IntegerGraph, Any], str]]] = 
     AddOp: ("Add", _pair),
     SubOp: ("Sub", _pair),
     MulOp: ("Mul", _mul),
+    MatMulOp: ("MatMul", _matmul),
     MaxOp: ("Max", _max),
     MinOp: ("Min", _min),
     MaxPoolOp: ("MaxPool", _max_pool),

@@ -24,6 +24,7 @@ from dialects.bsr import (
     Conv2dOp,
     GemmOp,
     InterleaveOp,
+    MatMulOp,
     MulOp,
     RequantiseOp,
     SumOp,
@@ -124,6 +125,8 @@ def unfit(op: BsrOp) -> str:
             except RescalingError as error:
                 return str(error)
             return ""
+        case MatMulOp():
+            return "the array multiplies two maps as matrices at binary positions only, and a scale is general"
         case RequantiseOp():
             return _unfit_change(op.input, op.result)
         case ConcatOp():

@@ -23,6 +23,7 @@ from bsr_networks import (
     Layer,
     Lut,
     Mask,
+    MatMul,
     MaxPool,
     Mul,
     Network,
@@ -123,6 +124,16 @@ class _Writer:
                 return bsr.GemmOp(x, weights, layer.position, clamp=layer.clamp, rounding=layer.rounding)
             case Combination(left, right, position, clamp, rounding):
                 return _COMBINATIONS[type(layer)](values[left], values[right], position, clamp=clamp, rounding=rounding)
+            case MatMul(left, right, heads, transposed, position, clamp, rounding):
+                return bsr.MatMulOp(
+                    values[left],
+                    values[right],
+                    position,
+                    heads=heads,
+                    transposed=transposed,
+                    clamp=clamp,
+                    rounding=rounding,
+                )
             case Extremum(chosen, left, right, clamp):
                 return (bsr.MaxOp if chosen == "max" else bsr.MinOp)(values[left], values[right], clamp=clamp)
             case MaxPool(source, kernel, strides, pads, clamp):

@@ -97,6 +97,19 @@ class Mul(Combination):
 
 
 @dataclass(frozen=True)
+class MatMul:
+    """Two maps of one row as matrices, head by head."""
+
+    left: int
+    right: int
+    heads: int = 1
+    transposed: bool = False
+    position: int = 0
+    clamp: Pair = FULL
+    rounding: Rounding = "half_even"
+
+
+@dataclass(frozen=True)
 class Extremum:
     """The larger or the smaller of two values at one position."""
 
@@ -199,6 +212,7 @@ Layer: TypeAlias = (
     | Gemm
     | Combination
     | Extremum
+    | MatMul
     | MaxPool
     | AvgPool
     | Concat

@@ -23,6 +23,7 @@ from bsr_networks import (
     Interleave,
     Layer,
     Lut,
+    MatMul,
     MaxPool,
     Mul,
     Network,
@@ -48,9 +49,16 @@ from random_values import (
     sides_of,
 )
 
+LOWEST = -30
+"""Position of a matrix product: sums are never moved left, and a position is about as low as it may be."""
+
 
 def _input(random: Random) -> Input:
     height, width = sides_of(random)
+    if random.random() < 0.12:
+        # tokens and their features, mostly whole blocks of them
+        width, features = random.randint(1, 60), random.choice((8, 16, 24, 32, 48, 96, random.randint(1, 100)))
+        return Input(features, 1, width, random.randint(0, 8), random.choice(NUMBERS))
     channels = min(channels_of(random), max(1, MOST_CELLS // (height * width)))
     return Input(channels, height, width, random.randint(0, 8), random.choice(NUMBERS))
 
@@ -206,6 +214,35 @@ def _interleave(random: Random, values: list[Value], source: int) -> tuple[Layer
     return Interleave(sources, steps, position, clamp_of(random), random.choice(ROUNDINGS)), Value(shape, position)
 
 
+def _matmul(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
+    """
+    A map of one row, as the left operand, by another one or by itself.
+
+    That may be transposed if both have as many channels for each head: itself always has. Otherwise its pixels have to
+    be as many as those channels, as after a first product.
+    """
+    x = values[source]
+    _, channels, _, pixels = x.shape
+    heads = random.choice([count for count in (1, 1, 2, 3, 4) if channels % count == 0])
+    fitting: list[tuple[int, bool, int]] = []
+    for number, other in enumerate(values):
+        if not other.is_map or other.shape[2] != 1 or other.shape[1] % heads or x.position + other.position < LOWEST:
+            continue
+        if other.shape[1] == channels:
+            fitting.append((number, True, heads * other.shape[3]))
+        if other.shape[3] == channels // heads:
+            fitting += [(number, False, other.shape[1])] * 3
+    fitting = [each for each in fitting if each[2] * pixels <= 4 * MOST_CELLS]
+    if not fitting:
+        return _pointwise(random, values, source)
+    number, transposed, outputs = random.choice(fitting)
+    both, terms = x.position + values[number].position, channels // heads
+    shift = random.randint(0, 31) if seldom(random) else 7 + terms.bit_length() // 2 + random.choice((0, 0, 1, -1, -2))
+    position = max(LOWEST, both - min(shift, 31))
+    layer = MatMul(source, number, heads, transposed, position, clamp_of(random), random.choice(ROUNDINGS))
+    return layer, Value((1, outputs, 1, pixels), position)
+
+
 def _combination(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
     x = values[source]
     twins = [n for n, value in enumerate(values) if value.shape == x.shape and n != source]
@@ -261,7 +298,11 @@ def random_network(random: Random, maximum_layers: int = 6) -> Network:
     for _ in range(random.randint(1, maximum_layers)):
         last = len(values) - 1
         source = last if random.random() < 0.6 else random.randint(0, last)
-        kind = random.choice(OF_MAPS if values[source].is_map else OF_VECTORS)
+        shape = values[source].shape
+        kinds = OF_MAPS if values[source].is_map else OF_VECTORS
+        if values[source].is_map and shape[2] == 1 and shape[3] ** 2 * 4 <= MOST_CELLS:
+            kinds = (*kinds, *[_matmul] * 8)
+        kind = random.choice(kinds)
         again = _conv_again(random, values, source, layers) if kind is _conv and random.random() < 0.3 else None
         layer, value = again or kind(random, values, source)
         layers.append(layer)

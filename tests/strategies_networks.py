@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from compiler.hardware.chip import Chip, chip_named
 from compiler.kernels.parameters import Kernel, Parameter
 from compiler.scheduling.network import ArrayStep, HostStep, Network, Step
-from compiler.tiling.layer import Destination, Layer, MapShape, blocks_of
+from compiler.tiling.layer import Destination, Layer, MapShape, Product, blocks_of
 
 
 @st.composite
@@ -69,6 +69,13 @@ def window_layers(draw: st.DrawFn, kernel: Kernel, shape: MapShape, channels: in
         gamma_of(channels, shape.channels, draw(st.integers(0, 99))),
         counted if kernel is Kernel.AVG_POOL else (),
     )
+
+
+def matmul_layer(left: MapShape, right: MapShape, heads: int, transposed: bool) -> Layer:
+    """A matrix product of two maps of one row."""
+    output = MapShape(heads * right.width if transposed else right.channels, 1, left.width)
+    constants = ((Parameter.DEPTH, left.blocks // heads), (Parameter.TRANSPOSED, int(transposed)))
+    return Layer("matmul", Kernel.MATMUL, left, output, constants=constants, product=Product(right, heads, transposed))
 
 
 @dataclass
@@ -143,7 +150,32 @@ def _branches(draw: st.DrawFn, growing: _Growing, number: int, deep: bool = True
     return _concatenation(growing, ends, [draw(st.sampled_from((0, 0, 0, 1))) for _ in ends])
 
 
-KINDS = ("conv", "conv", "residual", "add", "pool", "requantise", "concat", "branches", "interleave", "host")
+def _attention(draw: st.DrawFn, growing: _Growing, number: int) -> None:
+    """Tokens, perhaps from the host, by themselves, and what comes of that by the tokens again."""
+    heads = draw(st.integers(1, 2))
+    pixels = 8 * draw(st.integers(1, 4)) if heads > 1 else draw(st.integers(1, 40))
+    tokens = MapShape(8 * heads * draw(st.integers(1, 3)), 1, pixels)
+    growing.host((number,), tokens)
+    number = len(growing.maps) - 1
+    layer = matmul_layer(tokens, tokens, heads, transposed=True)
+    scores = growing.add([(layer, (number, number))], layer.output)
+    layer = matmul_layer(layer.output, tokens, heads, transposed=False)
+    growing.add([(layer, (scores, number))], layer.output)
+
+
+KINDS = (
+    "conv",
+    "conv",
+    "residual",
+    "add",
+    "pool",
+    "requantise",
+    "concat",
+    "branches",
+    "interleave",
+    "attention",
+    "host",
+)
 
 
 @st.composite
@@ -178,6 +210,8 @@ def networks(draw: st.DrawFn, steps: int = 6, channels: int = 72, side: int = 20
                 _branches(draw, growing, number)
             case "interleave":
                 _interleaving(draw, growing, number)
+            case "attention":
+                _attention(draw, growing, number)
             case "host":
                 growing.host((number,), shape)
             case _:

@@ -60,6 +60,8 @@ def planned_facts(launch: Launch, chip: Chip) -> LaunchFacts:
         own = own_parameters(launch, work)
         index = work.column * chip.core_rows + work.row
         arriving = launch.stream_row_words if convolution else work.block_count * launch.fetch.width * 2
+        if layer.product is not None:
+            arriving = launch.product_words(work)
         values = {
             "rows": own[P.ROWS],
             "stream_rows": own[P.STREAM_ROWS],

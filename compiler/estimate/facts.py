@@ -8,6 +8,7 @@ import numpy as np
 
 from compiler.costs.facts import TABLE_STREAM, LaunchFacts, Stream
 from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import Kernel
 from compiler.tiling.launch import Rings
 from dialects import mem
 from dialects.bsr import array_of
@@ -28,6 +29,11 @@ def _streams(weights: mem.WeightsOp, op: mem.LaunchOp, blocks: Mapping[int, tupl
             entries[chunk] = (pointers[1:] - pointers[:-1]).reshape(-1, taps).sum(axis=0)
         streams.append(Stream(entries, count))
     return tuple(streams)
+
+
+def _has_two_operands(op: mem.LaunchOp) -> bool:
+    """Whether a row of the stream is two windows of a MemTile, one behind the other."""
+    return bool(op.common_parameters.get("skip", 0)) or op.kernel is Kernel.MATMUL
 
 
 def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
@@ -85,7 +91,7 @@ def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:
         streams=streams,
         chunk_words=chunk_words,
         # a broadcast sends its chain for every row, others send many rows by one descriptor
-        input_descriptors=len(op.cores[0].reads[0][0]) if op.rings else 2 if common.get("skip", 0) else 1,
+        input_descriptors=len(op.cores[0].reads[0][0]) if op.rings else 2 if _has_two_operands(op) else 1,
         deep=op.deep,
         rings=Rings(op.ring_op.page_words, op.ring_op.pages) if op.rings else None,
         **numbers,

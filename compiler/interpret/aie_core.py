@@ -38,6 +38,8 @@ def _sensible(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
     # an area of no words may lie at the very end of the arena; what is touched is looked at by the caller
     if call.blocks < 1 or not 0 < taps <= TABLE_WORDS or not all(0 <= offset <= arena.size for offset in offsets):
         return False
+    if kernel is Kernel.MATMUL:
+        return 0 < int(params[Parameter.DEPTH]) <= arena.size and taps == 1 and int(params[PARAMETER_WORDS]) >= 0
     if not kernel.convolves:
         return not kernel.weighted or call.weights + LOOKUP_WORDS <= arena.size
     view = ChunkView.of(call.blocks, taps)

@@ -32,6 +32,7 @@ from dialects.bsr import (
     HostOp,
     InterleaveOp,
     LutOp,
+    MatMulOp,
     MaxOp,
     MaxPoolOp,
     MinOp,
@@ -186,6 +187,21 @@ def _mul(op: MulOp, values: Values) -> Array:
     return requantise(left * right, op.shift, op.rounding, op.clamp)
 
 
+def _matmul(op: MatMulOp, values: Values) -> Array:
+    """Head by head, in float64, which adds integers below 2**53 exactly."""
+    left, right = (
+        _around_zero(values[value], value.type).astype(np.float64).reshape(op.heads, -1, shape_of(value.type)[3])
+        for value in (op.left, op.right)
+    )
+    if op.transposed:
+        right = right.transpose(0, 2, 1)
+    total = (right @ left).astype(np.int64).reshape(shape_of(op.result.type))
+    if op.is_scaled:
+        rounded = scale_round(total, op.multipliers(), op.rounding)
+        return saturate_int8(zero_point_of(op.result.type) + rounded, op.clamp)
+    return requantise(total, op.shift, op.rounding, op.clamp)
+
+
 def _max(op: MaxOp, values: Values) -> Array:
     return saturate_int8(np.maximum(values[op.left], values[op.right]), op.clamp)
 
@@ -274,6 +290,7 @@ IMPLEMENTATIONS: dict[type[Operation], Callable[[Any, Values], Array]] = {
     GemmOp: _gemm,
     SumOp: _sum,
     MulOp: _mul,
+    MatMulOp: _matmul,
     MaxOp: _max,
     MinOp: _min,
     MaxPoolOp: _max_pool,

@@ -33,10 +33,12 @@ from compiler.kernels.bodies.faults import (
 from compiler.kernels.bodies.vector_unit import (
     MULTIPLY_ACCUMULATE,
     SET,
+    SHUFFLE,
     SIGNED_4X8X8,
     SIGNED_BY_UNSIGNED_LANES,
     SIGNED_LANES,
     SUBTRACTED,
+    TRANSPOSE_BYTES,
 )
 from compiler.quantization.arithmetic import round_shift
 from dialects.aievec import ShiftRoundSaturateOp
@@ -247,6 +249,11 @@ def _call(frame: _Frame, op: Operation) -> list[Value]:
         configuration = frame.number(op.arguments[3])
         product = _product(pixels, block, configuration & ~SUBTRACTED).reshape(-1)
         return [(sums.view(np.int32) + (-product if configuration & SUBTRACTED else product)).view(np.int64)]
+    if symbol == SHUFFLE:
+        if (order := frame.number(op.arguments[2])) != TRANSPOSE_BYTES:
+            raise unknown_configuration(order)
+        block = frame.lanes(op.arguments[0]).view(np.int8).reshape(8, 8)
+        return [np.ascontiguousarray(block.T).reshape(-1).view(np.int32)]
     if symbol in frame.functions:
         run_kernel_body(frame.functions[symbol], frame.many(op.arguments), frame.functions)
         return []

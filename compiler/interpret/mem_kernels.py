@@ -184,6 +184,18 @@ def lookup(parameters: Parameters, stream: Bytes, table: npt.NDArray[np.int32]) 
     return table[_rows(parameters, stream).astype(np.int64) & 255].astype(np.int8)
 
 
+def matmul(parameters: Parameters, stream: Bytes) -> Bytes:
+    """The blocks of the right operand, then one row of the left one, whose pixels are as many as the result's."""
+    blocks, depth, width = parameters["blocks"], parameters["depth"], parameters["width"]
+    words = blocks * depth * BLOCK_WORDS
+    right = stream[0, 0, : 4 * words].reshape(blocks, depth, 8, 8)
+    if parameters["transposed"]:
+        right = right.swapaxes(2, 3)
+    left = stream[0, 0, 4 * words :].reshape(depth, width, 8).transpose(1, 0, 2).reshape(width, -1)
+    matrices = right.reshape(blocks, -1, 8).astype(np.float64)
+    return _narrowed(parameters, (left.astype(np.float64) @ matrices).astype(np.int64)[None])
+
+
 def extremum(parameters: Parameters, stream: Bytes, chosen: np.ufunc) -> Bytes:
     """The larger or the smaller of two rows."""
     return saturate_int8(chosen(*_pairs(parameters, stream)), _clamp(parameters))
@@ -279,6 +291,8 @@ def compute(
             return [multiply(parameters, stream)]
         case Kernel.LOOKUP:
             return [lookup(parameters, stream, chunks[0])]
+        case Kernel.MATMUL:
+            return [matmul(parameters, stream)]
         case Kernel.MAXIMUM:
             return [extremum(parameters, stream, np.maximum)]
         case Kernel.MINIMUM:

@@ -17,10 +17,12 @@ from compiler.kernels.bodies.faults import unknown_configuration, unknown_functi
 from compiler.kernels.bodies.vector_unit import (
     MULTIPLY_ACCUMULATE,
     SET,
+    SHUFFLE,
     SIGNED_4X8X8,
     SIGNED_BY_UNSIGNED_LANES,
     SIGNED_LANES,
     SUBTRACTED,
+    TRANSPOSE_BYTES,
 )
 from dialects.aievec import ShiftRoundSaturateOp
 
@@ -127,6 +129,8 @@ def _call(lowering: Lowering, op: func.CallOp) -> None:
         _set(lowering, op)
     elif symbol == MULTIPLY_ACCUMULATE:
         _multiply_accumulate(lowering, op)
+    elif symbol == SHUFFLE:
+        _transpose(lowering, op)
     elif symbol in lowering.kernels:
         _kernel(lowering, op)
     else:
@@ -154,6 +158,18 @@ def _set(lowering: Lowering, op: func.CallOp) -> None:
     assert _constant_operand(where) == 0, "only the lower half is set"
     rest = f"<{', '.join([f'i32 {UNSPECIFIED}'] * 8)}>"
     lowering.emit(op, _picked(llvm_type(lower.type), lowering[lower], rest, range(16)))
+
+
+def _transpose(lowering: Lowering, op: func.CallOp) -> None:
+    """The bytes of an 8 × 8 block, columns first."""
+    order = _constant_operand(op.arguments[2])
+    if order != TRANSPOSE_BYTES:
+        raise unknown_configuration("that is no constant" if order is None else order)
+    kind = llvm_type(op.arguments[0].type)
+    block = lowering.writer.emit(f"bitcast {kind} {lowering[op.arguments[0]]} to <64 x i8>")
+    lanes = [8 * row + column for column in range(8) for row in range(8)]
+    moved = lowering.writer.emit(_picked("<64 x i8>", block, "poison", lanes))
+    lowering.emit(op, f"bitcast <64 x i8> {moved} to {kind}")
 
 
 def _multiply_accumulate(lowering: Lowering, op: func.CallOp) -> None:

@@ -20,6 +20,7 @@ from compiler.kernels.pieces import (
     AVG_POOL,
     CONV,
     LOOKUP,
+    MATMUL,
     MAX_POOL,
     PIECES,
     REQUANTISE,
@@ -125,6 +126,19 @@ def _scaled_conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
     return total + pieces["/if0+"].alone(chip) + looped(chip, sum(steps), step) + call.blocks * groups * group
 
 
+def _matmul(chip: Chip, params: Words, call: Call) -> int:
+    """The blocks that come transposed, the head of a chunk, and the convolution that reads it."""
+    depth, width = int(params[P.DEPTH]), int(params[P.WIDTH])
+    entries = call.blocks * depth
+    total = MATMUL[""].alone(chip) + 3 * chip.loop_cycles
+    total += entries * MATMUL["/for0"].pipelined(chip) * int(params[P.TRANSPOSED])
+    total += (call.blocks + 1) * MATMUL["/for1"].pipelined(chip)
+    block = MATMUL["/for2"].alone(chip) + depth * MATMUL["/for2/for0"].pipelined(chip) + chip.loop_cycles
+    total += looped(chip, call.blocks, block)
+    made = conv_cycles(chip, width=width, taps=1, blocks=call.blocks, first=True, last=True, entries=entries)
+    return total + chip.kernel_call_cycles + made
+
+
 def _run_of_words(
     chip: Chip, params: Words, call: Call, pieces: dict[str, Code], step_bytes: int = PRODUCT_BYTES
 ) -> int:
@@ -208,6 +222,8 @@ def kernel_cycles(chip: Chip, kernel: Kernel, params: Words, call: Call, work: W
             cycles = _avg_pool(chip, params, call, work)
         case Kernel.SCALED_CONV:
             cycles = _scaled_conv(chip, params, call, work)
+        case Kernel.MATMUL:
+            cycles = _matmul(chip, params, call)
         case Kernel.LOOKUP:
             cycles = _run_of_words(chip, params, call, LOOKUP, 4)
         case _:

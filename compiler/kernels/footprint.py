@@ -24,14 +24,26 @@ class Footprint:
     writes: tuple[Range, ...]
 
 
+def _matrices_words(params: npt.NDArray[np.int32], call: Call) -> int:
+    """Of both operands of a matrix product."""
+    return int(params[P.DEPTH]) * (call.blocks * BLOCK_WORDS + int(params[P.BLOCK_STRIDE]))
+
+
 def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[np.int32], call: Call) -> Footprint:
     """The words of one call. Pixels that only fill up a row to whole steps are read too, but do not count."""
     taps = int(params[P.TAPS])
     table: list[int] = params[PARAMETER_WORDS : PARAMETER_WORDS + taps].tolist()
     convolution, scaled = kernel.convolves, kernel is Kernel.SCALED_CONV
     row = int(params[P.INPUT_SLOT]) if convolution else call.blocks * int(params[P.BLOCK_STRIDE])
+    if kernel is Kernel.MATMUL:
+        row = _matrices_words(params, call)
     reads = [(tap, tap + row) for tap in table if tap >= 0]
     writes: list[Range] = []
+    if kernel is Kernel.MATMUL:
+        entries = call.blocks * int(params[P.DEPTH])
+        writes.append((call.partial, call.partial + ChunkView.of(call.blocks, taps).offsets + entries))
+        if params[P.TRANSPOSED]:
+            writes += [(tap, tap + entries * BLOCK_WORDS) for tap in table if tap >= 0]
     if scaled and params[P.EDGE_LEFT] + params[P.EDGE_RIGHT]:
         writes += reads
     if kernel is Kernel.LOOKUP:

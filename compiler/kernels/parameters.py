@@ -14,6 +14,9 @@ operand.
 
 A convolution whose kernel has one row may add a skip row to each row it makes, with the numbers of a convolution and
 an addition after it. A stream row is then an input row with the skip row behind it, laid out like the output.
+
+A matrix product's one stream row is its right operand, as 8x8 blocks for each output block of the core, with the row of
+its left operand behind it.
 """
 
 from __future__ import annotations
@@ -66,6 +69,7 @@ class Kernel(IntEnum):
     SCALED_SUBTRACT = 12
     SCALED_MULTIPLY = 13
     LOOKUP = 14
+    MATMUL = 15
 
     @property
     def symbol(self) -> str:
@@ -102,10 +106,13 @@ _OF_PAIRS = frozenset(
 )
 
 
+_CALLS_CONV = frozenset((Kernel.SCALED_CONV, Kernel.MATMUL))
+
+
 def with_called(kernels: Iterable[Kernel]) -> tuple[Kernel, ...]:
     """`kernels` and those that they call, in order."""
     used = set(kernels)
-    return tuple(sorted(used | {Kernel.CONV} if Kernel.SCALED_CONV in used else used))
+    return tuple(sorted(used | {Kernel.CONV} if used & _CALLS_CONV else used))
 
 
 class Rounding(IntEnum):
@@ -238,6 +245,10 @@ class Parameter(IntEnum):
     1 if a convolution with a skip keeps its input: whole stream rows come with the first output chunk; for each other
     one its skip rows come alone, behind the input rows that lie in their slots. The program does the same as ever.
     """
+    DEPTH = 59
+    """Matrix product: blocks of the channels that each sum runs over."""
+    TRANSPOSED = 60
+    """Matrix product: 1 if the blocks of the right operand come as [8 output channels][8 of a sum's channels]."""
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,15 @@ LOOKUP = {
     "": Code(loads=(4,) * 2, scalars=2, straight=9),
 }
 
+MATMUL = {
+    "/for0": Code(loads=(64,), stores=(64,), vectors=1),
+    "/for1": Code(stores=(4,)),
+    "/for2/for0": Code(stores=(4,)),
+    "/for2": Code(stores=(32,), straight=1),
+    "": Code(loads=(4,) * 4, stores=(4,), scalars=10, straight=19),
+}
+"""Beside the convolution that it calls."""
+
 PIECES: dict[Kernel, dict[str, Code]] = {
     Kernel.CONV: CONV,
     Kernel.ADD: ADD,
@@ -202,6 +211,7 @@ PIECES: dict[Kernel, dict[str, Code]] = {
     Kernel.SCALED_SUBTRACT: SCALED_ADD,
     Kernel.SCALED_MULTIPLY: SCALED_MULTIPLY,
     Kernel.LOOKUP: LOOKUP,
+    Kernel.MATMUL: MATMUL,
 }
 """
 Every piece of code of every kernel, as counted in its body, by its way from the function: `if1-` is the other side of

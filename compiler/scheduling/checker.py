@@ -29,6 +29,7 @@ from compiler.scheduling.launch_checker import (
     input_faults,
     output_numbers,
 )
+from compiler.scheduling.matmul_checker import matmul_input_faults
 from compiler.scheduling.network import ArrayStep, HostStep, Network, outputs_of
 from compiler.scheduling.placement_checker import placement_faults
 from compiler.scheduling.plan import (
@@ -295,11 +296,13 @@ class _Run:
             parts.append(np.where(words == PADDING, ZERO, self.memtiles[column][words]))
             touched[column].append(words[words != PADDING])
         launch, stream = planned.launch, np.concatenate(parts)
-        for fault in (
-            input_faults(launch, work, operands, stream, self.numbers)
-            if launch.flat is None
-            else flat_input_faults(launch, launch.flat, operands[0], stream, self.numbers)
-        ):
+        if launch.layer.product is not None:
+            faults = matmul_input_faults(launch, work, operands, stream, self.numbers)
+        elif launch.flat is not None:
+            faults = flat_input_faults(launch, launch.flat, operands[0], stream, self.numbers)
+        else:
+            faults = input_faults(launch, work, operands, stream, self.numbers)
+        for fault in faults:
             self.fault(f"core ({work.column}, {work.row}): {fault}")
         return [np.unique(np.concatenate(words)) for words in touched]
 

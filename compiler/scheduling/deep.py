@@ -111,7 +111,7 @@ class _Options:
                 if layer.kernel is Kernel.CONV and layer.addition is None:
                     (output,) = outputs_of(self.network.steps[index])
                     self._convolution(planner, index, layer, additions.get(output))
-                elif not layer.kernel.weighted:
+                elif not layer.kernel.weighted and layer.product is None:
                     self._channels(index, layer, inputs)
             except CapacityError:
                 # what has no launches in one piece is for the planner of bands

@@ -231,7 +231,7 @@ class Drafts:
             if not isinstance(step, ArrayStep) or banded or index in choice.by_channels:
                 continue
             (layer, inputs), *others = step.parts
-            added = inputs if layer.kernel.pairs else inputs[1:]
+            added = layer.added(inputs)
             whole = not others and len(self.writers[step.output]) == 1
             if not whole or any((index, number) in filled for number in added):
                 continue

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiler.kernels.parameters import LOOKUP_WORDS, Kernel, Parameter
-from compiler.kernels.weight_chunk import chunk_words
+from compiler.kernels.weight_chunk import ChunkView, chunk_words
 from compiler.scheduling.network import Network
 from compiler.tiling.core_parameters import common_parameters, own_parameters
 from compiler.tiling.launch import CoreWork, Launch
@@ -197,11 +197,7 @@ def output_numbers(launch: Launch, work: CoreWork, number: int, numbers: WordNum
 
 def added_numbers(launch: Launch, work: CoreWork, maps: tuple[int, ...], numbers: WordNumbers) -> Numbers:
     """Words that a core has read when it writes the word of the same place: its own share of the maps that it adds."""
-    if launch.layer.kernel.pairs:
-        added = maps
-    else:
-        added = maps[1:]
-    own = [output_numbers(launch, work, number, numbers) for number in added]
+    own = [output_numbers(launch, work, number, numbers) for number in launch.layer.added(maps)]
     return np.concatenate([np.zeros(0, np.int64), *own])
 
 
@@ -230,6 +226,8 @@ def arena_faults(launch: Launch) -> list[str]:
     skip = launch.output_chunk * layer.output.width * 2 if layer.addition is not None else 0
     if launch.stays:
         window = launch.input_chunks * max(launch.stream_rows(work) for work in launch.cores)
+    if layer.product is not None:
+        arriving, skip = 0, max(launch.product_words(work) for work in launch.cores)
     overhang = (-layer.output.width % (8 if convolution else 4)) * 2
     needs = {
         "words of an input slot": (arena.input_slot, arriving * launch.fetch.width * 2 + skip),
@@ -241,6 +239,9 @@ def arena_faults(launch: Launch) -> list[str]:
         fullest = _fullest_chunk(launch) if convolution else LOOKUP_WORDS
         needs["words of a chunk of weights"] = (launch.chunk_words, fullest)
         needs["words of a weight slot"] = (arena.weight_slot, launch.chunk_words)
+    if layer.product is not None:
+        head = ChunkView.of(widest, 1).offsets + widest * launch.input_chunk
+        needs["words for the head of a chunk"] = (arena.partial_row * arena.partial_rows, head)
     if launch.input_chunks > 1 or layer.kernel is Kernel.SCALED_CONV:
         rows = max(work.rows for work in launch.cores) if launch.input_chunks > 1 else 1
         needs["rows of partial sums"] = (arena.partial_rows, rows)

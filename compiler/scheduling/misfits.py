@@ -25,6 +25,7 @@ from compiler.scheduling.ring import ring_bytes
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range
+from compiler.tiling.matmul import plan_matmul
 from compiler.tiling.pointwise import plan_pointwise
 
 
@@ -60,6 +61,8 @@ def work_of(network: Network, steps: Iterable[int]) -> int:
 
 
 def _products(layer: Layer) -> int:
+    if layer.product is not None:
+        return layer.input.channels // layer.product.heads * layer.output.channels * layer.output.width
     if not layer.kernel.convolves:
         return 0
     each = 64 * prod(layer.kernel_size) * layer.output.height * layer.output.width
@@ -83,6 +86,8 @@ def _misfits(network: Network, chip: Chip, asked: Iterable[int]) -> dict[int, st
         """In place of a planner: refuses what that refuses."""
         if layer.kernel.convolves:
             convolutions.require(_with_blocks(layer), column_rows)
+        elif layer.product is not None:
+            plan_matmul(layer, chip, column_rows)
         else:
             plan_pointwise(layer, chip, column_rows)
         return []

@@ -43,7 +43,7 @@ def _written_over(network: Network) -> list[set[int]]:
     for step in network.steps:
         if isinstance(step, ArrayStep) and len(step.parts) == 1:
             layer, inputs = step.parts[0]
-            added = inputs if layer.kernel.pairs else inputs[1:]
+            added = layer.added(inputs)
             if not added:
                 continue
             together = set[int]().union(*(families[number] for number in (*added, step.output)))

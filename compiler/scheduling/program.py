@@ -44,6 +44,7 @@ from compiler.scheduling.stripes import Slices, Stripes, even_stripes
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range
+from compiler.tiling.matmul import plan_matmul
 from compiler.tiling.pointwise import plan_pointwise
 
 _WEIGHT_SHARES = ((1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (1, 64), (2, 1))
@@ -62,6 +63,8 @@ def plan_layer(layer: Layer, convolutions: ConvPlanner, column_rows: Sequence[Ra
     """Launches of any layer."""
     if layer.kernel.convolves:
         return convolutions.plan(layer, column_rows)
+    if layer.product is not None:
+        return plan_matmul(layer, convolutions.chip, column_rows)
     return plan_pointwise(layer, convolutions.chip, column_rows)
 
 

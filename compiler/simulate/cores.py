@@ -154,6 +154,8 @@ class Core:
         if _KERNELS[symbol].convolves:
             entries = _count_entries(self._chunk_head(arena, call, taps.size), call.blocks, taps)
         work = Work(int(np.count_nonzero(taps)), entries)
+        if _KERNELS[symbol] is Kernel.MATMUL:
+            entries = call.blocks * words.item(Parameter.DEPTH)
         key = (symbol, words[:PARAMETER_WORDS].tobytes(), call.blocks, call.first, call.last, work)
         if key not in self.durations:
             self.durations[key] = kernel_cycles(self.chip, _KERNELS[symbol], words, call, work)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS
 from compiler.kernels.row_steps import SURPLUS_WORDS
+from compiler.kernels.weight_chunk import BLOCK_WORDS
 from compiler.tiling.joined import Joined
 from compiler.tiling.layer import Layer, MapShape, Range
 from compiler.tiling.tiles import WHOLE, Tile
@@ -305,11 +306,17 @@ class Launch:
         """Words of the skip row behind each input row; 0 where nothing is added."""
         return 0 if self.layer.addition is None else self.output_chunk * self.layer.output.width * 2
 
+    def product_words(self, work: CoreWork) -> int:
+        """Words of the one row of a matrix product's stream: the right operand's blocks, and the left one."""
+        return self.input_chunk * (BLOCK_WORDS * work.block_count + 2 * self.fetch.width)
+
     @property
     def row_descriptors(self) -> int:
         """Descriptors of a MemTile that send one row of the stream."""
         if self.flat is not None:
             return len(self.flat.planes)
+        if self.layer.product is not None:
+            return 2
         return 1 if self.layer.addition is None else 2
 
     @property

@@ -71,6 +71,20 @@ class Destination:
         )
 
 
+@dataclass(frozen=True)
+class Product:
+    """
+    The right operand of a matrix product of maps of one row, whose pixels are a matrix's rows.
+
+    Of each head, the channels of a sum and of the output are whole blocks unless there is one head only.
+    """
+
+    right: MapShape
+    heads: int = 1
+    transposed: bool = False
+    """Whether the pixels of the right operand are channels of the output, not those of a sum."""
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """
@@ -96,13 +110,19 @@ class Layer:
     """Where in its map the output goes."""
     addition: Layer | None = None
     """Convolutions: the addition that follows at once. Its second operand is the layer's second input."""
+    product: Product | None = None
+    """Matrix products: the second input, and how both are multiplied."""
 
     @property
     def geometry(self) -> Hashable:
         """What layers of equal shape have in common, whatever their weights and constants are."""
         window = self.kernel_size, self.strides, self.pads, self.dilations
         scaled = self.rescaling_words, self.sees_zero_points
-        return self.kernel, self.input, self.output, window, self.addition is not None, scaled
+        return self.kernel, self.input, self.output, window, self.addition is not None, scaled, self.product
+
+    def added(self, inputs: Sequence[int]) -> Sequence[int]:
+        """Those of its input maps that the output is added to, value by value: it may take their place."""
+        return inputs if self.kernel.pairs else () if self.addition is None else inputs[1:]
 
     def same_as(self, other: Layer) -> bool:
         """Whether both say the same of one operation of a network."""

@@ -11,6 +11,7 @@ from compiler.kernels.row_steps import surplus_reach
 from compiler.tiling.core_parameters import own_parameters
 from compiler.tiling.launch import CoreWork, Launch, arena_words, most_rows
 from compiler.tiling.layer import Layer, split_evenly
+from compiler.tiling.operands import matmul_descriptors, matmul_faults
 from compiler.tiling.skip import skip_descriptors, skip_faults
 
 P = Parameter
@@ -88,7 +89,7 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
         faults.append(f"{chunks} x {launch.input_chunks} chunks, a descriptor iterates {chip.iteration_limit} times")
     if launch.layer.kernel.pairs and work.rows > chip.most_turns:
         faults.append(f"{work.rows} rows to add, a descriptor iterates and its task runs {chip.most_turns} times")
-    return faults + skip_faults(launch, work, chip)
+    return faults + skip_faults(launch, work, chip) + matmul_faults(launch, work, chip)
 
 
 def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
@@ -106,6 +107,8 @@ def _memtile_descriptors(launch: Launch, work: CoreWork, chip: Chip) -> int:
     blocks, chunks = work.block_count, launch.output_chunks(work.blocks) if launch.slices else 1
     uneven = chunks > 1 and blocks % launch.output_chunk > 0
     reads = operands * chain if launch.layer.addition is None else skip_descriptors(launch, work)
+    if launch.layer.product is not None:
+        reads = matmul_descriptors(launch, work)
     if launch.deep:
         # rows are those of the broadcast; a descriptor for the core sends weights
         reads = 1 if launch.rings else 0

@@ -16,6 +16,7 @@ from compiler.hardware.chip import Chip
 from compiler.scheduling.plan import MapBuffer
 from compiler.scheduling.stripes import source_column
 from compiler.tiling.launch import CoreWork, Flat, Launch, most_rows
+from compiler.tiling.operands import matmul_windows
 from compiler.tiling.skip import Order, skip_order
 from compiler.transfers.window import Window
 
@@ -59,6 +60,9 @@ def read_chains(launch: Launch, work: CoreWork, inputs: tuple[MapBuffer, ...], c
     column = chip.source_column(work.column, work.row) if launch.deep else work.column
     if launch.layer.kernel.pairs:
         return (_alternating(column, launch, work, inputs, chip),)
+    if launch.layer.product is not None:
+        places = [_row_word(buffer, column, work.output_rows[0]) for buffer in inputs]
+        return (Chain(matmul_windows(launch, work, (places[0], places[1])), 1),)
     if launch.layer.addition is not None:
         return _with_skips(launch, work, inputs, chip)
     if launch.flat is not None:

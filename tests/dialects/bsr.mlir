@@ -2,7 +2,7 @@
 // RUN: blockloom-opt %s --print-op-generic | blockloom-opt | filecheck %s
 
 // All ops in the form a reader sees them; what equals its default is not printed.
-func.func @main(%x: tensor<1x8x6x6xi8, #bsr.fixed<5>>) -> tensor<1x8xf32> {
+func.func @main(%x: tensor<1x8x6x6xi8, #bsr.fixed<5>>, %t: tensor<1x16x1x6xi8, #bsr.fixed<5>>) -> tensor<1x8xf32> {
   %w = bsr.weights {gamma = dense<128> : tensor<1xui8>, values = #bsr.blob<"conv", "0011223344556677">, bias = dense<0> : tensor<8xi32>} : tensor<8x8x3x3xi8, #bsr.blocks<7, 1 of 1>>
   %a = bsr.conv2d(%x, %w) {pads = array<i64: 1, 1, 1, 1>, clamp = array<i64: 0, 127>, bsr.tensor = "relu1"} : (tensor<1x8x6x6xi8, #bsr.fixed<5>>, tensor<8x8x3x3xi8, #bsr.blocks<7, 1 of 1>>) -> tensor<1x8x6x6xi8, #bsr.fixed<4>>
   %b = bsr.conv2d(%a, %w, %x) {pads = array<i64: 1, 1, 1, 1>, inner_position = 3 : i64, rounding = "half_up"} : (tensor<1x8x6x6xi8, #bsr.fixed<4>>, tensor<8x8x3x3xi8, #bsr.blocks<7, 1 of 1>>, tensor<1x8x6x6xi8, #bsr.fixed<5>>) -> tensor<1x8x6x6xi8, #bsr.fixed<4>>
@@ -11,6 +11,8 @@ func.func @main(%x: tensor<1x8x6x6xi8, #bsr.fixed<5>>) -> tensor<1x8xf32> {
   %c2 = bsr.mul(%c, %c1) {rounding = "half_up"} : (tensor<1x8x6x6xi8, #bsr.fixed<3>>, tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x6x6xi8, #bsr.fixed<3>>
   %c3 = bsr.max(%c, %c1) : (tensor<1x8x6x6xi8, #bsr.fixed<3>>, tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x6x6xi8, #bsr.fixed<3>>
   %c4 = bsr.min(%c2, %c3) {clamp = array<i64: 0, 127>} : (tensor<1x8x6x6xi8, #bsr.fixed<3>>, tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x6x6xi8, #bsr.fixed<3>>
+  %m = bsr.matmul(%t, %t) {heads = 2 : i64, transposed, rounding = "half_up"} : (tensor<1x16x1x6xi8, #bsr.fixed<5>>, tensor<1x16x1x6xi8, #bsr.fixed<5>>) -> tensor<1x12x1x6xi8, #bsr.fixed<3>>
+  %n = bsr.matmul(%m, %t) {heads = 2 : i64, clamp = array<i64: 0, 127>} : (tensor<1x12x1x6xi8, #bsr.fixed<3>>, tensor<1x16x1x6xi8, #bsr.fixed<5>>) -> tensor<1x16x1x6xi8, #bsr.fixed<4>>
   %d = bsr.max_pool(%c4) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>} : (tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x3x3xi8, #bsr.fixed<3>>
   %e = bsr.avg_pool(%d) {kernel = array<i64: 2, 2>, pads = array<i64: 0, 0, 1, 1>, count_include_pad = true} : (tensor<1x8x3x3xi8, #bsr.fixed<3>>) -> tensor<1x8x3x3xi8, #bsr.fixed<5>>
   %f = bsr.concat(%d, %e) : (tensor<1x8x3x3xi8, #bsr.fixed<3>>, tensor<1x8x3x3xi8, #bsr.fixed<5>>) -> tensor<1x16x3x3xi8, #bsr.fixed<-2>>
@@ -32,6 +34,8 @@ func.func @main(%x: tensor<1x8x6x6xi8, #bsr.fixed<5>>) -> tensor<1x8xf32> {
 // CHECK-NEXT: %c2 = bsr.mul(%c, %c1) {rounding = "half_up"}
 // CHECK-NEXT: %c3 = bsr.max(%c, %c1) : (tensor<1x8x6x6xi8, #bsr.fixed<3>>, tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x6x6xi8, #bsr.fixed<3>>
 // CHECK-NEXT: %c4 = bsr.min(%c2, %c3) {clamp = array<i64: 0, 127>}
+// CHECK-NEXT: %m = bsr.matmul(%t, %t) {heads = 2 : i64, transposed, rounding = "half_up"}
+// CHECK-NEXT: %n = bsr.matmul(%m, %t) {heads = 2 : i64, clamp = array<i64: 0, 127>}
 // CHECK-NEXT: %d = bsr.max_pool(%c4) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>}
 // CHECK-NEXT: %e = bsr.avg_pool(%d) {kernel = array<i64: 2, 2>, pads = array<i64: 0, 0, 1, 1>, count_include_pad = true}
 // CHECK-NEXT: %f = bsr.concat(%d, %e) : (tensor<1x8x3x3xi8, #bsr.fixed<3>>, tensor<1x8x3x3xi8, #bsr.fixed<5>>) -> tensor<1x16x3x3xi8, #bsr.fixed<-2>>

@@ -20,6 +20,7 @@ from dialects.bsr import (
     Conv2dOp,
     FixedAttr,
     GemmOp,
+    MatMulOp,
     MaxOp,
     MaxPoolOp,
     MinOp,
@@ -42,6 +43,11 @@ from dialects.bsr_blocks import compress, expand, pack_gamma, unpack_gamma
 def a_map(*shape: int, position: int = 4) -> SSAValue:
     """A value of a map's type, from nowhere."""
     return Block(arg_types=[fixed_type(shape or (1, 8, 6, 6), position)]).args[0]
+
+
+def a_row(channels: int = 8, pixels: int = 6):
+    """Pixels of channels in one row, as a matrix product takes them."""
+    return a_map(1, channels, 1, pixels)
 
 
 def some_weights(outputs: int = 8, inputs: int = 8, size: int = 3) -> WeightsOp:
@@ -155,6 +161,18 @@ REFUSALS = [
     (lambda: AddOp(a_map(), a_map(1, 8, 6, 5), 4), "the shape of the second operand"),
     (lambda: SubOp(a_map(position=-1), a_map(position=30), 4), "positions -1 and 30 lie further apart than 22"),
     (lambda: MulOp(a_map(), a_map(1, 8, 6, 5), 4), "the shape of the second operand"),
+    (lambda: MatMulOp(a_map(), a_map(), 4), "matrices are maps of one row, these have 6 and 6"),
+    (lambda: MatMulOp(a_row(), a_row(), 4), "8 channels for each head of the first map meet 6 pixels of the second"),
+    (
+        lambda: MatMulOp(a_row(16), a_row(8), 4, heads=2, transposed=True),
+        "8 channels for each head of the first map meet 4 channels for each head of the second",
+    ),
+    (lambda: MatMulOp(a_row(), a_row(), 4, heads=3, transposed=True), "3 heads do not share 8 and 8 channels evenly"),
+    (lambda: MatMulOp(a_row(), a_row(), 9, transposed=True), r"p\(x\) \+ p\(w\) - p\(y\) is -1"),
+    (
+        lambda: MatMulOp(a_row(1 << 17), a_row(1 << 17), 0, transposed=True),
+        "131072 products of values up to 128 and 128 sum up to 2147483648, and int32 holds 2147483646",
+    ),
     (lambda: MulOp(a_scaled_map(2.0**30), a_scaled_map(2.0**10), 0), "the ratio of scales is"),
     (lambda: MaxOp(a_map(), a_map(1, 8, 6, 5)), "the shape of the second operand"),
     (lambda: MinOp(a_map(position=3), a_map(position=4)), "min keeps positions, but goes from 4 to 3"),

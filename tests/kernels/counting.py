@@ -130,6 +130,8 @@ def issued(op: Operation, loop: scf.ForOp | None) -> Step:
             match op.callee.string_value():
                 case vector_unit.MULTIPLY_ACCUMULATE:
                     return Step((MATRIX,), 1, MATRIX_LATENCY)
+                case vector_unit.SHUFFLE:
+                    return Step((VECTOR,), 1, VECTOR_LATENCY)
                 case symbol:
                     assert symbol == vector_unit.SET
                     return Step()

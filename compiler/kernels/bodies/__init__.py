@@ -18,6 +18,7 @@ from compiler.kernels.bodies.conv import conv
 from compiler.kernels.bodies.elementwise import add, requantise, subtract
 from compiler.kernels.bodies.extrema import maximum, minimum
 from compiler.kernels.bodies.lookup import lookup
+from compiler.kernels.bodies.matmul import matmul
 from compiler.kernels.bodies.pool import max_pool
 from compiler.kernels.bodies.products import multiply, scaled_multiply
 from compiler.kernels.bodies.scaled_conv import scaled_conv
@@ -43,6 +44,7 @@ KERNEL_BODIES: dict[Kernel, Callable[[int], func.FuncOp]] = {
     Kernel.SCALED_SUBTRACT: scaled_subtract,
     Kernel.SCALED_MULTIPLY: scaled_multiply,
     Kernel.LOOKUP: lookup,
+    Kernel.MATMUL: matmul,
 }
 
 
@@ -53,4 +55,5 @@ def kernel_function(kernel: Kernel, arena_words: int) -> func.FuncOp:
 
 def kernel_functions(arena_words: int, kernels: Iterable[Kernel] = tuple(Kernel)) -> list[func.FuncOp]:
     """The intrinsics' declarations and the bodies of `kernels` and of those they call, in the order of `Kernel`."""
-    return [*intrinsics(), *(kernel_function(kernel, arena_words) for kernel in with_called(kernels))]
+    called = with_called(kernels)
+    return [*intrinsics(called), *(kernel_function(kernel, arena_words) for kernel in called)]

@@ -18,7 +18,7 @@ saturate, the maximum is r.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ from xdsl.dialects.builtin import i8, i32
 from xdsl.ir import SSAValue
 
 from compiler.kernels.bodies.assembler import ACCUMULATOR, B32, B64, H32, W4, W8, W16, W32, Assembler
-from compiler.kernels.parameters import OF_RESULT, Narrowing, Parameter, Rounding
+from compiler.kernels.parameters import OF_RESULT, Kernel, Narrowing, Parameter, Rounding
 from compiler.kernels.row_steps import GROUP
 from dialects.aievec import ShiftRoundSaturateOp
 
@@ -54,15 +54,23 @@ Configuration word: both signed (512, 256), 32 lanes of 16 bits (24) one by one 
 What upstream composes in `MulElemOpConversion` for `aievec.mul_elem` of int16.
 """
 
+SHUFFLE = "llvm.aie2.vshuffle"
+"""Bytes of two registers in one of the orders that the core has wires for, by number."""
+
+TRANSPOSE_BYTES = 35
+"""That of an 8 × 8 block of the first register, transposed: `t8_8x8` of upstream's AIEVecAttributes.td."""
+
 SUBTRACTED = 2048
 """Bit of a configuration word that takes the products off (`aiev2_vmac_compute_control`, same place: `sub_mul`)."""
 
 
-def intrinsics() -> list[func.FuncOp]:
-    """Declarations that the device needs beside the kernels."""
+def intrinsics(kernels: Collection[Kernel]) -> list[func.FuncOp]:
+    """Declarations that a device with these kernels needs beside them."""
+    shuffle = [func.FuncOp.external(SHUFFLE, [W16, W16, i32], [W16])] if Kernel.MATMUL in kernels else []
     return [
         func.FuncOp.external(SET, [W8, i32], [W16]),
         func.FuncOp.external(MULTIPLY_ACCUMULATE, [B64, W16, ACCUMULATOR, i32], [ACCUMULATOR]),
+        *shuffle,
     ]
 
 
@@ -71,6 +79,11 @@ def multiply_accumulate(body: Assembler, pixels: SSAValue, block: SSAValue, sums
     wide = body.call(SET, [pixels, body.word(0)], W16)
     operands = [body.bitcast(wide, B64), block, body.bitcast(sums, ACCUMULATOR), body.word(SIGNED_4X8X8)]
     return body.call(MULTIPLY_ACCUMULATE, operands, ACCUMULATOR)
+
+
+def transposed(body: Assembler, block: SSAValue) -> SSAValue:
+    """An 8 × 8 block of bytes (16 words), transposed."""
+    return body.call(SHUFFLE, [block, block, body.word(TRANSPOSE_BYTES)], W16)
 
 
 def multiply_lanes(body: Assembler, lanes: SSAValue, factors: SSAValue, sums: SSAValue) -> SSAValue:
