@@ -24,7 +24,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.additions import Cycles, sums
 from compiler.scheduling.by_channels import ByChannels, Layout, stays
-from compiler.scheduling.gathers import Gather, gather_manners
+from compiler.scheduling.gathers import Gather, gather_manners, on_copy, strides_of
 from compiler.scheduling.network import ArrayStep, Network, inputs_of, outputs_of
 from compiler.scheduling.stripes import Slices
 from compiler.tiling.channels import gathered_launch, sliced_launch
@@ -121,7 +121,11 @@ class _Options:
             if isinstance(step, ArrayStep) and any(maps):
                 slices = next((way.slices for way in maps[0] if way.slices), None)
                 kernels = self.convolutions.kernels
-                self.gathers[number] = gather_manners(self.network, index, number, slices, kernels, self.chip)
+                self.gathers[number] = [
+                    manner
+                    for strides in self._strides(number)
+                    for manner in gather_manners(self.network, index, number, strides, slices, kernels, self.chip)
+                ]
 
     def _convolution(self, planner: DeepPlanner, index: int, layer: Layer, addition: Layer | None) -> None:
         alone = self.cycles(layer)
@@ -160,6 +164,22 @@ class _Options:
     def _readers_ways(self, number: int) -> list[ByChannels]:
         return [way for reader in self.readers.get(number, []) for way in self.ways.get(reader, [])]
 
+    def _strides(self, number: int) -> list[tuple[int, int]]:
+        """From pixel to pixel of what readers of a map look at: of all that is there, and of less."""
+        layers = (layer for reader in self.readers.get(number, []) for layer in self.layers(reader))
+        return list(dict.fromkeys([(1, 1), *(layer.strides for layer in layers if on_copy(layer, layer.strides))]))
+
+    def layers(self, reader: int) -> list[Layer]:
+        """The layer of a step that may find its map whole."""
+        step = self.network.steps[reader]
+        return [layer for layer, _ in step.parts] if isinstance(step, ArrayStep) and reader in self.ways else []
+
+    def serves(self, gather: ByChannels, reader: int, way: ByChannels | None) -> bool:
+        """Whether a step finds what it looks at in what is gathered."""
+        if strides_of(gather) == (1, 1):
+            return stays(gather, way)
+        return way is not None and all(on_copy(layer, strides_of(gather)) for layer in self.layers(reader))
+
     def _made(self, number: int) -> list[ByChannels]:
         maker = self.makers.get(number)
         return [] if maker is None else self.ways.get(maker, [])
@@ -192,7 +212,7 @@ class _Costs:
             return 0
         filled = 0
         for reader, way in ways.items():
-            if not stays(maker, way) and not (gather and stays(gather, way)):
+            if not stays(maker, way) and not (gather and self.options.serves(gather, reader, way)):
                 filled += self.entire[reader] if way and way.reads is Layout.WHOLE else self.part[number]
         return self.part[number] + filled if filled else 0
 
@@ -255,8 +275,12 @@ def _gathers(options: _Options, choice: Choice) -> dict[int, Gather]:
         manner = costs.gather(number, choice)
         if manner is not None:
             maker = choice.get(options.makers[number])
-            readers = [reader for reader in options.readers[number] if not stays(maker, choice.get(reader))]
-            made = (number for reader in readers for number in outputs_of(options.network.steps[reader]))
+            readers = [
+                reader
+                for reader in options.readers[number]
+                if not stays(maker, way := choice.get(reader)) and options.serves(manner, reader, way)
+            ]
+            made = (made for reader in readers for made in outputs_of(options.network.steps[reader]))
             found[number] = Gather(manner, frozenset(made))
     return found
 
@@ -273,5 +297,22 @@ def steps_apart(
     options = _Options(network, convolutions, cycles)
     options.find()
     chosen = _choose(options)
-    apart = {outputs_of(network.steps[index])[0]: chosen[index] for index in sorted(chosen)}
-    return apart, _gathers(options, chosen)
+    gathers = _gathers(options, chosen)
+    apart: dict[int, ByChannels] = {}
+    for index in sorted(chosen):
+        (output,) = outputs_of(network.steps[index])
+        copies = [gathers[number] for number in inputs_of(network.steps[index]) if number in gathers]
+        strides = [strides_of(copy.manner) for copy in copies if output in copy.made]
+        apart[output] = _on_copies(options, index, chosen[index], strides)
+    return apart, gathers
+
+
+def _on_copies(options: _Options, index: int, way: ByChannels, strides: list[tuple[int, int]]) -> ByChannels:
+    """How a step runs that reads copies of every so many-th pixel."""
+    if all(stride == (1, 1) for stride in strides):
+        return way
+    (stride,), (layer,) = strides, options.layers(index)
+    seen = on_copy(layer, stride)
+    planned = seen and DeepPlanner(options.convolutions).plan(seen, 2 * way.cycles)
+    assert planned, f"'{layer.name}' finds what it looks at and has no launches"
+    return replace(way, launches=planned.launches, slices=_slices_of(planned.launches, options.chip))

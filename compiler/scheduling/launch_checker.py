@@ -164,7 +164,8 @@ def _row_holds(
     blocks = np.arange(first_block, first_block + len(arrived))
     own = launch.tile.input + np.arange(launch.on_map.input.width)
     if not layer.kernel.convolves:
-        return np.array_equal(arrived, numbers.pixels(number, row, blocks, own))
+        looked_at = own[:: layer.strides[1]] if layer.kernel is Kernel.REQUANTISE else own
+        return np.array_equal(arrived, numbers.pixels(number, row, blocks, looked_at))
     if launch.joined is not None:
         return np.array_equal(arrived, numbers.together(number, map_rows(launch, row), blocks, own))
     pixels = np.arange(launch.layer.output.width)

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel, Parameter, Rounding
-from compiler.tiling.launch import CoreWork, Launch
+from compiler.tiling.launch import CoreWork, Fetch, Launch, full_width
 from compiler.tiling.layer import Layer, MapShape, Range, split_evenly
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.pointwise import mapped_works
@@ -50,9 +50,11 @@ def gathered_launch(layer: Layer, chip: Chip, slices: tuple[Range, ...]) -> Laun
 
 
 def striped_gather(layer: Layer, chip: Chip, stripes: Sequence[Range]) -> Launch | None:
-    """The same of a layer of single pixels, from the rows of each column."""
-    assert layer.kernel_size == layer.strides == (1, 1), "a column makes its rows of the result from its own"
-    return _gathered(layer, chip, [(rows, (0, layer.output.blocks)) for rows in stripes])
+    """The same of a layer of single pixels, from the rows of its input in each column."""
+    step = layer.strides[0]
+    assert layer.kernel_size == (1, 1), "a column makes its rows of the result from its own"
+    parts = [((-(-first // step), -(-last // step)), (0, layer.output.blocks)) for first, last in stripes]
+    return _gathered(layer, chip, parts)
 
 
 def _gathered(layer: Layer, chip: Chip, parts: Sequence[tuple[Range, Range]]) -> Launch | None:
@@ -64,13 +66,20 @@ def _gathered(layer: Layer, chip: Chip, parts: Sequence[tuple[Range, Range]]) ->
         for row in range(chip.core_rows):
             rows, blocks = parts[chip.source_column(column, row)]
             works.append(CoreWork(column, row, rows, blocks, layer.input_rows(rows)))
-    launch = mapped_works(layer, chip, tuple(works))
+    fetch = full_width(layer.input) if layer.kernel is not Kernel.REQUANTISE else looked_at(layer)
+    launch = mapped_works(layer, chip, tuple(works), fetch)
     gathered = launch and replace(launch, gathers=True)
     return None if gathered is None or launch_faults(gathered, chip) else gathered
 
 
-def copy_layer(name: str, shape: MapShape) -> Layer:
-    """A layer whose output is its input."""
+def looked_at(layer: Layer) -> Fetch:
+    """Of a layer of single pixels: those that its strides find."""
+    return Fetch(0, layer.output.width, 0, layer.strides[1], layer.strides[0])
+
+
+def copy_layer(name: str, shape: MapShape, strides: tuple[int, int] = (1, 1)) -> Layer:
+    """A layer whose output is its input, or every so many-th pixel of every so many-th row of it."""
     P = Parameter
     constants = ((P.SHIFT, 0), (P.ROUNDING, Rounding.HALF_EVEN), (P.CLAMP_LOW, -128), (P.CLAMP_HIGH, 127))
-    return Layer(name, Kernel.REQUANTISE, shape, shape, constants=constants)
+    output = MapShape(shape.channels, -(-shape.height // strides[0]), -(-shape.width // strides[1]))
+    return Layer(name, Kernel.REQUANTISE, shape, output, strides=strides, constants=constants)

@@ -18,6 +18,7 @@ from compiler.tiling.launch import (
     WEIGHT_SLOTS,
     Arena,
     CoreWork,
+    Fetch,
     Launch,
     arena_words,
     full_width,
@@ -44,10 +45,10 @@ def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Rang
     return tuple(works)
 
 
-def mapped_works(layer: Layer, chip: Chip, works: tuple[CoreWork, ...]) -> Launch | None:
-    """The launch in which cores have these shares; None if they have no room for it."""
+def mapped_works(layer: Layer, chip: Chip, works: tuple[CoreWork, ...], fetch: Fetch | None = None) -> Launch | None:
+    """The launch in which cores have these shares, of whole rows or what else to `fetch`; None if they have no room."""
     widest = max(work.block_count for work in works)
-    fetch = full_width(layer.input)
+    fetch = fetch or full_width(layer.input)
     input_slot = widest * fetch.width * 2
     output_slot = widest * layer.output.width * 2 + OUTPUT_SLACK_WORDS
     window = 2 if layer.kernel.pairs else layer.window_rows
@@ -55,9 +56,9 @@ def mapped_works(layer: Layer, chip: Chip, works: tuple[CoreWork, ...]) -> Launc
     weight_slot = weight_slot_words(chip)
     rest = arena_words(chip) - WEIGHT_SLOTS * weight_slot - 2 * output_slot
     slots = min(rest // input_slot, window + ahead, most_slots(chip))
-    stream = max(work.input_rows[1] - work.input_rows[0] for work in works)
+    stream = max(-(-(work.input_rows[1] - work.input_rows[0]) // fetch.row_step) for work in works)
     table_words = LOOKUP_WORDS if layer.kernel.weighted else 0
-    if slots < rows_held(layer, layer.strides[0], stream) or table_words > weight_slot:
+    if slots < rows_held(layer, 1 if fetch.row_step > 1 else layer.strides[0], stream) or table_words > weight_slot:
         return None
     arena = Arena(weight_slot, input_slot, slots, output_slot, 2, 0, 0)
     return Launch(layer, works, fetch, arena, widest, widest, chunk_words=table_words)

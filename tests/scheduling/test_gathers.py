@@ -11,7 +11,7 @@ from compiler.hardware.chip import chip_named
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.checker import plan_faults
 from compiler.scheduling.deep_checker import broadcast_faults
-from compiler.scheduling.gathers import copied_maps, gathers_apart
+from compiler.scheduling.gathers import copied_maps, gathers_apart, on_copy
 from compiler.scheduling.network import ArrayStep, Network
 from compiler.scheduling.plan import Band, ProgramPlan, Segment
 from compiler.scheduling.program import plan_program
@@ -142,3 +142,48 @@ def test_a_gather_that_leaves_rows_out_is_a_fault() -> None:
     segments[1] = replace(gather, bands=(replace(band, launches=(replace(planned, launch=launch),)),))
     faults = plan_faults(network, replace(plan, segments=tuple(segments)), chip)
     assert any("column 2 gathers" in fault for fault in faults)
+
+
+def strided() -> Network:
+    """A convolution of single pixels with strides behind one in rows."""
+    small, large, output = MapShape(64, 14, 14), MapShape(1024, 14, 14), MapShape(1024, 7, 7)
+    first = Layer("first", Kernel.CONV, small, large, gamma=np.ones((128, 8), np.bool_))
+    second = Layer("second", Kernel.CONV, large, output, strides=(2, 2), gamma=np.ones((128, 128), np.bool_))
+    steps = (ArrayStep("first", ((first, (0,)),), 1), ArrayStep("second", ((second, (1,)),), 2))
+    return Network((small, large, output), steps, (2,))
+
+
+@pytest.mark.parametrize("target", ["npu1", "mesh-3x3"])
+def test_of_single_pixels_only_those_are_gathered_that_strides_find(target: str) -> None:
+    network, chip = strided(), chip_named(target)
+    plan = plan_program(network, chip)
+    assert plan_faults(network, plan, chip) == []
+    (gather,) = bands(plan)["first.gather"].launches
+    assert gather.output.shape == MapShape(1024, 7, 7)
+    assert gather.launch.fetch.column_step == gather.launch.fetch.row_step == 2
+    (second,) = bands(plan)["second"].launches
+    assert second.launch.rings is not None
+    assert second.launch.whole.strides == (1, 1)
+
+
+def test_a_copy_of_some_pixels_serves_nobody_who_looks_at_others() -> None:
+    small = MapShape(8, 14, 14)
+    conv = Layer("conv", Kernel.CONV, small, MapShape(8, 7, 7), (1, 1), (2, 2))
+    seen = on_copy(conv, (2, 2))
+    assert seen is not None
+    assert (seen.input, seen.strides) == (MapShape(8, 7, 7), (1, 1))
+    assert on_copy(replace(conv, kernel_size=(3, 3)), (2, 2)) is None
+    assert on_copy(replace(conv, pads=(1, 1, 0, 0)), (2, 2)) is None
+    assert on_copy(conv, (1, 2)) is None
+
+
+def test_a_reader_of_a_copy_without_strides_is_another_layer() -> None:
+    network, chip = strided(), chip_named("npu1")
+    plan = plan_program(network, chip)
+    steps = [*plan.network.steps]
+    second = steps[2]
+    assert isinstance(second, ArrayStep)
+    ((layer, inputs),) = second.parts
+    steps[2] = replace(second, parts=((replace(layer, pads=(1, 0, 0, 0)), inputs),))
+    wrong = replace(plan, network=replace(plan.network, steps=tuple(steps)))
+    assert "step 'second' computes another layer 'second'" in plan_faults(network, wrong, chip)
