@@ -63,7 +63,7 @@ from dialects.bsr_attributes import (
 )
 from dialects.bsr_base import FULL_RANGE, TENSOR_NAME, BsrOp, ClampedOp, RoundingOp, window_shape
 from dialects.bsr_contract import Conv2dOp, GemmOp, contraction_multipliers
-from dialects.bsr_joins import ConcatOp, InterleaveOp
+from dialects.bsr_joins import AppendOp, ConcatOp, InterleaveOp
 from dialects.bsr_maps import ClampOp, LutOp, PadOp, RequantiseOp, ReshapeOp
 from dialects.bsr_matmul import MatMulOp
 from dialects.bsr_pairs import AddOp, ExtremumOp, MaxOp, MinOp, MulOp, SubOp, SumOp
@@ -76,6 +76,7 @@ __all__ = [
     "FULL_RANGE",
     "TENSOR_NAME",
     "AddOp",
+    "AppendOp",
     "AvgPoolOp",
     "Blocks",
     "BlocksAttr",
@@ -218,6 +219,7 @@ Bsr = Dialect(
         Conv2dOp,
         GemmOp,
         AddOp,
+        AppendOp,
         SubOp,
         MulOp,
         MaxOp,

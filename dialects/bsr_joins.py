@@ -1,11 +1,11 @@
-"""The ops of the `bsr` level that make one map of several: one after the other, or pixel by pixel."""
+"""The ops of the `bsr` level that make one map of several: one after the other, side by side, or pixel by pixel."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import accumulate, product
 
-from xdsl.dialects.builtin import StringAttr
+from xdsl.dialects.builtin import I64, IntegerAttr, StringAttr, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import irdl_op_definition, prop_def, result_def, var_operand_def
 from xdsl.utils.exceptions import VerifyException
@@ -65,6 +65,71 @@ class ConcatOp(JoinOp):
             verify_shape(f"operand {index}", (shape[0], *shape[2:]), (1, *shapes[0][2:]))
         expected = (1, sum(shape[1] for shape in shapes), *shapes[0][2:])
         verify_shape("the result", shape_of(self.result.type), expected)
+
+
+@irdl_op_definition
+class AppendOp(JoinOp):
+    """
+    Maps one below the other (axis 2) or side by side (axis 3).
+
+        %y = bsr.append(%above, %below) {axis = 2 : i64}
+             : (tensor<1x64x1x27xi8, #bsr.fixed<4>>, tensor<1x64x27x27xi8, #bsr.fixed<5>>)
+             -> tensor<1x64x28x27xi8, #bsr.fixed<4>>
+    """
+
+    name = "bsr.append"
+
+    axis_attr = prop_def(IntegerAttr[I64], prop_name="axis")
+
+    assembly_format = "`(` $inputs `)` attr-dict `:` functional-type(operands, results)"
+
+    def __init__(
+        self,
+        inputs: Sequence[SSAValue],
+        axis: int,
+        position: int | Encoding,
+        *,
+        clamp: tuple[int, int] = FULL_RANGE,
+        rounding: Rounding = "half_even",
+    ):
+        super().__init__(
+            operands=[list(inputs)],
+            properties={
+                "clamp": int_array(clamp),
+                "rounding": StringAttr(rounding),
+                "axis": IntegerAttr(axis, i64),
+            },
+            result_types=[map_type(_appended(inputs, axis), position)],
+        )
+
+    @property
+    def axis(self) -> int:
+        """2: rows are added; 3: columns."""
+        return self.axis_attr.value.data
+
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        """The first pixel of each operand."""
+        sizes = (shape_of(value.type)[self.axis] for value in self.inputs)
+        firsts = accumulate(sizes, initial=0)
+        pixels = ((first, 0) if self.axis == 2 else (0, first) for first in firsts)
+        return tuple(pixel for pixel, _ in zip(pixels, self.inputs, strict=False))
+
+    def verify_(self) -> None:
+        super().verify_()
+        if self.axis not in (2, 3):
+            raise VerifyException(f"axis is {self.axis}; maps are appended along 2, the rows, or 3, the columns")
+        expected = _appended(self.inputs, self.axis)
+        for index, value in enumerate(self.inputs):
+            own = shape_of(value.type)
+            wanted = (*expected[: self.axis], own[self.axis], *expected[self.axis + 1 :])
+            verify_shape(f"operand {index}", own, wanted)
+        verify_shape("the result", shape_of(self.result.type), expected)
+
+
+def _appended(inputs: Sequence[SSAValue], axis: int) -> tuple[int, ...]:
+    first, *others = (shape_of(value.type) for value in inputs)
+    return (*first[:axis], first[axis] + sum(other[axis] for other in others), *first[axis + 1 :])
 
 
 @irdl_op_definition

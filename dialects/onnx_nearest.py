@@ -37,7 +37,7 @@ def nearest_indices(
         node.string("coordinate_transformation_mode", "half_pixel"),
         _ROUNDINGS.get(node.string("nearest_mode", "round_prefer_floor")),
     )
-    scales = _scales(node, source, result)
+    scales = scales_of(node, source, result)
     if scales is None or rounding is None or len(scales) != len(source):
         return None
     found: list[npt.NDArray[np.int64]] = []
@@ -50,7 +50,7 @@ def nearest_indices(
     return tuple(found)
 
 
-def _scales(node: OnnxOp, source: tuple[int, ...], result: tuple[int, ...]) -> list[float] | None:
+def scales_of(node: OnnxOp, source: tuple[int, ...], result: tuple[int, ...]) -> list[float] | None:
     """By axis, the size of the result over that of the input."""
     if len(node.inputs) > 2 and not is_absent(node.inputs[2]):
         given = constant_of(node.inputs[2])

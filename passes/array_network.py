@@ -15,6 +15,7 @@ from compiler.scheduling.network import ArrayStep, HostStep, Network, Step
 from compiler.tiling.layer import Destination, Layer, MapShape
 from dialects.bsr import (
     TENSOR_NAME,
+    AppendOp,
     AvgPoolOp,
     ClampOp,
     ConcatOp,
@@ -140,16 +141,17 @@ def _parts(maps: NetworkMaps, op: Operation, name: str) -> tuple[tuple[Layer, tu
                         "multiple of 8; run bsr-split-ragged-concat first"
                     )
             return tuple(parts)
-        case InterleaveOp():
-            return tuple(_interleaved(maps, op, name))
+        case AppendOp() | InterleaveOp():
+            return tuple(_by_pixels(maps, op, name))
         case _:
             raise InputError(f"'{name}': the array has no kernel for {op.name}; it must become a bsr.host first")
 
 
-def _interleaved(maps: NetworkMaps, op: InterleaveOp, name: str) -> Iterator[tuple[Layer, tuple[int, ...]]]:
-    """A copy of each operand, every so many pixels apart."""
+def _by_pixels(maps: NetworkMaps, op: AppendOp | InterleaveOp, name: str) -> Iterator[tuple[Layer, tuple[int, ...]]]:
+    """A copy of each operand from its first pixel on, of an interleaving every so many pixels apart."""
+    steps = op.steps if isinstance(op, InterleaveOp) else (1, 1)
     for index, (value, offset) in enumerate(zip(op.inputs, op.offsets, strict=True)):
-        to = Destination(0, *offset, *op.steps)
+        to = Destination(0, *offset, *steps)
         layer = requantise_layer(f"{name}.{index}", value, op.result, op.rounding, op.clamp, to)
         yield layer, (_operand(maps, value, op),)
 

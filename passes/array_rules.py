@@ -22,6 +22,7 @@ from dialects.onnx_functions import ONLY_IN_FUNCTIONS, operands_of
 from dialects.onnx_reductions import reduced_axes, reduced_count
 from dialects.onnx_transposed import transposed_window
 from dialects.onnx_window import shape_of_value, window_of
+from passes.interpolations import lines_of
 from passes.pixel_phases import LARGEST_WEIGHTS, MOST_PHASES
 from passes.regular_moves import selection_of
 from passes.repeated_maps import is_repetition, repetition_fault
@@ -176,14 +177,14 @@ def is_a_function_of_one_value(node: OnnxOp) -> str | None:
     return None
 
 
-def concatenates_channels(node: OnnxOp) -> str | None:
-    """The axis is the channels of maps, or any axis of other tensors that have at most 2048 elements together."""
+def concatenates_maps(node: OnnxOp) -> str | None:
+    """The axis is not the first one of maps; or other tensors have at most 2048 elements together."""
     shape, axis = shape_of_value(node.output) or (), node.integer("axis", 1)
     maps = [value for value in (*node.inputs, node.output) if _is_map(value)]
-    if maps and len(shape) == 4 and axis % 4 == 1:
+    if maps and len(shape) == 4 and axis % 4:
         return None
     if maps:
-        return f"it concatenates axis {axis} of {len(shape)}, not the channels of maps"
+        return f"it concatenates axis {axis} of {len(shape)}, not channels, rows or columns of maps"
     elements = prod(shape)
     return f"it concatenates {elements} elements of no map" if elements > MOST_CONCATENATED else None
 
@@ -241,6 +242,20 @@ def moves_or_repeats(node: OnnxOp) -> str | None:
     return None if is_repetition(node) else moves_regularly(node)
 
 
+def moves_or_interpolates(node: OnnxOp) -> str | None:
+    """
+    The elements of a map come out in at most 16 regular phases; a chain of such nodes and Reshapes counts as one. Or
+    single rows or columns become many, as in Add. Or it is linear, also in at most 16 phases, and the weights are
+    multiples of a power of two that int8 holds: twice, four times, a half.
+    """
+    if is_repetition(node) or moves_regularly(node) is None:
+        return None
+    lines = lines_of(node)
+    if node.string("mode", "nearest") == "linear":
+        return lines if isinstance(lines, str) else None
+    return moves_regularly(node)
+
+
 def pads_with_zeros(node: OnnxOp) -> str | None:
     """The mode is constant and the value 0."""
     value = constant_of(node.inputs[2]) if len(node.inputs) > 2 and not is_absent(node.inputs[2]) else np.zeros(1)
@@ -278,7 +293,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Add": _SUM,
     "AveragePool": (reads_a_map, has_a_plain_window, counts_pads_alike),
     "Clip": (has_constant_bounds,),
-    "Concat": (concatenates_channels, has_no_constant_operand, gives_a_tensor_of_known_size),
+    "Concat": (concatenates_maps, has_no_constant_operand, gives_a_tensor_of_known_size),
     "Conv": (reads_a_map, *_PRODUCT, window_fits),
     "ConvTranspose": (reads_a_map, *_PRODUCT, has_few_phases),
     "DepthToSpace": (moves_regularly,),
@@ -300,7 +315,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "ReduceSum": (adds_few_elements,),
     "Relu": (),
     "Reshape": _SHAPE,
-    "Resize": (moves_or_repeats,),
+    "Resize": (moves_or_interpolates,),
     "Slice": (moves_regularly,),
     "SpaceToDepth": (moves_regularly,),
     "Split": (moves_regularly,),

@@ -31,7 +31,7 @@ from xdsl.pattern_rewriter import (
     op_type_rewrite_pattern,
 )
 
-from dialects.bsr import FULL_RANGE, ClampOp, ConcatOp, InterleaveOp, RequantiseOp, encoding_of
+from dialects.bsr import FULL_RANGE, AppendOp, ClampOp, ConcatOp, InterleaveOp, RequantiseOp, encoding_of
 
 
 class RequantiseIsClamp(RewritePattern):
@@ -52,7 +52,7 @@ class FuseIntoJoin(RewritePattern):
     """Operands of a concatenation or interleaving that were brought to its position before."""
 
     @op_type_rewrite_pattern
-    def match_and_rewrite(self, op: ConcatOp | InterleaveOp, rewriter: PatternRewriter) -> None:
+    def match_and_rewrite(self, op: AppendOp | ConcatOp | InterleaveOp, rewriter: PatternRewriter) -> None:
         operands = [_before_requantise(operand.owner, op) or operand for operand in op.inputs]
         if operands == list(op.inputs):
             return
@@ -62,7 +62,7 @@ class FuseIntoJoin(RewritePattern):
         rewriter.replace(op, fused)
 
 
-def _before_requantise(producer: Operation | Block, join: ConcatOp | InterleaveOp) -> SSAValue | None:
+def _before_requantise(producer: Operation | Block, join: AppendOp | ConcatOp | InterleaveOp) -> SSAValue | None:
     """What a requantisation reads, if `join` does the same to it."""
     if not isinstance(producer, RequantiseOp):
         return None

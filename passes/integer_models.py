@@ -21,6 +21,7 @@ from compiler.quantization.arithmetic import Clamp, Rounding
 from compiler.quantization.scaling import Multipliers, multipliers
 from dialects.bsr import (
     AddOp,
+    AppendOp,
     AvgPoolOp,
     ClampOp,
     ConcatOp,
@@ -270,6 +271,11 @@ def _concat(graph: IntegerGraph, op: ConcatOp) -> str:
     return graph.node("Concat", parts, axis=1)
 
 
+def _append(graph: IntegerGraph, op: AppendOp) -> str:
+    parts = [graph.changed(index, op.result.type, op.rounding, op.clamp) for index in range(len(op.inputs))]
+    return graph.node("Concat", parts, axis=op.axis)
+
+
 def _interleave(graph: IntegerGraph, op: InterleaveOp) -> str:
     """Operands one short of a step are made longer, and the result is cut where it ends."""
     _, channels, rows, columns = shape_of(op.result.type)
@@ -320,6 +326,7 @@ MODELS: dict[type[Operation], tuple[str, Callable[[IntegerGraph, Any], str]]] = 
     MinOp: ("Min", _min),
     MaxPoolOp: ("MaxPool", _max_pool),
     AvgPoolOp: ("AveragePool", _avg_pool),
+    AppendOp: ("Concat", _append),
     ConcatOp: ("Concat", _concat),
     InterleaveOp: ("DepthToSpace", _interleave),
     ClampOp: ("Clip", _clamp),

@@ -9,6 +9,7 @@ Clip in between amount to. It refuses, by `Unrepresentable`, whatever it cannot 
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -17,6 +18,7 @@ from xdsl.ir import SSAValue
 
 from compiler.quantization.arithmetic import INT8_RANGE
 from dialects.bsr import (
+    AppendOp,
     AvgPoolOp,
     ConcatOp,
     LutOp,
@@ -43,6 +45,8 @@ from passes.fixed_point_values import (
     static_shape,
 )
 from passes.function_tables import table_of
+from passes.interpolated_maps import interpolated
+from passes.interpolations import interpolates
 from passes.pixel_phases import phases_of
 from passes.quantised_pairs import PAIRS
 from passes.quantised_products import conv, conv_transpose, gemm, weighted_sum
@@ -121,7 +125,10 @@ def _reduce_sum(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 
 def _concat(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     parts, shape = [operands.map(value) for value in node.inputs], static_shape(node.output)
-    in_channels = len(shape) == 4 and shape[0] == 1
+    in_channels, axis = len(shape) == 4 and shape[0] == 1, node.integer("axis", 1) % len(shape)
+    if in_channels and axis > 1:
+        append = partial(AppendOp, parts, axis, target.encoding, clamp=target.clamp, rounding=operands.rounding)
+        return operands.build(append, node)
     if not in_channels:
         parts = [operands.shaped(part, (1, prod(shape_of(part.type)), 1, 1), node) for part in parts]
     whole = operands.build(
@@ -153,6 +160,10 @@ def _pad(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     return requantised(operands, node, padded, target)
 
 
+def _resize(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    return (interpolated if interpolates(node) else _same_values)(operands, node, target)
+
+
 def _no_function(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     raise Unrepresentable(f"{node.describe()} is no function of one int8 tensor with the nodes before it")
 
@@ -174,4 +185,5 @@ LOWERINGS: dict[str, Lowering] = {
     "DequantizeLinear": _same_values,
     **dict.fromkeys(ONLY_IN_FUNCTIONS, _no_function),
     **dict.fromkeys((*SHAPE_OPERATORS, *MOVES), _same_values),
+    "Resize": _resize,
 }

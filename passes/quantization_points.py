@@ -4,7 +4,7 @@ Where a float network gets a QuantizeLinear / DequantizeLinear pair, and which o
 Four kinds of operators run on int8:
 
 * those that *compute*: Conv, ConvTranspose, Gemm, Add, Sub, Mul, Max, Min, AveragePool, GlobalAveragePool, Concat,
-  ReduceMean and ReduceSum. Their result has a position of its own.
+  ReduceMean, ReduceSum, and Resize where it interpolates. Their result has a position of its own.
 * those that *select, move or repeat*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze,
   Expand and Resize where they repeat single rows or columns (`passes.repeated_maps`), and nodes that together move a
   map's elements regularly (`passes.regular_moves`), which have one pair at their end.
@@ -31,6 +31,7 @@ from dialects.onnx import NoneOp, OnnxOp, is_operator
 from passes.array_rules import RULES, broken_rules
 from passes.function_points import FunctionPoints, find_functions
 from passes.graph import constant_of, node_of, only_user, static_shape
+from passes.interpolations import interpolates
 from passes.regular_moves import selection_of
 
 MOVERS = (
@@ -52,6 +53,7 @@ COMPUTING = (
     "Concat",
     "ReduceMean",
     "ReduceSum",
+    "Resize",
 )
 
 
@@ -162,6 +164,8 @@ def _moves(node: OnnxOp) -> bool:
     """Whether a node selects or moves elements of a float tensor of static shape."""
     if not is_operator(node, *MOVERS) or not _is_float(node.inputs[0]) or not _is_activation(node.inputs[0]):
         return False
+    if interpolates(node):
+        return False
     known = static_shape(node.inputs[0]) is not None and static_shape(node.output) is not None
     return known and not (is_operator(node, *RULES) and broken_rules(node))
 
@@ -170,7 +174,9 @@ def computes_on_array(node: OnnxOp) -> bool:
     """Whether a node is a computation in float32 that has an int8 form."""
     if not is_operator(node, *COMPUTING) or not _is_float(node.inputs[0]) or not _is_activation(node.inputs[0]):
         return False
-    data = node.inputs[:1] if is_operator(node, "ReduceMean", "ReduceSum") else node.inputs
+    if is_operator(node, "Resize") and not interpolates(node):
+        return False
+    data = node.inputs[:1] if is_operator(node, "ReduceMean", "ReduceSum", "Resize") else node.inputs
     return static_shape(node.output) is not None and all(map(_is_ready, data)) and not broken_rules(node)
 
 

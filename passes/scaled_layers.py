@@ -18,6 +18,7 @@ from compiler.kernels.rescaling import Rescaling, RescalingError, rescaling_word
 from compiler.quantization.scaling import multipliers
 from compiler.tiling.chunks import SparseWeights
 from dialects.bsr import (
+    AppendOp,
     AvgPoolOp,
     BsrOp,
     ConcatOp,
@@ -136,7 +137,7 @@ def unfit(op: BsrOp) -> str:
                     "are less than 32 times that of the result"
                 )
             return _unfit_changes(op)
-        case InterleaveOp():
+        case AppendOp() | InterleaveOp():
             return _unfit_changes(op)
         case AvgPoolOp():
             return (
@@ -157,7 +158,7 @@ def changes_scale(input: SSAValue, result: SSAValue) -> bool:
     )
 
 
-def _unfit_changes(op: ConcatOp | InterleaveOp) -> str:
+def _unfit_changes(op: AppendOp | ConcatOp | InterleaveOp) -> str:
     return next(filter(None, (_unfit_change(value, op.result) for value in op.inputs)), "")
 
 

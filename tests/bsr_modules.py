@@ -11,6 +11,7 @@ import numpy.typing as npt
 from bsr_networks import (
     FULL,
     Add,
+    Append,
     AvgPool,
     Clamp,
     Combination,
@@ -149,6 +150,9 @@ class _Writer:
                     clamp=clamp,
                     rounding=rounding,
                 )
+            case Append(sources, axis, position, clamp, rounding):
+                operands = [values[number] for number in sources]
+                return bsr.AppendOp(operands, axis, position, clamp=clamp, rounding=rounding)
             case Interleave(sources, steps, position, clamp, rounding):
                 operands = [values[number] for number in sources]
                 return bsr.InterleaveOp(operands, steps, position, clamp=clamp, rounding=rounding)

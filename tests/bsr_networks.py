@@ -155,6 +155,17 @@ class Concat:
 
 
 @dataclass(frozen=True)
+class Append:
+    """Maps one below the other (axis 2) or side by side (axis 3)."""
+
+    sources: tuple[int, ...]
+    axis: int
+    position: int = 4
+    clamp: Pair = FULL
+    rounding: Rounding = "half_even"
+
+
+@dataclass(frozen=True)
 class Interleave:
     """Maps pixel by pixel; a map may appear several times."""
 
@@ -216,6 +227,7 @@ Layer: TypeAlias = (
     | MaxPool
     | AvgPool
     | Concat
+    | Append
     | Interleave
     | Clamp
     | Lut

@@ -13,6 +13,7 @@ from random import Random
 
 from bsr_networks import (
     Add,
+    Append,
     AvgPool,
     Clamp,
     Concat,
@@ -203,6 +204,22 @@ def _concat(random: Random, values: list[Value], source: int) -> tuple[Layer, Va
     return layer, Value((1, channels, *x.shape[2:]), position)
 
 
+def _append(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
+    x, axis = values[source], random.choice((2, 3))
+    size = x.shape[5 - axis]
+    fitting = [n for n, other in enumerate(values) if other.is_map and other.shape[1] == x.shape[1]]
+    fitting = [n for n in fitting if values[n].shape[5 - axis] == size]
+    chosen, length = [source], x.shape[axis]
+    for number in random.choices(fitting, k=random.randint(0, 3)):
+        if (length + values[number].shape[axis]) * x.shape[1] * size <= 2 * MOST_CELLS:
+            chosen.append(number)
+            length += values[number].shape[axis]
+    position = near(random, x.position)
+    shape = (1, x.shape[1], length, size) if axis == 2 else (1, x.shape[1], size, length)
+    sources = tuple(random.sample(chosen, k=len(chosen)))
+    return Append(sources, axis, position, clamp_of(random), random.choice(ROUNDINGS)), Value(shape, position)
+
+
 def _interleave(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
     x = values[source]
     twins = [n for n, other in enumerate(values) if other.shape == x.shape]
@@ -286,7 +303,7 @@ def _pointwise(random: Random, values: list[Value], source: int) -> tuple[Layer,
 
 
 _PAIRS = (_combination, _combination, _extremum)
-OF_MAPS = (_conv, _conv, _conv, _conv, _pool, _pool, _concat, _interleave, *_PAIRS, _pointwise, _gemm)
+OF_MAPS = (_conv, _conv, _conv, _conv, _pool, _pool, _concat, _append, _interleave, *_PAIRS, _pointwise, _gemm)
 OF_VECTORS = (_gemm, *_PAIRS, _pointwise)
 
 

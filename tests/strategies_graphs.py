@@ -173,11 +173,12 @@ class GraphBuilder:
         """The mean of every channel."""
         return self.quantise(self.node("GlobalAveragePool", [x.name]), (*x.shape[:2], 1, 1), position)
 
-    def concat(self, parts: list[Tensor], position: int) -> Tensor:
-        """Values one after the other along the channels."""
-        name = self.node("Concat", [part.name for part in parts], axis=1)
-        channels = sum(part.shape[1] for part in parts)
-        return self.quantise(name, (1, channels, *parts[0].shape[2:]), position)
+    def concat(self, parts: list[Tensor], position: int, axis: int = 1) -> Tensor:
+        """Values one after the other, along the channels unless told otherwise."""
+        name = self.node("Concat", [part.name for part in parts], axis=axis)
+        shape = list(parts[0].shape)
+        shape[axis] = sum(part.shape[axis] for part in parts)
+        return self.quantise(name, tuple(shape), position)
 
     def shuffle(self, x: Tensor, groups: int, *, inner_pairs: bool = False) -> Tensor:
         """Channels of `groups` groups dealt out in turn, as PyTorch exports it; `inner_pairs` quantises every node."""
@@ -308,12 +309,18 @@ def _layer(draw: st.DrawFn, builder: GraphBuilder, live: list[Tensor]) -> Tensor
     twins = [other for other in live if other.shape == x.shape]
     neighbours = [other for other in live if other.shape[2:] == x.shape[2:]]
     small = min(x.shape[2:]) < 3
-    kinds = ("conv", "conv", "residual", "concat", "host", "function", "channels", "moved", "gated")
+    kinds = ("conv", "conv", "residual", "concat", "host", "function", "channels", "moved", "gated", "append")
     kind = draw(st.sampled_from(kinds if small else (*kinds, "add", "pool")))
     if kind == "channels":
         return draw(taken_channels(builder, x))
     if kind == "moved":
         return draw(moved(builder, x))
+    if kind == "append" and max(x.shape[2:]) < 24:
+        axis = draw(st.sampled_from((2, -1)))
+        across = 5 - axis % 4
+        fitting = [other for other in live if (other.shape[1], other.shape[across]) == (x.shape[1], x.shape[across])]
+        parts = [x, *draw(st.lists(st.sampled_from(fitting), max_size=2))]
+        return builder.concat(draw(st.permutations(parts)), x.position - draw(st.integers(-1, 1)), axis)
     if kind == "gated":
         return draw(_combination(builder, x, [draw(_gate(builder, x))]))
     if kind == "host":

@@ -23,6 +23,7 @@ from compiler.quantization.arithmetic import Clamp, Rounding, add_int8, average,
 from compiler.quantization.scaling import Multipliers, multipliers, round_shifts, scale_mean, scale_round
 from dialects.bsr import (
     BLOCK,
+    AppendOp,
     AvgPoolOp,
     BsrOp,
     ClampOp,
@@ -242,6 +243,11 @@ def _concat(op: ConcatOp, values: Values) -> Array:
     return np.concatenate(parts, axis=1)
 
 
+def _append(op: AppendOp, values: Values) -> Array:
+    parts = [_changed(values[value], value.type, op.result.type, op.rounding, op.clamp) for value in op.inputs]
+    return np.concatenate(parts, axis=op.axis)
+
+
 def _interleave(op: InterleaveOp, values: Values) -> Array:
     result = np.empty(shape_of(op.result.type), np.int8)
     for value, (row, column) in zip(op.inputs, op.offsets, strict=True):
@@ -295,6 +301,7 @@ IMPLEMENTATIONS: dict[type[Operation], Callable[[Any, Values], Array]] = {
     MinOp: _min,
     MaxPoolOp: _max_pool,
     AvgPoolOp: _avg_pool,
+    AppendOp: _append,
     ConcatOp: _concat,
     InterleaveOp: _interleave,
     ClampOp: _clamp,

@@ -28,6 +28,7 @@ from compiler.quantization.arithmetic import INT8_RANGE
 from compiler.quantization.scaling import multipliers
 from dialects.bsr import (
     AddOp,
+    AppendOp,
     AvgPoolOp,
     BsrOp,
     ClampOp,
@@ -208,7 +209,7 @@ def _avg_pool(op: AvgPoolOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
 
 
 def _copy(
-    op: ConcatOp | InterleaveOp | RequantiseOp | ClampOp | ReshapeOp,
+    op: AppendOp | ConcatOp | InterleaveOp | RequantiseOp | ClampOp | ReshapeOp,
     source: SSAValue,
     layouts: Layouts,
     *,
@@ -238,6 +239,10 @@ def _copy(
 def _concat(op: ConcatOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
     firsts = accumulate([layouts[source].blocks for source in op.inputs], initial=0)
     return [_copy(op, source, layouts, at=(block, 0, 0)) for source, block in zip(op.inputs, firsts, strict=False)]
+
+
+def _append(op: AppendOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
+    return [_copy(op, source, layouts, at=(0, *pixel)) for source, pixel in zip(op.inputs, op.offsets, strict=True)]
 
 
 def _interleave(op: InterleaveOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
@@ -308,6 +313,7 @@ _CALLS = cast(
         GemmOp: _gemm,
         MaxPoolOp: _max_pool,
         AvgPoolOp: _avg_pool,
+        AppendOp: _append,
         ConcatOp: _concat,
         InterleaveOp: _interleave,
         RequantiseOp: _change,

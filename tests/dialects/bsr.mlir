@@ -15,6 +15,7 @@ func.func @main(%x: tensor<1x8x6x6xi8, #bsr.fixed<5>>, %t: tensor<1x16x1x6xi8, #
   %n = bsr.matmul(%m, %t) {heads = 2 : i64, clamp = array<i64: 0, 127>} : (tensor<1x12x1x6xi8, #bsr.fixed<3>>, tensor<1x16x1x6xi8, #bsr.fixed<5>>) -> tensor<1x16x1x6xi8, #bsr.fixed<4>>
   %d = bsr.max_pool(%c4) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>} : (tensor<1x8x6x6xi8, #bsr.fixed<3>>) -> tensor<1x8x3x3xi8, #bsr.fixed<3>>
   %e = bsr.avg_pool(%d) {kernel = array<i64: 2, 2>, pads = array<i64: 0, 0, 1, 1>, count_include_pad = true} : (tensor<1x8x3x3xi8, #bsr.fixed<3>>) -> tensor<1x8x3x3xi8, #bsr.fixed<5>>
+  %e1 = bsr.append(%d, %e) {axis = 3 : i64} : (tensor<1x8x3x3xi8, #bsr.fixed<3>>, tensor<1x8x3x3xi8, #bsr.fixed<5>>) -> tensor<1x8x3x6xi8, #bsr.fixed<4>>
   %f = bsr.concat(%d, %e) : (tensor<1x8x3x3xi8, #bsr.fixed<3>>, tensor<1x8x3x3xi8, #bsr.fixed<5>>) -> tensor<1x16x3x3xi8, #bsr.fixed<-2>>
   %g = bsr.clamp(%f) {clamp = array<i64: -5, 6>} : (tensor<1x16x3x3xi8, #bsr.fixed<-2>>) -> tensor<1x16x3x3xi8, #bsr.fixed<-2>>
   %h = bsr.requantise(%g) : (tensor<1x16x3x3xi8, #bsr.fixed<-2>>) -> tensor<1x16x3x3xi8, #bsr.fixed<1>>
@@ -38,6 +39,7 @@ func.func @main(%x: tensor<1x8x6x6xi8, #bsr.fixed<5>>, %t: tensor<1x16x1x6xi8, #
 // CHECK-NEXT: %n = bsr.matmul(%m, %t) {heads = 2 : i64, clamp = array<i64: 0, 127>}
 // CHECK-NEXT: %d = bsr.max_pool(%c4) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>}
 // CHECK-NEXT: %e = bsr.avg_pool(%d) {kernel = array<i64: 2, 2>, pads = array<i64: 0, 0, 1, 1>, count_include_pad = true}
+// CHECK-NEXT: %e1 = bsr.append(%d, %e) {axis = 3 : i64} : (tensor<1x8x3x3xi8, #bsr.fixed<3>>, tensor<1x8x3x3xi8, #bsr.fixed<5>>) -> tensor<1x8x3x6xi8, #bsr.fixed<4>>
 // CHECK-NEXT: %f = bsr.concat(%d, %e) : (tensor<1x8x3x3xi8, #bsr.fixed<3>>, tensor<1x8x3x3xi8, #bsr.fixed<5>>) -> tensor<1x16x3x3xi8, #bsr.fixed<-2>>
 // CHECK-NEXT: %g = bsr.clamp(%f) {clamp = array<i64: -5, 6>}
 // CHECK-NEXT: %h = bsr.requantise(%g) : {{.*}} -> tensor<1x16x3x3xi8, #bsr.fixed<1>>

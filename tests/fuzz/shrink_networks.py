@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, replace
 from typing import Any
 
-from bsr_networks import Concat, Interleave, Layer, Network
+from bsr_networks import Append, Concat, Interleave, Layer, Network
 from strategies_bsr import Place
 
 OPERANDS = ("source", "left", "right", "skip")
@@ -20,13 +20,13 @@ SMALLER = ("outputs", "channels", "height", "width")
 
 def _operands(layer: Layer) -> list[int]:
     """The values that a layer reads, as numbers."""
-    if isinstance(layer, Concat | Interleave):
+    if isinstance(layer, Append | Concat | Interleave):
         return list(layer.sources)
     return [number for name in OPERANDS if (number := getattr(layer, name, None)) is not None]
 
 
 def _rewired(layer: Layer, new: Callable[[int], int], weights: Callable[[int], int]) -> Layer:
-    if isinstance(layer, Concat | Interleave):
+    if isinstance(layer, Append | Concat | Interleave):
         return replace(layer, sources=tuple(new(number) for number in layer.sources))
     changes = {name: new(getattr(layer, name)) for name in OPERANDS if getattr(layer, name, None) is not None}
     if getattr(layer, "weights_of", None) is not None:

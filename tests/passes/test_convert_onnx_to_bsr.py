@@ -225,8 +225,8 @@ def position_per_channel(builder: GraphBuilder, x: Tensor) -> Tensor:
     return builder.quantise(builder.node("Conv", [x.name, weight]), x.shape, 0)
 
 
-def concat_rows(builder: GraphBuilder, x: Tensor) -> Tensor:
-    return builder.quantise(builder.node("Concat", [x.name, x.name], axis=2), (1, 4, 12, 6), 4)
+def concat_images(builder: GraphBuilder, x: Tensor) -> Tensor:
+    return builder.quantise(builder.node("Concat", [x.name, x.name], axis=0), (2, 4, 6, 6), 4)
 
 
 def transpose(builder: GraphBuilder, x: Tensor) -> Tensor:
@@ -276,7 +276,7 @@ def far_zero_point(builder: GraphBuilder, x: Tensor) -> Tensor:
 REFUSALS = [
     (crossed_bounds, "the lower bound 2 of Clip lies above the upper bound 1"),
     (far_zero_point, "its weight less the zero-point of .* reaches from -[0-9]+ to [0-9]+, beyond int8"),
-    (concat_rows, "it concatenates axis 2 of 4, not the channels of maps"),
+    (concat_images, "it concatenates axis 0 of 4, not channels, rows or columns of maps"),
     (transpose, "does not move the elements of a map in a regular way"),
     (five_dimensions, "a tensor of shape 1x16x16x6x6, and the array has maps 1xCxHxW and vectors 1xK"),
     (add_constant, "one of its operands is a constant"),
