@@ -8,7 +8,7 @@ and the rings of a column are filled in turn, those of even rows by one shim cha
     sent(piece) = max(sent(piece before) + set-up, loaded(its page), slot free in every listener) + words
 
 A page knows nothing of chunks, so a chunk leaves in pieces: what lies of it in each page. The feed of WIDE launches
-outlives them; each DEEP launch has one of its own.
+outlives them, and begins a new page behind a DEEP launch; each DEEP launch has a feed of its own.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Feed:
         self, chip: Chip, ways: Ways, page_words: int, pages: int, words: Numbers, start: Numbers, loading: Numbers
     ):
         """
-        `words` of each stream; `start` [timeline] is when the first word may be sent, `loading` [timeline][channel]
+        `words` [part][stream], of which no page holds words of two parts; `start` [timeline] is when the first word may be sent, `loading` [timeline][channel]
         when each channel may load the first page.
         """
         self.chip, self.ways, self.page_words, self.pages = chip, ways, page_words, pages
@@ -106,8 +106,13 @@ class Feed:
         self.group = ways.group
         self.order = np.argsort(self.group, kind="stable")
         self.first = np.searchsorted(self.group[self.order], np.arange(len(ways.columns)))
-        self.left = words
-        """Words that have not been sent."""
+        self.parts, self.part = words, np.zeros(len(ways.columns), np.int64)
+        """The part of each stream that is being sent."""
+        self.left: Numbers = words.sum(axis=0)
+        """Words that have not been sent,"""
+        self.here: Numbers = words[0].copy()
+        """and those of them in the part that is being sent."""
+        self._next_part()
         self.heard = row[self.order[self.first]]
         """A core row that hears each stream."""
         self.to_core = chip.hop_cycles * (np.abs(column - ways.columns[self.group]) + row + 2)
@@ -130,11 +135,11 @@ class Feed:
         self.pushed = np.zeros((len(start), len(row)), np.int64)
 
     @classmethod
-    def broadcast(cls, chip: Chip, page_words: int, pages: int, total_words: Numbers, start: Numbers) -> Feed:
-        """The feed of all WIDE launches. `total_words` by column of the chip."""
+    def broadcast(cls, chip: Chip, page_words: int, pages: int, words: Numbers, start: Numbers) -> Feed:
+        """The feed of all WIDE launches. `words` from one DEEP launch to the next, by column of the chip."""
         ways = broadcast_ways(chip)
         loading = np.repeat(start[:, None], len(ways.columns), axis=1)
-        return cls(chip, ways, page_words, pages, total_words[ways.columns], start, loading)
+        return cls(chip, ways, page_words, pages, words[:, ways.columns], start, loading)
 
     @classmethod
     def unicast(cls, chip: Chip, facts: LaunchFacts, start: Numbers, even: Numbers, odd: Numbers) -> Feed:
@@ -143,7 +148,7 @@ class Feed:
         loading = np.stack((even, odd), axis=2).reshape(len(start), -1)
         chunks: Numbers = np.array([stream.chunks for stream in facts.streams], np.int64)
         words = chunks[facts.stream] * facts.chunk_words
-        return cls(chip, unicast_ways(chip), facts.rings.page_words, facts.rings.pages, words, start, loading)
+        return cls(chip, unicast_ways(chip), facts.rings.page_words, facts.rings.pages, words[None], start, loading)
 
     def begin(self, facts: LaunchFacts, pushed: Numbers) -> None:
         """The next chunks are those of a launch whose descriptors in the cores are pushed then, [timeline][core]."""
@@ -179,17 +184,25 @@ class Feed:
         self.send_end = np.where(going, end, self.send_end)
         self.position = np.where(going, self.position + words, self.position)
         self.left = self.left - np.where(going, words, 0)
-        over = going & ((self.position == self.page_words) | (self.left == 0))
+        self.here = self.here - np.where(going, words, 0)
+        over = going & ((self.position == self.page_words) | (self.here == 0))
         which = np.flatnonzero(over)
         self.page_free[self.page[which] % self.pages, :, which] = (end[:, which] + chip.lock_cycles).T
         self.page = self.page + over
         self.position = np.where(over, 0, self.position)
+        self._next_part()
         return np.where(going, rest - words, rest), end
+
+    def _next_part(self) -> None:
+        """Streams whose part has been sent go on with the next one that has words."""
+        while (over := (self.here == 0) & (self.left > 0)).any():
+            self.part = self.part + over
+            self.here = np.where(over, self.parts[self.part, np.arange(len(self.part))], self.here)
 
     def _load(self, fresh: Flags) -> None:
         """Load the page that comes next in the `fresh` streams, those of a channel in turn."""
         chip, ways = self.chip, self.ways
-        words = np.minimum(self.left, self.page_words)
+        words = np.minimum(self.here, self.page_words)
         alone, beside = self.load_cycles(words, 1), self.load_cycles(words, ways.channels)
         to_shim = 2 * chip.hop_cycles
         free = self.page_free[self.page % self.pages, :, np.arange(len(self.page))].T

@@ -108,7 +108,7 @@ def launch_cycles(launch: Launch, chip: Chip, program: ProgramCycles) -> int:
         words = -(-chip.core_rows // 2) * int(feed.left.max())
     elif facts.streams:
         page = page_words(chip)
-        feed = Feed.broadcast(chip, page, ring_bytes(chip) // (4 * page), by_column, early[:, 0])
+        feed = Feed.broadcast(chip, page, ring_bytes(chip) // (4 * page), by_column[None], early[:, 0])
     since = np.zeros((1, 1), np.int64)
     array = Array.quiet(chip, 1)
     starts = Starts(late - LONG_AGO, late - LONG_AGO, late, array.load(chip, early))

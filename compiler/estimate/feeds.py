@@ -14,8 +14,8 @@ from dialects import mem
 class Feeds:
     """Whose words come when on the channels of the shims. Times are [timeline][column]."""
 
-    def __init__(self, chip: Chip, invocation: mem.InvokeOp, broadcast_words: list[int], start: Numbers):
-        """`broadcast_words` by column; `start` [timeline] is when the first tasks of the feeds are pushed."""
+    def __init__(self, chip: Chip, invocation: mem.InvokeOp, broadcast_words: list[list[int]], start: Numbers):
+        """`broadcast_words` by column, from one DEEP launch to the next; `start` [timeline] is when the first tasks of the feeds are pushed."""
         self.chip = chip
         self.loading = np.repeat(start[:, None], chip.columns, axis=1)
         """Until when the channel for weights is busy with those of DEEP launches."""
@@ -23,7 +23,7 @@ class Feeds:
         rings = [op.ring_op for op in invocation.walk() if isinstance(op, mem.LaunchOp) and op.weights is not None]
         ring = next((ring for ring in rings if not ring.cores), None)
         if ring is not None:
-            self.broadcast = Feed.broadcast(chip, ring.page_words, ring.pages, np.array(broadcast_words), start)
+            self.broadcast = Feed.broadcast(chip, ring.page_words, ring.pages, np.array(broadcast_words).T, start)
 
     def own(self, facts: LaunchFacts, begun: Numbers, odd: Numbers) -> Feed:
         """

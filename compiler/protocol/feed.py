@@ -191,8 +191,11 @@ class WeightFeed:
         self.tasks = tasks
         self.launches = launches
         self.channels: list[_Channel] = []
-        self.broadcast_words: list[int] = []
-        """Words that each column broadcasts; empty if there are no weights at all."""
+        self.broadcast_words: list[list[int]] = []
+        """
+        Words that each column broadcasts, from one DEEP launch to the next: a page holds none from before and behind
+        one. Empty if there are no weights at all.
+        """
         self.segment, self.ended = 0, 0
         tasks.enter(WEIGHT_STREAM)
         if not any(op.weights is not None for op, _ in launches):
@@ -210,10 +213,11 @@ class WeightFeed:
         arriving = _Channel(self.chip.queue_depth)
         leaving = _Channel(self.chip.queue_depth - bool(deep))
         self.channels += [arriving, leaving]
-        state, broadcast, first = _Column(), 0, 0
+        state, first = _Column(), 0
+        broadcast: list[int] = []
         for last in (*deep, len(self.launches)):
             sizes = [stream_of(op, self.chip, row)[1:] for op, _ in self.launches[first:last]]
-            broadcast += sum(count * size for count, size in sizes)
+            broadcast.append(sum(count * size for count, size in sizes))
             self._broadcast(column, row, range(first, last), state, arriving, leaving)
             if last in deep and self.launches[last][0].rings:
                 self._own(column, last, state, arriving)
