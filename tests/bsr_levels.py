@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bsr_modules import arrays_of, module_of
 from bsr_networks import Network
+from hypothesis import settings
 from strategies_bsr import Place
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.parser import Parser
@@ -70,14 +71,20 @@ def read_back(module: ModuleOp) -> ModuleOp:
     return parsed
 
 
-def assert_levels_are_equal(network: Network, place: Place, seeds: tuple[int, ...], *, thorough: bool = False) -> None:
+def assert_levels_are_equal(
+    network: Network, place: Place, seeds: tuple[int, ...], *, thorough: bool = False
+) -> dict[str, ModuleOp]:
     """
     Each level on each seed; with `thorough`, a plan that its checker has seen, what the printed modules mean, and every
-    kernel call by the function of the device, compiled.
+    kernel call by the function of the device, compiled. The quick profile takes one seed, and is never thorough.
+    Returns the modules by level.
     """
+    if settings.get_current_profile_name() == "quick":
+        seeds, thorough = seeds[:1], False
     inputs = arrays_of(network)
     expected = interpret_bsr(module_of(network), inputs)
-    for level, module in lowered(network, place, verify=thorough):
+    modules = dict(lowered(network, place, verify=thorough))
+    for level, module in modules.items():
         meant = read_back(module) if thorough else module
         for seed in seeds if level == "aie" else seeds[:1]:
             found = execute(level, meant, inputs, seed)
@@ -85,6 +92,7 @@ def assert_levels_are_equal(network: Network, place: Place, seeds: tuple[int, ..
         if level == "aie" and thorough and has_jit():
             compiled = interpret_aie(meant, inputs, seed=seeds[0], compile_after=0)
             _assert_equal("aie, kernels compiled", compiled, expected, seeds[0])
+    return modules
 
 
 def _assert_equal(level: str, found: Execution, expected: Execution, seed: int) -> None:
