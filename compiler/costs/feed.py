@@ -98,8 +98,8 @@ class Feed:
         self, chip: Chip, ways: Ways, page_words: int, pages: int, words: Numbers, start: Numbers, loading: Numbers
     ):
         """
-        `words` [part][stream], of which no page holds words of two parts; `start` [timeline] is when the first word may be sent, `loading` [timeline][channel]
-        when each channel may load the first page.
+        `words` [part][stream], of which no page holds words of two parts; `start` [timeline] is when the first word may
+        be sent, `loading` [timeline][channel] when each channel may load the first page.
         """
         self.chip, self.ways, self.page_words, self.pages = chip, ways, page_words, pages
         column, row, _ = cores_of(chip)

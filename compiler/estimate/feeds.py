@@ -15,7 +15,10 @@ class Feeds:
     """Whose words come when on the channels of the shims. Times are [timeline][column]."""
 
     def __init__(self, chip: Chip, invocation: mem.InvokeOp, broadcast_words: list[list[int]], start: Numbers):
-        """`broadcast_words` by column, from one DEEP launch to the next; `start` [timeline] is when the first tasks of the feeds are pushed."""
+        """
+        `broadcast_words` by column, from one DEEP launch to the next; `start` [timeline] is when the first tasks of the
+        feeds are pushed.
+        """
         self.chip = chip
         self.loading = np.repeat(start[:, None], chip.columns, axis=1)
         """Until when the channel for weights is busy with those of DEEP launches."""

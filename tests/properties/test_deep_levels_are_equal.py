@@ -70,8 +70,7 @@ def test_every_level_computes_what_bsr_does(seed: int, target: str) -> None:
 def test_a_map_is_gathered_from_rows_and_from_slices(target: str, strides: tuple[int, int]) -> None:
     layers = (Conv(0, 512), Conv(1, 512, strides=strides), Conv(2, 512, (3, 3), pads=(1, 1, 1, 1), mask="half"))
     network, place = Network(7, (Input(16, 8, 6),), layers), Place(target)
-    assert_levels_are_equal(network, place, (3, 4))
-    modules = dict(lowered(network, place))
+    modules = assert_levels_are_equal(network, place, (3, 4))
     segments = [op.segment_name.data for op in modules["mem"].walk() if isinstance(op, mem.SegmentOp)]
     assert sum(name.endswith("gather") for name in segments) == 2
     assert estimate(modules["mem"]).array_cycles == pytest.approx(simulate(modules["aie"]).array_cycles, rel=0.03)
