@@ -34,6 +34,7 @@ from compiler.summaries import (
     HostSegment,
     QuantisedTensor,
     array_arguments,
+    configurations,
     controller_totals,
     host_segments,
     quantised_tensors,
@@ -197,6 +198,9 @@ class Compilation:
             "levels": list(self.levels),
             "chip": asdict(chip_named(self.request.target)),
             "arguments": array_arguments(self.modules["aie"]) if "aie" in self.modules else [],
+            "configurations": [asdict(each) for each in configurations(self.modules["aie"])]
+            if "aie" in self.modules
+            else [],
             "controller": controller_totals(self.modules["aie"]) if "aie" in self.modules else {},
             "host": [asdict(segment) for segment in self.host],
             "quantised": [asdict(tensor) for tensor in self.quantised],

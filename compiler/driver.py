@@ -33,8 +33,11 @@ from passes.array_reader import devices_of
 from passes.array_transactions import transactions_of
 
 Words = npt.NDArray[np.int32]
-Run = Callable[[TransactionWords, Words, Words], None]
-"""Runs a sequence: its instruction words, the activations, which it changes, and the weights."""
+Run = Callable[[str, TransactionWords, Words, Words], None]
+"""
+Runs a sequence: the device that the array has to be configured as, by its symbol, the instruction words, the
+activations, which it changes, and the weights.
+"""
 
 ACTIVATIONS, WEIGHTS = 0, 1
 """Arguments of every sequence."""
@@ -46,6 +49,9 @@ class Driver:
 
     module: ModuleOp
     transactions: Mapping[str, Transaction]
+    """By the name of the sequence."""
+    devices: Mapping[str, str]
+    """Of each sequence the device that holds it."""
     activation_words: int
     weights: Words
 
@@ -54,15 +60,19 @@ class Driver:
         """Raises InputError for a device that upstream does not know."""
         lowered = ModuleOp([device.clone() for device in devices_of(module)], dict(module.attributes))
         AieLowerTasksPass().apply(full_context(), lowered)
-        ops = [op for device in devices_of(module) for op in device.body.block.ops]
-        sequences = [op for op in ops if isinstance(op, RuntimeSequenceOp)]
-        sizes = [_size(sequence.body.block.args[ACTIVATIONS]) for sequence in sequences]
+        devices: dict[str, str] = {}
+        sizes: list[int] = []
+        for device in devices_of(module):
+            for op in device.body.block.ops:
+                if isinstance(op, RuntimeSequenceOp):
+                    devices[op.sym_name.data] = device.sym_name.data
+                    sizes.append(_size(op.body.block.args[ACTIVATIONS]))
         # maps that only the host writes and reads lie in the activations, too
         maps = [op for op in module.walk() if isinstance(op, mem.MapOp) and not op.stripes]
         sizes += [(op.address + op.size) // 4 for op in maps]
         images = [array_of(op.values).reshape(-1) for op in module.walk() if isinstance(op, mem.ImageOp)]
         weights = np.concatenate(images) if images else np.zeros(1, np.int32)
-        return cls(module, transactions_of(lowered), max(sizes, default=1), weights)
+        return cls(module, transactions_of(lowered), devices, max(sizes, default=1), weights)
 
     def patches_outside(self) -> list[Patch]:
         """Addresses that a sequence would give to a shim and that lie in none of its buffers."""
@@ -86,7 +96,8 @@ class Driver:
                     words = pack_map(values[op.value].reshape(target.shape))
                     activations[target.address // 4 :][: words.size] = words
                 case mem.RunOp():
-                    run(encode(self.transactions[op.sequence.string_value()]), activations, self.weights)
+                    name = op.sequence.string_value()
+                    run(self.devices[name], encode(self.transactions[name]), activations, self.weights)
                 case mem.LoadOp():
                     source = mem.map_of(op.source)
                     _, height, _ = source.shape

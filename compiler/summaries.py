@@ -1,4 +1,4 @@
-"""What a module says about itself, as plain values: host segments, and the arguments and controller of the array."""
+"""What a module says about itself, as plain values: host segments; arguments, programs and controller of the array."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, FloatAttr, IntegerAttr, ModuleOp, StringAttr
-from xdsl.dialects.func import ReturnOp
+from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block
 
 from compiler.errors import InputError
 from compiler.hardware.transactions import ControllerCount
+from compiler.kernels.code_size import kernels_bytes
+from compiler.kernels.parameters import Kernel
+from dialects.aie import RuntimeSequenceOp
 from dialects.bsr import HostNode, HostOp
 from dialects.notes import ARGUMENTS
 from dialects.onnx import OnnxOp
 from passes.array_counts import controller_counts
+from passes.array_reader import devices_of
 
 _NONE = -(2**31)
 _LINEAR = ("QuantizeLinear", "DequantizeLinear")
@@ -94,6 +98,29 @@ def quantised_tensors(module: ModuleOp) -> tuple[QuantisedTensor, ...]:
 def array_arguments(module: ModuleOp) -> Any:
     """Name, offset, bytes and layout of every DDR argument, as the lowering to aie wrote them on the module."""
     return plain(module.attributes.get(ARGUMENTS, ArrayAttr(())))
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A device: what its cores can compute, and the sequences that run while the array is loaded with it."""
+
+    device: str
+    kernels: tuple[str, ...]
+    kernel_bytes: int
+    """Of a core's program memory, by an estimate on the high side."""
+    sequences: tuple[str, ...]
+
+
+def configurations(module: ModuleOp) -> tuple[Configuration, ...]:
+    """The devices of the array level, in their order."""
+    found: list[Configuration] = []
+    for device in devices_of(module):
+        names = {op.sym_name.data for op in device.body.block.ops if isinstance(op, FuncOp)}
+        kernels = [kernel for kernel in Kernel if kernel.symbol in names]
+        sequences = tuple(op.sym_name.data for op in device.body.block.ops if isinstance(op, RuntimeSequenceOp))
+        symbols = tuple(kernel.symbol for kernel in kernels)
+        found.append(Configuration(device.sym_name.data, symbols, kernels_bytes(kernels), sequences))
+    return tuple(found)
 
 
 def controller_totals(module: ModuleOp) -> dict[str, int]:

@@ -113,17 +113,29 @@ class InvokeOp(MemOp):
     One invocation of the array: its segments run without the host.
 
         mem.invoke { mem.segment … }
+        mem.invoke attributes {configuration = 1 : i64} { mem.segment … }
+
+    Its cores run the program of a `configuration`, 0 if it does not say. Where the one before ran another, the MemTiles
+    hold nothing of what it left there.
     """
 
     name = "mem.invoke"
     traits = traits_def(NoTerminator(), MemoryReadEffect(), MemoryWriteEffect())
+    irdl_options = (ParsePropInAttrDict(),)
 
+    configuration_attr = opt_prop_def(IntegerAttr, prop_name="configuration")
     body = region_def("single_block")
 
     assembly_format = "attr-dict-with-keyword $body"
 
-    def __init__(self, body: Region):
-        super().__init__(regions=[body])
+    def __init__(self, body: Region, configuration: int = 0):
+        several = IntegerAttr(configuration, i64) if configuration else None
+        super().__init__(regions=[body], properties={"configuration": several})
+
+    @property
+    def configuration(self) -> int:
+        """The program that its cores run."""
+        return 0 if self.configuration_attr is None else self.configuration_attr.value.data
 
     @property
     def segments(self) -> tuple[SegmentOp, ...]:

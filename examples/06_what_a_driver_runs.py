@@ -3,14 +3,20 @@ What a host hands to XRT: instruction words, an activations buffer, a weights bu
 
 This has NOT been run on hardware by us. What can be known without it is checked here: the words read back as the same
 instructions, as many as the manifest counts, and every address that they patch lies in its buffer. To run the network,
-make an xclbin of the device with upstream's tools (`blockloom-opt -p aie-lower-tasks,aie-keep-device`, then aiecc) and
+make an xclbin of each device with upstream's tools (`blockloom-opt -p aie-lower-tasks,aie-keep-device`, then aiecc with
+`--device-name`), named as the device, and
 
-    python examples/06_what_a_driver_runs.py network.xclbin
+    python examples/06_what_a_driver_runs.py array.xclbin
+
+There is one device, unless the kernels of the network are too many for one program of the cores: then the manifest
+lists several configurations, and the host loads the one that a sequence belongs to before it runs it. What passes from
+one to the next lies in the activations.
 """
 
 import importlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,22 +29,28 @@ EXECUTE = 3
 """Opcode of the first argument of upstream's kernel "MLIR_AIE": run the instruction words that follow."""
 
 
-def on_xrt(path: str) -> Callable[[TransactionWords, Words, Words], None]:
-    """Runs sequences on device 0, whose array is configured by the xclbin."""
+def on_xrt(paths: list[str]) -> Callable[[str, TransactionWords, Words, Words], None]:
+    """Runs sequences on device 0, whose array is configured by the xclbin of the sequence's own device."""
     xrt: Any = importlib.import_module("pyxrt")
-    device, xclbin = xrt.device(0), xrt.xclbin(path)
-    device.register_xclbin(xclbin)
-    kernel = xrt.kernel(xrt.hw_context(device, xclbin.get_uuid()), xclbin.get_kernels()[0].get_name())
+    device = xrt.device(0)
+    kernels: dict[str, Any] = {}
+    for path in paths:
+        xclbin = xrt.xclbin(path)
+        device.register_xclbin(xclbin)
+        context = xrt.hw_context(device, xclbin.get_uuid())
+        kernels[Path(path).stem] = xrt.kernel(context, xclbin.get_kernels()[0].get_name())
 
-    def buffer(argument: int, words: Any, flags: Any) -> Any:
+    def buffer(kernel: Any, argument: int, words: Any, flags: Any) -> Any:
         made = xrt.bo(device, words.nbytes, flags, kernel.group_id(argument))
         made.write(np.ascontiguousarray(words).view(np.uint8), 0)
         made.sync(xrt.xclBOSyncDirection.XCL_BO_SYNC_BO_TO_DEVICE)
         return made
 
-    def run(words: TransactionWords, activations: Words, weights: Words) -> None:
-        instructions = buffer(1, words, xrt.bo.cacheable)
-        maps, constants = buffer(3, activations, xrt.bo.host_only), buffer(4, weights, xrt.bo.host_only)
+    def run(name: str, words: TransactionWords, activations: Words, weights: Words) -> None:
+        kernel = kernels[name]
+        instructions = buffer(kernel, 1, words, xrt.bo.cacheable)
+        maps = buffer(kernel, 3, activations, xrt.bo.host_only)
+        constants = buffer(kernel, 4, weights, xrt.bo.host_only)
         kernel(EXECUTE, instructions, words.size, maps, constants).wait()
         maps.sync(xrt.xclBOSyncDirection.XCL_BO_SYNC_BO_FROM_DEVICE)
         activations[:] = maps.read(activations.nbytes, 0).view(np.int32)
@@ -55,7 +67,9 @@ for name, transaction in driver.transactions.items():
     assert decode(binary) == transaction
     instructions += len(transaction.instructions)
     words += binary.size
-    print(f"@{name}: {len(transaction.instructions)} instructions in {4 * binary.size:,} bytes")
+    print(
+        f"@{driver.devices[name]}::@{name}: {len(transaction.instructions)} instructions in {4 * binary.size:,} bytes"
+    )
 print(f"activations {4 * driver.activation_words:,} bytes, weights {driver.weights.nbytes:,} bytes")
 print(f"addresses outside of their buffers: {len(driver.patches_outside())}")
 assert driver.patches_outside() == []
@@ -64,5 +78,5 @@ assert (instructions, words) == (counted["instructions"], counted["words"])
 if len(sys.argv) > 1:
     inputs = compilation.inputs(seed=0)
     expected = compilation.run(level="aie").outputs
-    for name, values in driver.run(inputs, on_xrt(sys.argv[1])).items():
+    for name, values in driver.run(inputs, on_xrt(sys.argv[1:])).items():
         print(f"{name}: {np.count_nonzero(values != expected[name])} numbers differ")

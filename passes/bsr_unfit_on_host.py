@@ -11,9 +11,8 @@ After:
     %y = bsr.host(%x) {operator = "MaxPool", reason = "layer 'pool' does not fit a core: …"}
 
 Before: ops that each have a kernel, and reshapes that keep the bytes. After: each layer that is left fits the chip by
-itself, and the kernels of all fit the program memory. What a plan asks is asked of every layer alone
-(`compiler.scheduling.misfits`); if kernels are too many, the layers that cost the host the least go
-(`compiler.scheduling.program_memory`).
+itself, also with its kernels; kernels that do not fit together are for several configurations of the array
+(`compiler.scheduling.configurations`). What a plan asks is asked of every layer alone (`compiler.scheduling.misfits`).
 """
 
 from __future__ import annotations
@@ -28,9 +27,7 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from compiler.hardware.chip import Chip, chip_named, parse_overrides
-from compiler.scheduling.misfits import misfits, work_of
-from compiler.scheduling.network import ArrayStep
-from compiler.scheduling.program_memory import Use, crowded_out
+from compiler.scheduling.misfits import misfits
 from dialects.bsr import AvgPoolOp, BsrOp
 from passes.array_layers import overflow_of
 from passes.array_network import build_network
@@ -55,7 +52,6 @@ class BsrUnfitOnHostPass(ModulePass):
             pools = [each for each in function.walk() if isinstance(each, AvgPoolOp) and not each.is_scaled]
             _move({pool: reason for pool in pools if (reason := overflow_of(pool))})
             _move(_without_room(function, chip))
-            _move(_without_kernels(function, chip))
         erase_unread_weights(op)
 
 
@@ -72,16 +68,3 @@ def _without_room(function: func.FuncOp, chip: Chip) -> dict[Operation, str]:
     for index, reason in misfits(maps.network(), chip).items():
         found.setdefault(maps.origins[index], reason)
     return found
-
-
-def _without_kernels(function: func.FuncOp, chip: Chip) -> dict[Operation, str]:
-    """Ops to do without, so that the program memory holds the kernels of the others."""
-    maps = build_network(function)
-    network = maps.network()
-    uses: dict[Operation, Use] = {}
-    for index, (op, step) in enumerate(zip(maps.origins, maps.steps, strict=True)):
-        if isinstance(step, ArrayStep):
-            before = uses.get(op, Use(frozenset(), 0))
-            uses[op] = Use(before.kernels | step.kernels, before.work + work_of(network, (index,)))
-    ops = list(uses)
-    return {ops[index]: reason for index, reason in crowded_out(list(uses.values()), chip).items()}

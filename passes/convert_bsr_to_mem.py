@@ -57,6 +57,7 @@ class _Writer:
         self.values: dict[SSAValue, SSAValue] = {}
         """Tensors on the host, old to new."""
         self.segments: Block | None = None
+        self.configuration = 0
         self.streams: dict[str, int] = {}
         self.rings: dict[Ring, SSAValue] = {}
 
@@ -180,11 +181,11 @@ class _Writer:
         if tokens:
             body.add_op(mem.WaitOp(tokens))
 
-    def segment(self, segment: Segment, output: MapBuffer, whole: bool) -> None:
+    def segment(self, segment: Segment, output: MapBuffer, whole: bool, configuration: int) -> None:
         """One segment, in the current invocation; if its map is `whole` then, it is a tensor with a name."""
-        if self.segments is None:
-            self.segments = Block()
-            self.block.add_op(mem.InvokeOp(Region(self.segments)))
+        if self.segments is None or configuration != self.configuration:
+            self.segments, self.configuration = Block(), configuration
+            self.block.add_op(mem.InvokeOp(Region(self.segments), configuration))
         body = Block()
         for number in range(len(segment.bands)):
             self._band(segment, number, body)
@@ -272,7 +273,8 @@ class ConvertBsrToMemPass(ModulePass):
             if isinstance(segment, HostSegment):
                 writer.host(segment)
             else:
-                writer.segment(segment, _final_buffer(segment, plan), index in last)
+                configuration = plan.network.configuration(index)
+                writer.segment(segment, _final_buffer(segment, plan), index in last, configuration)
         last = body.last_op
         assert isinstance(last, func.ReturnOp), "a function ends with func.return"
         writer.block.add_op(func.ReturnOp(*[writer.tensor(value) for value in last.operands]))

@@ -4,9 +4,11 @@
     mem.launch "conv" … { mem.core … }   ->   a parameter block per core, and in the runtime sequence for every channel
                                               aiex.dma_configure_task { … aie.dma_bd … }, start, await
 
-Before: `mem` ops with every buffer placed. After: one `aie.device` with static routes, locks, one arena per core and
-one persistent core program; one `aie.runtime_sequence` per invocation; `@main` keeps the host's part and runs the
-sequences. Nothing about the mapping is decided here. Refuses (CapacityError) what no descriptor can hold.
+Before: `mem` ops with every buffer placed. After: for each configuration one `aie.device` with static routes, locks,
+one arena per core and one persistent core program, which has the kernels of that configuration; in it one
+`aie.runtime_sequence` per invocation; `@main` keeps the host's part and runs the sequences. Devices of one network
+differ in their kernels only, and no two sequences have one name. Nothing about the mapping is decided here. Refuses
+(CapacityError) what no descriptor can hold.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ from xdsl.rewriter import Rewriter
 
 from compiler.errors import CapacityError, InputError
 from compiler.hardware.chip import Chip
-from compiler.kernels.code_size import bytes_for_kernels, kernel_bytes, kernels_bytes
-from compiler.kernels.parameters import Kernel, with_called
+from compiler.kernels.code_size import unfit
+from compiler.kernels.parameters import Kernel
 from compiler.protocol.image import ACTIVATIONS, WEIGHTS, Image
 from compiler.protocol.sequence import Sequence
 from dialects import mem
@@ -78,16 +80,31 @@ def _arguments(maps: list[mem.MapOp], activation_words: int, weight_words: int) 
     return ArrayAttr([whole, *entries, weights])
 
 
+def device_name(configuration: int, configurations: int) -> str:
+    """The symbol of a configuration's device."""
+    return "array" if configurations == 1 else f"array_{configuration}"
+
+
+def _devices(invocations: Iterable[mem.InvokeOp], rings: Iterable[mem.RingOp], chip: Chip) -> dict[int, DeviceWriter]:
+    """The device of each configuration without its sequences. Raises CapacityError."""
+    kernels: dict[int, set[Kernel]] = {}
+    for invocation in invocations:
+        called = {op.kernel for op in invocation.walk() if isinstance(op, mem.LaunchOp)}
+        kernels.setdefault(invocation.configuration, set()).update(called)
+    pages = max((ring.pages for ring in rings if not ring.cores), default=0)
+    own_pages = max((ring.pages for ring in rings if ring.cores), default=0)
+    devices: dict[int, DeviceWriter] = {}
+    for number, used in sorted(kernels.items() or [(0, {Kernel.REQUANTISE})]):
+        verify_program_memory(used, chip)
+        devices[number] = DeviceWriter(chip, used or {Kernel.REQUANTISE}, pages, own_pages)
+        devices[number].write()
+    return devices
+
+
 def verify_program_memory(kernels: Iterable[Kernel], chip: Chip) -> None:
     """The kernels of one configuration fit the program memory."""
-    taken, free = kernels_bytes(kernels), bytes_for_kernels(chip)
-    if taken > free:
-        parts = ", ".join(f"{kernel.symbol} {kernel_bytes(kernel)}" for kernel in with_called(kernels))
-        raise CapacityError(
-            f"the kernels of this network take {taken} bytes of a core's program memory ({parts}), and {free} of "
-            f"{chip.program_memory_bytes} are set aside for them; a network of fewer operators, or of one kind "
-            "of scales, powers of two or general ones, takes fewer kernels"
-        )
+    if reason := unfit(kernels, chip):
+        raise CapacityError(f"a configuration is too large: {reason}; convert-bsr-to-mem makes several of it")
 
 
 @dataclass(frozen=True)
@@ -103,13 +120,9 @@ class ConvertMemToAiePass(ModulePass):
             raise InputError(f"the module has no {PARAMETERS}; convert-bsr-to-mem writes it")
         main = next(f for f in op.body.ops if isinstance(f, func.FuncOp) and f.sym_name.data == "main")
         maps = [m for m in main.body.block.ops if isinstance(m, mem.MapOp)]
-        used = {launch.kernel for launch in op.walk() if isinstance(launch, mem.LaunchOp)} or {Kernel.REQUANTISE}
-        verify_program_memory(used, chip)
         rings = [ring for ring in main.body.block.ops if isinstance(ring, mem.RingOp)]
-        pages = max((ring.pages for ring in rings if not ring.cores), default=0)
-        own_pages = max((ring.pages for ring in rings if ring.cores), default=0)
-        device = DeviceWriter(chip, used, pages, own_pages)
-        device.write()
+        invocations = [i for i in main.body.block.ops if isinstance(i, mem.InvokeOp)]
+        devices = _devices(invocations, rings, chip)
         image = Image()
         weights = mem.ImageOp(constant_attribute(image.words(), "array.weights"))
         first = main.body.block.first_op
@@ -117,7 +130,8 @@ class ConvertMemToAiePass(ModulePass):
         main.body.block.insert_op_before(weights, first)
         activation_words = max((m.address + m.size for m in maps if not m.stripes), default=4) // 4
         sequences: list[_Sequence] = []
-        for invocation in [i for i in main.body.block.ops if isinstance(i, mem.InvokeOp)]:
+        for invocation in invocations:
+            device = devices[invocation.configuration]
             sequence = _Sequence(device, image, address.value.data // 4, activation_words, invocation)
             name = f"sequence_{len(sequences)}"
             device.block.add_op(RuntimeSequenceOp(Region(sequence.block), sym_name=name))
@@ -139,5 +153,7 @@ class ConvertMemToAiePass(ModulePass):
         for sequence in sequences:
             Rewriter.replace_value_with_new_type(sequence.block.args[1], MemRefType(i32, (words.size,)))
         weights.values = constant_attribute(words, "array.weights")
-        op.body.block.insert_op_before(DeviceOp(chip.device, Region(device.block), sym_name="array"), main)
+        for number, device in devices.items():
+            name = device_name(number, len(devices))
+            op.body.block.insert_op_before(DeviceOp(chip.device, Region(device.block), sym_name=name), main)
         op.attributes[ARGUMENTS] = _arguments(maps, activation_words, words.size)

@@ -64,7 +64,10 @@ AIE2P = ("mac_per_cycle=512", "load_bytes_per_cycle=128", "store_bytes_per_cycle
 
 
 def random_place(random: Random) -> Place:
-    """Meshes from 1x1 to 8x8 and presets, half of them with little memory, some short of something else."""
+    """
+    Meshes from 1x1 to 8x8 and presets, half of them with little memory, some short of something else, some with room
+    for few kernels in a program.
+    """
     small = f"mesh-{random.choice(SIDES)}x{random.choice(SIDES)}"
     large = (random.choice(("npu1", "npu1_3col", "npu2")), random.choice(LARGE_MESHES))
     target = random.choice((*[small] * 8, *large))
@@ -80,6 +83,8 @@ def random_place(random: Random) -> Place:
         overrides += [f"{name}={random.choice(LIMITS[name])}" for name in limits]
     if target.startswith("mesh") and random.random() < 0.2:
         overrides += AIE2P
+    if random.random() < 0.2:
+        overrides.append(f"program_memory_bytes={random.choice((6900, 7400, 8800, 11000))}")
     return Place(target, tuple(overrides))
 
 

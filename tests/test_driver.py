@@ -24,7 +24,8 @@ def test_inputs_lie_where_the_array_reads_them_and_outputs_where_it_writes_them(
     (given,) = program.inputs.values()
     runs: list[int] = []
 
-    def run(words: TransactionWords, activations: Words, weights: Words) -> None:
+    def run(device: str, words: TransactionWords, activations: Words, weights: Words) -> None:
+        assert device == "array"
         assert decode(words) in driver.transactions.values()
         packed = pack_map(given[0])
         np.testing.assert_array_equal(activations[store.address // 4 :][: packed.size], packed)

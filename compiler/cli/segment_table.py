@@ -102,7 +102,9 @@ def _print_controller(result: Simulation | Estimate) -> None:
 
 def _print_totals(result: Simulation | Estimate) -> None:
     exposed = sum(segment.exposed_cycles for segment in result.segments)
-    meaning = f"with launches and {exposed:,} cycles of the controller exposed"
+    count = result.reconfigurations
+    changes = f", {count} changes of the cores' programs" if count else ""
+    meaning = f"with launches{changes} and {exposed:,} cycles of the controller exposed"
     array = "first to last activity, controller instructions taking no time"
     for name, cycles, means in (("array", result.array_cycles, array), ("total", result.total_cycles, meaning)):
         print(f"{name}  {cycles:>12,} cycles  {1000 * cycles / result.clock_hz:8.3f} ms  {means}")

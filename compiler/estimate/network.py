@@ -53,8 +53,9 @@ class _Segment:
 class _Clock:
     """Where the timelines are, and what is under way."""
 
-    def __init__(self, chip: Chip, kernels: frozenset[Kernel], instruction: Numbers):
-        self.chip, self.kernels = chip, kernels
+    def __init__(self, chip: Chip, programs: Mapping[int, frozenset[Kernel]], instruction: Numbers):
+        self.chip, self.programs = chip, programs
+        self.configuration, self.reconfigurations = 0, 0
         self.instruction = instruction
         """Cycles of a controller instruction in each timeline."""
         self.now = np.zeros(len(instruction), np.int64)
@@ -75,7 +76,11 @@ class _Clock:
 
     def invocation(self, op: mem.InvokeOp) -> None:
         """All segments of an invocation, which begins with nothing under way."""
-        self.now = self.now + self.chip.launch_cycles * (np.arange(len(self.now)) != FREE)
+        changes = op.configuration != self.configuration
+        self.configuration = op.configuration
+        self.reconfigurations += changes
+        cycles = self.chip.launch_cycles + self.chip.reconfiguration_cycles * changes
+        self.now = self.now + cycles * (np.arange(len(self.now)) != FREE)
         self.counted = InstructionCount(self.chip)
         self.sequence = Sequence(self.counted, Image(), 0, op)
         self.early: dict[int, tuple[Numbers, Numbers, Numbers]] = {}
@@ -224,7 +229,7 @@ class _Clock:
         late = self._at(times[:pushed_late])
         starts = Starts(early, weights, late.of_broadcasts() if op.deep else late.of_inputs(), there)
         facts = launch_facts(op, self.chip)
-        program = program_cycles(self.chip, self.kernels, facts.kernel)
+        program = program_cycles(self.chip, self.programs[self.configuration], facts.kernel)
         feed = self.feeds.broadcast
         if op.rings:
             begun = self.began[-2 if op.ring_op.ahead else -1]
@@ -296,9 +301,12 @@ def _estimate(module: ModuleOp, chip: Chip) -> Estimate:
     invocations = [op for op in module.walk() if isinstance(op, mem.InvokeOp)]
     if not invocations and any(isinstance(op, mem.RunOp) for op in module.walk()):
         raise InputError("an estimate needs the module of level 'mem'; this one has been converted to the array")
-    kernels = frozenset(op.kernel for op in module.walk() if isinstance(op, mem.LaunchOp))
+    programs: dict[int, frozenset[Kernel]] = {}
+    for op in invocations:
+        called = {launch.kernel for launch in op.walk() if isinstance(launch, mem.LaunchOp)}
+        programs[op.configuration] = programs.get(op.configuration, frozenset()) | called
     instruction = np.array([0, *instruction_costs(chip)], np.int64)
-    clock = _Clock(chip, kernels, instruction)
+    clock = _Clock(chip, programs, instruction)
     for invocation in invocations:
         clock.invocation(invocation)
     segments = clock.estimates()
@@ -310,6 +318,7 @@ def _estimate(module: ModuleOp, chip: Chip) -> Estimate:
         clock.count,
         clock.instructions[WEIGHT_STREAM],
         len(invocations),
+        clock.reconfigurations,
         chip.clock_hz,
         tuple(sorted(totals[CHARGED:], key=lambda total: total.instruction_cycles)),
     )

@@ -80,12 +80,17 @@ class Estimate:
     array_cycles: int
     """From the first to the last activity of the array, controller instructions taking no time."""
     total_cycles: int
-    """From the first launch to the last token, with the time of controller instructions and launches."""
+    """
+    From the first launch to the last token, with the time of controller instructions, launches and changes of the
+    configuration; the first one is loaded before.
+    """
     segments: tuple[SegmentEstimate, ...]
     controller_instructions: int
     weights_instructions: int
     """Those of them that feed the weights of all segments, and are in none."""
     launches: int
+    reconfigurations: int
+    """How often the array is loaded with another configuration."""
     clock_hz: int
     controller_totals: tuple[ControllerEstimate, ...]
     """For 0.05, 0.1 and 0.4 us per instruction and for the chip's own number, the quickest first."""
@@ -98,6 +103,7 @@ class Estimate:
             "controller_instructions": self.controller_instructions,
             "weights_instructions": self.weights_instructions,
             "launches": self.launches,
+            "reconfigurations": self.reconfigurations,
             "clock_hz": self.clock_hz,
             "controller_totals": [asdict(total) for total in self.controller_totals],
             "segments": [

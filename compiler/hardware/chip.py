@@ -69,7 +69,7 @@ class Chip:
     division_cycles: int = 40  # assumed: no divide instruction, one step per bit
     controller_cycles: int = 400  # upper bound 0.4 us per instruction at 1 GHz (derived from a published total)
     launch_cycles: int = 80000  # measured: 80 us on npu2
-    reconfiguration_cycles: int = 353000  # measured: 353 us per load_pdi on npu2 (mlir-air #1334); programs have one
+    reconfiguration_cycles: int = 353000  # measured: 353 us per load_pdi on npu2 (mlir-air #1334)
     clock_hz: int = 1_000_000_000  # Phoenix nominal
 
     def __post_init__(self) -> None:

@@ -39,6 +39,7 @@ TIMING = RATES | {
     "load_latency_cycles",
     "lock_cycles",
     "loop_cycles",
+    "reconfiguration_cycles",
 }
 """All of them."""
 

@@ -9,7 +9,7 @@ controller's sequence are executed as written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -19,149 +19,57 @@ from xdsl.dialects.builtin import MemRefType, ModuleOp
 from xdsl.ir import SSAValue
 
 from compiler.errors import BlockloomError
-from compiler.interpret.aie_core import CoreHost, run_core
+from compiler.interpret.aie_device import MEMTILE_ROW, DeviceMachine
 from compiler.interpret.aie_kernels import KernelCalls
-from compiler.interpret.aie_machine import Agent, Channel, ChannelKey, Lock, LockTable, Scheduler, run_channel
-from compiler.interpret.aie_memory import Actor, Memory
-from compiler.interpret.aie_sequence import Controller
-from compiler.interpret.core_program import translate
+from compiler.interpret.aie_memory import Memory
 from compiler.interpret.execution import Arrays, Execution, entry_of
 from compiler.interpret.host import run_host_model
 from compiler.transfers.layout import pack_map, unpack_map
 from dialects import mem
-from dialects.aie import (
-    BufferOp,
-    CoreOp,
-    DeviceOp,
-    DMABDOp,
-    FlowOp,
-    LockOp,
-    RuntimeSequenceOp,
-    TileOp,
-    int_value,
-)
+from dialects.aie import DeviceOp, RuntimeSequenceOp
 from dialects.bsr import array_of, shape_of
 from dialects.chip import chip_of
 
-Place = tuple[int, int]
-MEMTILE_ROW = 1
 
+class _Host:
+    """What outlives a configuration: DDR, and what the cores of each device have called."""
 
-class _Machine:
-    """Everything that lives as long as the program: memories, locks, channels, cores."""
-
-    def __init__(self, module: ModuleOp, device: DeviceOp, seed: int, compile_after: int | None):
-        self.chip = chip_of(module)
-        self.rng = np.random.default_rng(seed)
-        self.scheduler = Scheduler(seed)
-        self.locks = LockTable(self.scheduler)
-        self.tiles: dict[SSAValue, Place] = {}
-        self.memories: dict[Place, Memory] = {}
-        self.buffers: dict[SSAValue, tuple[Place, int, int]] = {}
-        self.channels: dict[ChannelKey, Channel] = {}
-        self.sequences: dict[str, RuntimeSequenceOp] = {}
-        self.ddr: dict[str, Memory] = {}
-        self.actors: list[Actor] = []
-        self.tensors: Arrays = {}
-        ops = list(device.body.block.ops)
-        self.kernels = KernelCalls((op for op in ops if isinstance(op, func.FuncOp)), compile_after)
-        for op in ops:
-            if isinstance(op, TileOp):
-                self.tiles[op.result] = op.position
-        flows = [op for op in ops if isinstance(op, FlowOp)]
-        cores = [op for op in ops if isinstance(op, CoreOp)]
-        self.agents = 2 + len({port for flow in flows for port in self._ports(flow)}) + len(cores)
-        self.host = self._actor("the host")
-        for op in ops:
-            match op:
-                case BufferOp():
-                    self._buffer(op)
-                case LockOp():
-                    name = op.sym_name.data if op.sym_name is not None else "lock"
-                    initial = int_value(op.init) if op.init is not None else 0
-                    clock = np.zeros(self.agents, np.int64)
-                    self.locks.locks[op.result] = Lock(name, initial, self.chip.lock_limit, clock, initial)
-                case RuntimeSequenceOp():
-                    self.sequences[op.sym_name.data] = op
-                case _:
-                    pass
-        for flow in flows:
-            source, destination = (self._channel(port) for port in self._ports(flow))
-            source.destinations.append(destination)
-            destination.source = source
-        for core in cores:
-            self._core(core)
-
-    def _actor(self, name: str) -> Actor:
-        actor = Actor(len(self.actors), name, np.zeros(self.agents, np.int64))
-        # time 0 is before anybody acted: what is never told is never known
-        actor.clock[actor.number] = 1
-        self.actors.append(actor)
-        return actor
-
-    def _ports(self, flow: FlowOp) -> tuple[ChannelKey, ChannelKey]:
-        source, destination = self.tiles[flow.source], self.tiles[flow.dest]
-        return (
-            (*source, "MM2S", int_value(flow.source_channel)),
-            (*destination, "S2MM", int_value(flow.dest_channel)),
+    def __init__(self, module: ModuleOp, seed: int, compile_after: int | None):
+        self.chip, self.seed = chip_of(module), seed
+        self.devices = [op for op in module.ops if isinstance(op, DeviceOp)]
+        if not self.devices:
+            raise BlockloomError("the module has no aie.device")
+        self.kernels = [KernelCalls(_functions(device), compile_after) for device in self.devices]
+        self.sequences = {
+            op.sym_name.data: number
+            for number, device in enumerate(self.devices)
+            for op in device.body.block.ops
+            if isinstance(op, RuntimeSequenceOp)
+        }
+        self.configuration = 0
+        self.machine = self._configured()
+        words = _argument_words(self.devices)
+        maps = [op for op in module.walk() if isinstance(op, mem.MapOp) and not op.stripes]
+        words[0] = max(words[0], max((op.address + op.size for op in maps), default=4) // 4)
+        names = ("DDR", "the weights in DDR")
+        self.activations, self.weights = (
+            Memory(name, size, self.machine.rng) for name, size in zip(names, words, strict=True)
         )
+        self.tensors: Arrays = {}
 
-    def _channel(self, key: ChannelKey) -> Channel:
-        if key not in self.channels:
-            column, row, direction, number = key
-            channel = Channel(key, self._actor(f"tile ({column}, {row}) {direction} {number}"))
-            channel.agent = Agent(channel.actor, is_dma=True)
-            channel.agent.steps = run_channel(channel, self.scheduler, self.locks)
-            self.channels[key] = channel
-            self.scheduler.add(channel.agent)
-        return self.channels[key]
-
-    def _memory(self, place: Place) -> Memory:
-        if place not in self.memories:
-            memtile = place[1] == MEMTILE_ROW
-            size = self.chip.memtile_bytes if memtile else self.chip.core_memory_bytes
-            name = f"the memory of tile ({place[0]}, {place[1]})"
-            self.memories[place] = Memory(name, size // 4, self.rng)
-        return self.memories[place]
-
-    def _buffer(self, op: BufferOp) -> None:
-        place = self.tiles[op.tile]
-        if op.address is None:
-            raise BlockloomError(f"a buffer of tile {place} has no address")
-        words = cast("MemRefType[Any]", op.buffer.type).get_shape()[0]
-        self._memory(place)
-        self.buffers[op.buffer] = (place, int_value(op.address) // 4, words)
-
-    def _core(self, op: CoreOp) -> None:
-        place = self.tiles[op.tile]
-        actor = self._actor(f"core ({place[0]}, {place[1]})")
-        mine = {value: (first, size) for value, (tile, first, size) in self.buffers.items() if tile == place}
-        host = CoreHost(actor, self._memory(place), mine, self.locks, self.kernels)
-        agent = Agent(actor, is_dma=False)
-        agent.steps = run_core(agent, host, translate(op.body.block))
-        self.scheduler.add(agent)
-
-    def place(self, op: DMABDOp, tile: Place, channel: int, arguments: Mapping[SSAValue, Memory]) -> tuple[Memory, int]:
-        """Memory and first word of a descriptor's buffer. Raises BlockloomError for what the tile cannot reach."""
-        if op.buffer in arguments:
-            if tile[1] != 0:
-                raise BlockloomError(f"tile {tile} has a descriptor on DDR; only shims reach it")
-            return arguments[op.buffer], 0
-        owner, first, _ = self.buffers[op.buffer]
-        if owner != tile:
-            near = owner[1] == tile[1] == MEMTILE_ROW and abs(owner[0] - tile[0]) == 1
-            if not near or channel >= max(4, self.chip.core_rows):
-                raise BlockloomError(f"channel {channel} of tile {tile} does not reach the memory of tile {owner}")
-        return self.memories[owner], first
+    def _configured(self) -> DeviceMachine:
+        return DeviceMachine(self.chip, self.devices[self.configuration], self.kernels[self.configuration], self.seed)
 
     def run(self, op: mem.RunOp) -> None:
-        """One invocation: a controller of its own."""
-        sequence = self.sequences.get(op.sequence.string_value())
-        if sequence is None:
-            raise BlockloomError(f"@main runs {op.sequence}, which the device does not have")
-        arguments: dict[SSAValue, Memory] = dict(
-            zip(sequence.body.block.args, (self.ddr["activations"], self.ddr["weights"]), strict=True)
-        )
+        """One invocation. An array with another program than before begins as if nobody had ever used it."""
+        name = op.sequence.string_value()
+        if name not in self.sequences:
+            raise BlockloomError(f"@main runs {op.sequence}, which no device has")
+        if self.sequences[name] != self.configuration:
+            self.configuration = self.sequences[name]
+            self.machine = self._configured()
+            self.activations.settle()
+            self.weights.settle()
         results = op.results_by_segment
 
         def ended(segment: str) -> None:
@@ -169,59 +77,36 @@ class _Machine:
             if tensor and result is not None:
                 self.tensors[tensor] = self.map_values(result)[None]
 
-        controller = Controller(
-            self.channels,
-            self.scheduler,
-            self.tiles.__getitem__,
-            lambda bd, tile, channel: self.place(bd, tile, channel, arguments),
-            self.chip.queue_depth,
-            ended,
-        )
-        actor = self.host
-        agent = Agent(actor, is_dma=False)
-        agent.steps = controller.run(agent, sequence.body.block)
-        self.scheduler.add(agent)
-        self.scheduler.run(agent)
-        self.scheduler.agents.remove(agent)
-        self.scheduler.settle()
-        self._left_as_found(op.sequence.string_value())
-
-    def _left_as_found(self, sequence: str) -> None:
-        """An invocation must leave nothing to the next one. Raises BlockloomError."""
-        for channel in self.channels.values():
-            if channel.tokens:
-                raise BlockloomError(f"{len(channel.tokens)} tokens of {channel.actor.name} were never waited for")
-            if channel.queue or channel.active is not None:
-                unfinished = len(channel.queue) + (channel.active is not None)
-                raise BlockloomError(f"@{sequence} ends, and {channel.actor.name} has {unfinished} unfinished tasks")
-        for lock in self.locks.locks.values():
-            if lock.value != lock.initial:
-                raise BlockloomError(f"@{sequence} ends with lock {lock.name} at {lock.value}, not {lock.initial}")
+        self.machine.run(name, (self.activations, self.weights), ended)
 
     def map_values(self, op: mem.MapOp) -> npt.NDArray[np.int8]:
         """A map as it lies in memory now; the host's reads of DDR must be ordered, a look at MemTiles need not."""
         channels, height, width = op.shape
         first = op.address // 4
         if not op.stripes:
-            words = self.ddr["activations"].read(self.host, slice(first, first + height * op.row_words))
+            words = self.activations.read(self.machine.host, slice(first, first + height * op.row_words))
         else:
-            words = op.whole(lambda column, start, size: self.memories[column, MEMTILE_ROW].words[start : start + size])
+            tiles = self.machine.memories
+            words = op.whole(lambda column, start, size: tiles[column, MEMTILE_ROW].words[start : start + size])
         return unpack_map(words, channels, height, width)
 
+    def store(self, op: mem.MapOp, value: npt.NDArray[Any]) -> None:
+        """Lay a tensor out as a map in DDR."""
+        words = pack_map(value.reshape(op.shape))
+        first = op.address // 4
+        self.activations.write(self.machine.host, slice(first, first + words.size), words)
 
-def _device_of(module: ModuleOp) -> DeviceOp:
-    for op in module.ops:
-        if isinstance(op, DeviceOp):
-            return op
-    raise BlockloomError("the module has no aie.device")
+
+def _functions(device: DeviceOp) -> list[func.FuncOp]:
+    return [op for op in device.body.block.ops if isinstance(op, func.FuncOp)]
 
 
-def _argument_words(device: DeviceOp) -> tuple[int, int]:
-    for op in device.body.block.ops:
+def _argument_words(devices: Sequence[DeviceOp]) -> list[int]:
+    """Of activations and weights, which are the same for all sequences."""
+    for op in (op for device in devices for op in device.body.block.ops):
         if isinstance(op, RuntimeSequenceOp):
-            first, second = (cast("MemRefType[Any]", arg.type) for arg in op.body.block.args)
-            return first.get_shape()[0], second.get_shape()[0]
-    return 1, 1
+            return [cast("MemRefType[Any]", arg.type).get_shape()[0] for arg in op.body.block.args]
+    return [1, 1]
 
 
 def interpret_aie(
@@ -234,13 +119,7 @@ def interpret_aie(
     Raises BlockloomError (RaceError, DeadlockError) for a program that is wrong on some schedule this run can see.
     """
     entry = entry_of(module)
-    device = _device_of(module)
-    machine = _Machine(module, device, seed, compile_after)
-    activation_words, weight_words = _argument_words(device)
-    maps = [op for op in entry.function.body.block.ops if isinstance(op, mem.MapOp) and not op.stripes]
-    highest = max((op.address + op.size for op in maps), default=4) // 4
-    machine.ddr["activations"] = Memory("DDR", max(activation_words, highest), machine.rng)
-    machine.ddr["weights"] = Memory("the weights in DDR", weight_words, machine.rng)
+    host = _Host(module, seed, compile_after)
     values: dict[SSAValue, npt.NDArray[Any]] = dict(
         zip(entry.function.body.block.args, entry.bind(inputs), strict=True)
     )
@@ -249,22 +128,20 @@ def interpret_aie(
             case mem.MapOp():
                 pass
             case mem.ImageOp():
-                machine.ddr["weights"].write(machine.host, slice(0, weight_words), array_of(op.values).reshape(-1))
+                words = array_of(op.values).reshape(-1)
+                host.weights.write(host.machine.host, slice(0, words.size), words)
             case mem.StoreOp():
-                target = mem.map_of(op.target)
-                words = pack_map(values[op.value].reshape(target.shape))
-                first = target.address // 4
-                machine.ddr["activations"].write(machine.host, slice(first, first + words.size), words)
+                host.store(mem.map_of(op.target), values[op.value])
             case mem.LoadOp():
-                values[op.result] = machine.map_values(mem.map_of(op.source)).reshape(shape_of(op.result.type))
+                values[op.result] = host.map_values(mem.map_of(op.source)).reshape(shape_of(op.result.type))
             case mem.HostOp():
                 results = run_host_model(array_of(op.model).tobytes(), [values[value] for value in op.inputs])
                 values.update(zip(op.outputs, results, strict=True))
             case mem.RunOp():
-                machine.run(op)
+                host.run(op)
             case func.ReturnOp():
                 outputs = dict(zip(entry.outputs, [values[value] for value in op.operands], strict=True))
-                return Execution(outputs, machine.tensors, str(machine.kernels))
+                return Execution(outputs, host.tensors, ", ".join(map(str, host.kernels)))
             case _:
                 raise BlockloomError(f"the aie interpreter does not know {op.name} in @main")
     raise BlockloomError("@main does not return")

@@ -18,6 +18,8 @@ from compiler.errors import BlockloomError
 Clock = npt.NDArray[np.int64]
 Where = slice | npt.NDArray[np.int64]
 NOBODY = -1
+HOST = 0
+"""The first actor of every machine."""
 
 
 class RaceError(BlockloomError):
@@ -53,6 +55,12 @@ class Memory:
         self.written = np.zeros(words, np.int64)
         self.readers: dict[int, npt.NDArray[np.int64]] = {}
         self.names: dict[int, str] = {}
+
+    def settle(self) -> None:
+        """Everything so far is ordered before everything that comes, whoever acts then: the host wrote what is here."""
+        self.writer[self.writer != NOBODY] = HOST
+        self.written[:] = 0
+        self.readers.clear()
 
     def _first(self, where: Where, bad: npt.NDArray[np.bool_]) -> int:
         offset = int(np.flatnonzero(bad)[0])

@@ -33,8 +33,13 @@ class Memory:
 
     def __init__(self, name: str, words: int, rng: np.random.Generator):
         self.name = name
-        self.words = rng.integers(-(2**31), 2**31, words, dtype=np.int32)
-        self.written = np.zeros(words, np.bool_)
+        self.words = np.zeros(words, np.int32)
+        self.forget(rng)
+
+    def forget(self, rng: np.random.Generator) -> None:
+        """All words are any, and nothing wrote them."""
+        self.words = rng.integers(-(2**31), 2**31, self.words.size, dtype=np.int32)
+        self.written = np.zeros(self.words.size, np.bool_)
 
     def read(self, indices: npt.NDArray[np.int64], reader: str) -> npt.NDArray[np.int32]:
         """Words at `indices`, zero for padding. Raises BlockloomError for a word that nothing wrote."""
@@ -69,6 +74,16 @@ class _Machine:
             Memory(f"MemTile {column}", self.chip.memtile_words, self.rng) for column in range(self.chip.columns)
         ]
         self.tensors: Arrays = {}
+        self.configuration = 0
+
+    def invoke(self, op: mem.InvokeOp) -> None:
+        """Segments in order. Cores that run another program than before find MemTiles that nothing has written."""
+        if op.configuration != self.configuration:
+            self.configuration = op.configuration
+            for memory in self.memtiles:
+                memory.forget(self.rng)
+        for segment in op.segments:
+            self.run(segment)
 
     def run(self, op: Operation) -> None:
         """One op inside an invocation."""
@@ -197,8 +212,7 @@ def interpret_mem(module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]], *, s
     for op in entry.function.body.block.ops:
         match op:
             case mem.InvokeOp():
-                for segment in op.segments:
-                    machine.run(segment)
+                machine.invoke(op)
             case mem.StoreOp():
                 store_map(machine.ddr, mem.map_of(op.target), values[op.value])
             case mem.LoadOp():

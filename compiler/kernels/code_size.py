@@ -39,3 +39,16 @@ def kernels_bytes(kernels: Iterable[Kernel]) -> int:
 def bytes_for_kernels(chip: Chip) -> int:
     """What a core sets aside: the program around the kernels has a third of the memory."""
     return chip.program_memory_bytes * 2 // 3
+
+
+def unfit(kernels: Iterable[Kernel], chip: Chip) -> str:
+    """Why kernels do not fit the program memory together, or nothing if they do."""
+    called = with_called(kernels)
+    taken, free = kernels_bytes(called), bytes_for_kernels(chip)
+    if taken <= free:
+        return ""
+    parts = ", ".join(f"{kernel.symbol} {kernel_bytes(kernel)}" for kernel in called)
+    return (
+        f"its kernels take {taken} bytes of a core's program memory ({parts}), and {free} of "
+        f"{chip.program_memory_bytes} are set aside for them"
+    )

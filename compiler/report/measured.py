@@ -14,7 +14,7 @@ from compiler.report.occupancy import Box, memtile_boxes
 from compiler.simulate import simulate
 from compiler.simulate.result import Simulation, Times
 from compiler.simulate.timeline import Interval
-from compiler.summaries import HostSegment, host_segments
+from compiler.summaries import Configuration, HostSegment, configurations, host_segments
 from dialects.chip import chip_of
 
 
@@ -32,6 +32,7 @@ class Measured:
     layers: tuple[LayerRow, ...]
     boxes: tuple[Box, ...]
     host: tuple[HostSegment, ...]
+    configurations: tuple[Configuration, ...]
 
     @property
     def cores(self) -> int:
@@ -85,4 +86,5 @@ def measure(model: str, sparsity: float, calibrated_on: str, modules: Mapping[st
         layer_rows(modules, chip, simulation),
         memtile_boxes(modules["mem"], simulation.segments, bounds),
         host_segments(modules["bsr"]),
+        configurations(modules["aie"]),
     )

@@ -20,6 +20,7 @@ from compiler.report.tables import (
     headline,
     host_table,
     layer_table,
+    program_table,
     time_split,
     worst_segments,
 )
@@ -72,7 +73,14 @@ def _sections(measured: Measured, other: Measured | None) -> Iterable[Section]:
         yield "sparsity", "Dense against sparse", _no_comparison(measured)
     else:
         yield "sparsity", "Dense against sparse", _figures(sparsity_picture(measured, other))
-    yield "array", "The array", _figures(array_map(measured))
+    yield (
+        "array",
+        "The array",
+        _figures(array_map(measured))
+        + "<h3>Programs of the cores</h3><p>Kernels of which the program memory of a core has room for all are one "
+        "program. Where they are too many for it, the array is loaded with one after the other.</p>"
+        + program_table(measured),
+    )
     yield (
         "layers",
         "Layers",

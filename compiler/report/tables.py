@@ -14,7 +14,7 @@ from compiler.report.measured import Measured
 from compiler.report.picture import STATE_COLORS, STATE_WORDS
 from compiler.report.words import bytes_text, resource_text, share_text
 from compiler.simulate.activity import State
-from compiler.simulate.result import Times
+from compiler.simulate.result import Simulation, Times
 
 CYCLES = 9
 """Column of the layer table."""
@@ -38,7 +38,7 @@ def headline(measured: Measured) -> str:
             "With controller and launches",
             f"{total:.3f} <small>ms</small>",
             f"{simulation.controller_instructions:,} instructions of {chip.controller_cycles} cycles (an upper bound), "
-            f"{_count(simulation.launches, 'launch', 'launches')}; {1000 / max(total, 1e-9):,.0f} images/s",
+            f"{_launches(simulation)}; {1000 / max(total, 1e-9):,.0f} images/s",
         ),
         (
             "MAC utilisation",
@@ -118,8 +118,8 @@ def controller_table(measured: Measured) -> str:
     exposed = sum(segment.exposed_cycles for segment in simulation.segments)
     words = (
         f"<p>{simulation.controller_instructions:,} instructions; at the chip’s {chip.controller_cycles} cycles each, "
-        f"{exposed:,} cycles are exposed, and {_count(simulation.launches, 'launch', 'launches')} of "
-        f"{chip.launch_cycles:,} cycles come on top.</p>"
+        f"{exposed:,} cycles are exposed, and {_launches(simulation)} come on top, {chip.launch_cycles:,} cycles for "
+        f"each launch{f', {chip.reconfiguration_cycles:,} for each change' if simulation.reconfigurations else ''}.</p>"
     )
     return table(("#per instruction", "#total cycles", "#time", "#images/s"), rows) + words
 
@@ -168,6 +168,21 @@ def host_table(measured: Measured) -> str:
     return table(("node", "operators", "why not on the array"), body)
 
 
+def program_table(measured: Measured) -> str:
+    """What is in the program memory of the cores, configuration by configuration."""
+    limit = measured.chip.program_memory_bytes
+    rows = [
+        [
+            _name(each.device),
+            ", ".join(kernel.replace("_", " ") for kernel in each.kernels),
+            _number(f"{each.kernel_bytes:,} of {limit:,}"),
+            ", ".join(each.sequences),
+        ]
+        for each in measured.configurations
+    ]
+    return table(("program", "kernels", "#bytes of kernels", "runs"), rows)
+
+
 def chip_numbers(chip: Chip) -> str:
     """The numbers of the chip that the simulation used."""
     entries = "".join(
@@ -205,6 +220,12 @@ def _number(text: str) -> str:
 
 def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
+
+
+def _launches(simulation: Simulation) -> str:
+    changes = simulation.reconfigurations
+    words = _count(simulation.launches, "launch", "launches")
+    return f"{words} and {_count(changes, 'change', 'changes')} of the cores’ program" if changes else words
 
 
 def _split(times: Times) -> str:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
 from compiler.scheduling.additions_checker import additions_apart
+from compiler.scheduling.configurations_checker import configuration_faults
 from compiler.scheduling.deep_checker import broadcast_faults, deep_faults, flat_input_faults
 from compiler.scheduling.gathers import gathers_apart
 from compiler.scheduling.in_place_checker import in_place_faults
@@ -53,6 +54,7 @@ def plan_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[str]:
     """Everything that is wrong with a plan; empty if it is right."""
     apart = additions_apart(network, gathers_apart(network, plan.network))
     faults = in_place_faults(network, apart) + placement_faults(plan.network, plan, chip)
+    faults += configuration_faults(plan.network, chip)
     if len(plan.segments) != len(plan.network.steps):
         return [*faults, f"{len(plan.segments)} segments for {len(plan.network.steps)} steps"]
     return faults + _Run(plan, chip).faults()
@@ -96,6 +98,11 @@ class _Run:
         for index, (step, segment) in enumerate(zip(self.network.steps, self.plan.segments, strict=True)):
             self.where = f"step '{step.name}'"
             self.previous, begun = begun, self.time
+            if index and self.network.reconfigured(index - 1, index):
+                # nothing is brought ahead over it, either
+                self.previous = self.time
+                for memory in self.memtiles:
+                    memory[:] = NOTHING
             if isinstance(segment, Segment) and isinstance(step, ArrayStep):
                 self._segment(step, segment, whole=index in self.last)
             elif isinstance(segment, HostSegment) and isinstance(step, HostStep):

@@ -211,6 +211,8 @@ class Drafts:
 
     def _finds(self, maker: int, reader: int, number: int, needed: Stripes, choice: Choice) -> bool:
         """Whether a step finds a map in the MemTiles as it wants it, from the step that made it."""
+        if self.network.reconfigured(maker, reader):
+            return False
         wanted = self.manner(reader, choice)
         if not stays(self.manner(maker, choice), wanted):
             return False

@@ -1,9 +1,9 @@
 """
 Steps that no plan has room for: asked of each step alone, before a network is planned.
 
-A step never has more room than alone: its maps come from DDR and go there, and no other map is in the MemTiles. What
-all steps have in common is the share of a core that is set aside for weights, so the question is asked once for each
-share; planning succeeds with one for which every step fits.
+A step never has more room than alone: its maps come from DDR and go there, no other map is in the MemTiles, and no
+other kernel is in the program of the cores. What all steps have in common is the share of a core that is set aside for
+weights, so the question is asked once for each share; planning succeeds with one for which every step fits.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
+from compiler.kernels.code_size import unfit
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.drafts import Drafts
 from compiler.scheduling.network import ArrayStep, Network, inputs_of
@@ -95,7 +96,9 @@ def _misfits(network: Network, chip: Chip, asked: Iterable[int]) -> dict[int, st
     found: dict[int, str] = {}
     for index in asked:
         step = network.steps[index]
-        if isinstance(step, ArrayStep):
+        if isinstance(step, ArrayStep) and (reason := unfit(step.kernels, chip)):
+            found[index] = f"layer '{step.name}' does not fit a core: {reason}"
+        elif isinstance(step, ArrayStep):
             reserved = ring_bytes(chip) if weighted else 0
             alone = Drafts(Network(network.maps, (step,), ()), chip, require, reserved)
             try:

@@ -60,6 +60,8 @@ class Network:
     """Maps the caller wants in DDR at the end."""
     hidden: frozenset[int] = frozenset()
     """Maps that nobody knows by name: they need not exist."""
+    configurations: tuple[int, ...] = ()
+    """Of each step the program that the cores run then (`compiler.scheduling.configurations`); empty if all run one."""
 
     def writers(self) -> dict[int, tuple[int, ...]]:
         """The steps that write each map, in order, by their indices."""
@@ -68,3 +70,11 @@ class Network:
             for number in outputs_of(step):
                 found[number] = (*found.get(number, ()), index)
         return found
+
+    def configuration(self, index: int) -> int:
+        """The program that the cores run in a step."""
+        return self.configurations[index] if self.configurations else 0
+
+    def reconfigured(self, first: int, last: int) -> bool:
+        """Whether the cores get another program between two steps; the MemTiles hold nothing any more then."""
+        return len(set(self.configurations[first : last + 1])) > 1

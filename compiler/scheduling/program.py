@@ -14,6 +14,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.additions import add_at_once
 from compiler.scheduling.by_channels import ByChannels, Layout
+from compiler.scheduling.configurations import in_configurations, torn_maps
 from compiler.scheduling.deep import steps_apart
 from compiler.scheduling.drafts import (
     PARAMETERS,
@@ -243,7 +244,11 @@ def _solve(
 
     copied = set(gathered)
     while True:
-        drafts = Drafts(concatenate_in_place(network, copied), convolutions.chip, plan, reserved, apart)
+        placed = in_configurations(concatenate_in_place(network, copied), convolutions.chip)
+        if torn := torn_maps(placed):
+            copied |= torn
+            continue
+        drafts = Drafts(placed, convolutions.chip, plan, reserved, apart)
         try:
             return drafts, Residency(drafts, cycles).solve()
         except Apart as refusal:

@@ -43,7 +43,8 @@ class Residency:
 
     def _leaves_room(self, index: int) -> bool:
         """Whether descriptors for weights of the next step can wait while a step runs."""
-        if not isinstance(self.drafts.network.steps[index], ArrayStep):
+        network = self.drafts.network
+        if not isinstance(network.steps[index], ArrayStep) or network.reconfigured(index, index + 1):
             return False
         manner = self.drafts.by_channels.get(index)
         launches = manner.launches if manner else [launch for _, launch in self.drafts.band_launches(index, 1)[0]]

@@ -78,7 +78,8 @@ def simulate(
         charged: list[ChargedRun] = []
         for cycles in costs:
             array = Array.of(program, chip, durations, loads, noted=False)
-            total = array.run(ControllerCost(cycles, chip.launch_cycles), tell.through(program.steps))
+            cost = ControllerCost(cycles, chip.launch_cycles, chip.reconfiguration_cycles)
+            total = array.run(cost, tell.through(program.steps))
             charged.append(ChargedRun(cycles, total, array.activity))
         return summarise(free, charged, max(loads.values(), default=0.0), timeline=timeline)
 

@@ -1,4 +1,10 @@
-"""The array of an `aie.device`: its tiles, memories, locks, channels and streams, ready to run."""
+"""
+The array of a program: its tiles, memories, locks, channels and streams, ready to run.
+
+Several configurations are several `aie.device` with the same tiles and flows. Channels, streams and the time of the
+cores are the array's; memories, locks and core programs are of a configuration, and those that are not loaded rest: a
+sequence leaves them as they were in the beginning.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,7 @@ from dataclasses import dataclass, field
 
 from xdsl.ir import SSAValue
 
+from compiler.hardware.bursts import Place
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import FIRST_CORE_ROW, SHIM_ROW
 from compiler.simulate.activity import Activity
@@ -24,6 +31,7 @@ from compiler.simulate.streams import DdrPort, Stream
 from dialects.aie import (
     BufferOp,
     CoreOp,
+    DeviceOp,
     DMAChannelDir,
     FlowOp,
     LockOp,
@@ -31,6 +39,9 @@ from dialects.aie import (
     WireBundle,
     int_value,
 )
+
+Route = tuple[ChannelKey, ChannelKey]
+"""What a flow connects."""
 
 
 @dataclass
@@ -43,15 +54,16 @@ class Array:
     """How to write down what a link does."""
     events: EventQueue = field(default_factory=EventQueue)
     activity: Activity = field(default_factory=Activity)
-    tiles: dict[SSAValue, tuple[int, int]] = field(default_factory=dict[SSAValue, tuple[int, int]])
+    tiles: dict[SSAValue, Place] = field(default_factory=dict[SSAValue, Place])
     memories: dict[SSAValue, Memory] = field(default_factory=dict[SSAValue, Memory])
     locks: dict[SSAValue, Lock] = field(default_factory=dict[SSAValue, Lock])
     channels: dict[ChannelKey, Channel] = field(default_factory=dict[ChannelKey, Channel])
     ports: dict[tuple[int, DMAChannelDir], DdrPort] = field(default_factory=dict[tuple[int, DMAChannelDir], DdrPort])
     total_port: DdrPort | None = None
     """Of DDR as a whole, if the chip limits it."""
-    banks: dict[SSAValue, Banks] = field(default_factory=dict[SSAValue, Banks])
+    banks: dict[Place, Banks] = field(default_factory=dict[Place, Banks])
     """Of MemTiles where they can make a channel wait."""
+    routes: list[Route] = field(default_factory=list[Route])
     streams: dict[ChannelKey, Stream] = field(default_factory=dict[ChannelKey, Stream])
     controller: Controller | None = None
     cores: list[Core] = field(default_factory=list[Core])
@@ -62,25 +74,40 @@ class Array:
         array = cls(program, chip, Pieces if noted else Unnoted)
         if chip.ddr_total_bytes_per_cycle:
             array.total_port = DdrPort("DDR, all columns", chip.ddr_total_bytes_per_cycle, array.note())
-        for op in program.device.body.ops:
-            match op:
-                case TileOp():
-                    array.tiles[op.result] = op.position
-                case BufferOp():
-                    name = op.sym_name.data if op.sym_name is not None else "a buffer"
-                    array.memories[op.buffer] = Memory.of(name, op.buffer.type.get_shape()[0])
-                case LockOp():
-                    array.locks[op.result] = array._lock(op)
-                case FlowOp():
-                    array._flow(op)
-                case _:
-                    pass
+        for device in program.devices:
+            array._device(device)
         for op, code in program.cores:
             array._core(op, code, durations)
         array._banks(loads)
         for stream in array.streams.values():
             stream.connect()
         return array
+
+    def _device(self, device: DeviceOp) -> None:
+        """Add the parts of a configuration. Raises SimulationError for other flows than the one before has."""
+        routes: list[Route] = []
+        for op in device.body.ops:
+            match op:
+                case TileOp():
+                    self.tiles[op.result] = op.position
+                case BufferOp():
+                    name = op.sym_name.data if op.sym_name is not None else "a buffer"
+                    self.memories[op.buffer] = Memory.of(name, op.buffer.type.get_shape()[0])
+                case LockOp():
+                    self.locks[op.result] = self._lock(op)
+                case FlowOp():
+                    routes += self._routes(op)
+                case _:
+                    pass
+        if device is self.program.devices[0]:
+            self.routes = routes
+            for source, sink in routes:
+                self._flow(source, sink)
+        elif set(routes) != set(self.routes):
+            raise SimulationError(
+                f"@{device.sym_name.data} has other flows than @{self.program.devices[0].sym_name.data}; what is "
+                "simulated are configurations that differ in the programs of their cores"
+            )
 
     def _lock(self, op: LockOp) -> Lock:
         name = op.sym_name.data if op.sym_name is not None else "a lock"
@@ -92,13 +119,12 @@ class Array:
         memories = [self.memories[buffer] for buffer in code.buffers]
         place = self.tiles[op.tile]
         core = Core(place, self.chip, code, memories, locks, self.events, self.activity, durations)
-        self.activity.cores[core.place] = core.time
+        core.time = self.activity.cores.setdefault(place, core.time)
         self.cores.append(core)
 
-    def _channel(self, tile: SSAValue, direction: DMAChannelDir, number: int) -> Channel:
-        key = (tile, direction, number)
+    def _channel(self, key: ChannelKey) -> Channel:
         if key not in self.channels:
-            column, row = self.tiles[tile]
+            (column, row), direction, number = key
             self.channels[key] = Channel(
                 f"{direction.name} {number} of tile ({column}, {row})",
                 direction is DMAChannelDir.MM2S,
@@ -112,32 +138,34 @@ class Array:
             )
         return self.channels[key]
 
-    def _flow(self, op: FlowOp) -> None:
+    def _routes(self, op: FlowOp) -> Iterator[Route]:
+        """What a flow connects, if that are channels."""
+        if int_value(op.source_bundle) == int_value(op.dest_bundle) == WireBundle.DMA:
+            source = (self.tiles[op.source], DMAChannelDir.MM2S, int_value(op.source_channel))
+            yield source, (self.tiles[op.dest], DMAChannelDir.S2MM, int_value(op.dest_channel))
+
+    def _flow(self, source: ChannelKey, sink: ChannelKey) -> None:
         """One flow more of a source, which makes it a broadcast if it had one."""
-        if int_value(op.source_bundle) != WireBundle.DMA or int_value(op.dest_bundle) != WireBundle.DMA:
-            return
-        source = (op.source, DMAChannelDir.MM2S, int_value(op.source_channel))
-        first, last = self.tiles[op.source], self.tiles[op.dest]
+        first, last = source[0], sink[0]
         if source not in self.streams:
             ports = self._ports(first, last)
             self.streams[source] = Stream(
-                self._channel(*source), [], self.chip.stream_bytes_per_cycle, self.events, ports, self.note()
+                self._channel(source), [], self.chip.stream_bytes_per_cycle, self.events, ports, self.note()
             )
             for port in ports:
                 port.channels += 1
         switches = abs(first[0] - last[0]) + abs(first[1] - last[1]) + 1
-        sink = self._channel(op.dest, DMAChannelDir.S2MM, int_value(op.dest_channel))
-        self.streams[source].sinks.append((sink, switches * self.chip.hop_cycles))
+        self.streams[source].sinks.append((self._channel(sink), switches * self.chip.hop_cycles))
 
     def _banks(self, loads: Loads) -> None:
         """Of every MemTile whose banks can make a channel wait."""
         layout = BankLayout.of(self.chip)
-        for tile, load in loads.items():
+        for place, load in loads.items():
             if load > 1:
-                name = f"of MemTile {self.tiles[tile][0]}"
-                self.banks[tile] = Banks(name, layout, [self.note() for _ in range(layout.banks)])
-        for (tile, _, _), channel in self.channels.items():
-            channel.banks = self.banks.get(tile)
+                name = f"of MemTile {place[0]}"
+                self.banks[place] = Banks(name, layout, [self.note() for _ in range(layout.banks)])
+        for (place, _, _), channel in self.channels.items():
+            channel.banks = self.banks.get(place)
 
     def _ports(self, source: tuple[int, int], sink: tuple[int, int]) -> tuple[DdrPort, ...]:
         """What a stream passes if it comes from DDR or goes there."""
@@ -189,7 +217,8 @@ class Array:
         if controller.finished is None:
             raise SimulationError(self._stuck(controller))
         end = max((segment.last for segment in self.activity.segments.values()), default=0)
-        for core in self.cores:
+        # whoever is loaded in the end asked last; the others of its place have no time of their own then
+        for core in sorted(self.cores, key=lambda core: core.asked, reverse=True):
             core.end(end)
         return max(end, controller.finished)
 

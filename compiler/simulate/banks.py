@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from xdsl.ir import SSAValue
 
+from compiler.hardware.bursts import Place
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW
 from compiler.simulate.descriptors import TaskForm
@@ -60,15 +60,15 @@ class BankLayout:
         return np.bincount(reached // self.turn % self.banks, minlength=self.banks)
 
 
-Loads = dict[SSAValue, float]
+Loads = dict[Place, float]
 """Accesses per cycle that the channels of each MemTile together can ask of one bank."""
 
 
 def memtile_loads(program: Program, chip: Chip) -> Loads:
     """Of every MemTile of the program."""
     layout = BankLayout.of(chip)
-    tiles = [op for op in program.device.body.ops if isinstance(op, TileOp)]
-    loads: Loads = {op.result: 0.0 for op in tiles if op.position[1] == MEMTILE_ROW}
+    tiles = [op.position for device in program.devices for op in device.body.ops if isinstance(op, TileOp)]
+    loads: Loads = {place: 0.0 for place in tiles if place[1] == MEMTILE_ROW}
     known: dict[tuple[Pattern, int, int, int], Shares] = {}
     hungriest: dict[ChannelKey, float] = {}
     for step in program.steps:

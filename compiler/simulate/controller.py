@@ -26,10 +26,11 @@ from compiler.simulate.tasks import Task
 
 @dataclass(frozen=True)
 class ControllerCost:
-    """Cycles of one instruction and of one launch."""
+    """Cycles of one instruction, of one launch, and of loading the array with another configuration."""
 
     instruction: int = 0
     launch: int = 0
+    reconfiguration: int = 0
 
 
 @dataclass(eq=False)
@@ -78,7 +79,7 @@ class Controller:
         """Cycles of the instructions behind a step."""
         match step:
             case Launch():
-                return self.cost.launch
+                return self.cost.launch + self.cost.reconfiguration * step.reconfigures
             case Configure() | Start() | Await():
                 return step.instructions * self.cost.instruction
 

@@ -7,7 +7,7 @@ share: the code of the cores, and the controller's steps in the order in which i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -33,14 +33,18 @@ UNNAMED = "unnamed"
 WEIGHTS_ARGUMENT = 1
 """Of a runtime sequence; the argument before it holds activations."""
 
-ChannelKey = tuple[SSAValue, DMAChannelDir, int]
-"""Tile, direction and number."""
+ChannelKey = tuple[Place, DMAChannelDir, int]
+"""Tile, direction and number; the same in every configuration."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A sequence begins; each of its arguments comes with its words, if they are known."""
+    """
+    A sequence begins, perhaps with the array loaded anew before it; each of its arguments comes with its words, if they
+    are known.
+    """
 
+    reconfigures: bool
     arguments: tuple[tuple[BlockArgument, Words | None], ...]
 
 
@@ -79,61 +83,73 @@ Step = Launch | Configure | Start | Await
 
 @dataclass(frozen=True)
 class Program:
-    """The device, the code of its cores, and the steps of all sequences in order."""
+    """The device of each configuration, the code of their cores, and the steps of all sequences in order."""
 
-    device: DeviceOp
+    devices: tuple[DeviceOp, ...]
     cores: tuple[tuple[CoreOp, CoreCode], ...]
     steps: tuple[Step, ...]
-    launches: int
+
+    @property
+    def launches(self) -> int:
+        """How often a sequence begins."""
+        return sum(isinstance(step, Launch) for step in self.steps)
+
+    @property
+    def reconfigurations(self) -> int:
+        """How often the array is loaded anew."""
+        return sum(isinstance(step, Launch) and step.reconfigures for step in self.steps)
 
     @classmethod
     def of(cls, module: ModuleOp, chip: Chip) -> Program:
         """Of a module of level `aie`."""
-        device = _device_of(module)
-        cores = tuple((op, translate(op, chip)) for op in device.body.ops if isinstance(op, CoreOp))
-        steps = tuple(_steps(module, device))
-        return cls(device, cores, steps, sum(isinstance(step, Launch) for step in steps))
-
-
-def _device_of(module: ModuleOp) -> DeviceOp:
-    devices = [op for op in module.body.ops if isinstance(op, DeviceOp)]
-    if len(devices) != 1:
-        raise InputError(
-            f"the module has {len(devices)} aie.device; a simulation needs one. Compile to level 'aie' first"
+        devices = tuple(op for op in module.body.ops if isinstance(op, DeviceOp))
+        if not devices:
+            raise InputError("the module has no aie.device; a simulation needs one. Compile to level 'aie' first")
+        cores = tuple(
+            (op, translate(op, chip)) for device in devices for op in device.body.ops if isinstance(op, CoreOp)
         )
-    return devices[0]
+        return cls(devices, cores, tuple(_steps(module, devices)))
 
 
-def _runs(module: ModuleOp, device: DeviceOp) -> list[tuple[RuntimeSequenceOp, Words | None]]:
-    """The sequences in the order in which the host runs them, with the words of each one's weights."""
-    sequences = {op.sym_name.data: op for op in device.body.ops if isinstance(op, RuntimeSequenceOp)}
-    runs: list[tuple[RuntimeSequenceOp, Words | None]] = []
+def _runs(module: ModuleOp, devices: Sequence[DeviceOp]) -> Iterator[tuple[RuntimeSequenceOp, int, Words | None]]:
+    """The sequences in the order in which the host runs them, with their configuration and the words of the weights."""
+    sequences = {
+        op.sym_name.data: (op, number)
+        for number, device in enumerate(devices)
+        for op in device.body.ops
+        if isinstance(op, RuntimeSequenceOp)
+    }
+    runs = [op for op in module.walk() if isinstance(op, RunOp)]
     images: dict[Operation, Words] = {}
-    for op in module.walk():
-        if isinstance(op, RunOp):
-            image = op.weights.owner
-            assert isinstance(image, ImageOp), "the weights argument comes from mem.image"
-            if image not in images:
-                images[image] = array_of(image.values).reshape(-1)
-            runs.append((sequences[op.sequence.string_value()], images[image]))
-    return runs or [(sequence, None) for sequence in sequences.values()]
+    for op in runs:
+        image = op.weights.owner
+        assert isinstance(image, ImageOp), "the weights argument comes from mem.image"
+        if image not in images:
+            images[image] = array_of(image.values).reshape(-1)
+        yield *sequences[op.sequence.string_value()], images[image]
+    if not runs:
+        yield from ((*sequence, None) for sequence in sequences.values())
 
 
-def _steps(module: ModuleOp, device: DeviceOp) -> Iterator[Step]:
+def _steps(module: ModuleOp, devices: Sequence[DeviceOp]) -> Iterator[Step]:
     numbers: dict[SSAValue, int] = {}
-    places: dict[SSAValue, Place] = {op.result: op.position for op in device.body.ops if isinstance(op, TileOp)}
+    tiles = (op for device in devices for op in device.body.ops if isinstance(op, TileOp))
+    places: dict[SSAValue, Place] = {op.result: op.position for op in tiles}
     tasks: dict[SSAValue, DMAConfigureTaskOp] = {}
-    for sequence, weights in _runs(module, device):
+    before: int | None = None
+    for sequence, configuration, weights in _runs(module, devices):
         arguments = sequence.body.block.args
         yield Launch(
-            tuple((value, weights if index == WEIGHTS_ARGUMENT else None) for index, value in enumerate(arguments))
+            before not in (None, configuration),
+            tuple((value, weights if index == WEIGHTS_ARGUMENT else None) for index, value in enumerate(arguments)),
         )
+        before = configuration
         bursts = Bursts()
         for op in sequence.body.block.ops:
             match op:
                 case DMAConfigureTaskOp():
                     numbers[op.result], tasks[op.result] = len(numbers), op
-                    channel = (op.tile, op.channel_direction, int_value(op.channel))
+                    channel = (places[op.tile], op.channel_direction, int_value(op.channel))
                     writes = bursts.count(_described(op, places[op.tile])).instructions
                     yield Configure(numbers[op.result], channel, read_task(op), writes)
                 case DMAStartTaskOp():

@@ -111,7 +111,10 @@ class Simulation:
     array_cycles: int
     """From the first to the last activity of the array, controller instructions taking no time."""
     total_cycles: int
-    """From the first launch to the last token, with the time of controller instructions and launches."""
+    """
+    From the first launch to the last token, with the time of controller instructions, launches and changes of the
+    configuration; the first one is loaded before.
+    """
     segments: tuple[SegmentTime, ...]
     cores: tuple[CoreResult, ...]
     controller_instructions: int
@@ -120,6 +123,8 @@ class Simulation:
     weights_bytes: int
     """What they bring from DDR."""
     launches: int
+    reconfigurations: int
+    """How often the array is loaded with another configuration."""
     clock_hz: int
     controller_totals: tuple[ControllerTotal, ...]
     """For 0.05, 0.1 and 0.4 us per instruction and for the chip's own number, the quickest first."""
@@ -155,6 +160,7 @@ class Simulation:
             "ddr_read_bytes": self.ddr_read_bytes,
             "ddr_written_bytes": self.ddr_written_bytes,
             "launches": self.launches,
+            "reconfigurations": self.reconfigurations,
             "clock_hz": self.clock_hz,
             "memtile_bank_load": round(self.memtile_bank_load, 6),
             "controller_totals": [asdict(total) for total in self.controller_totals],

@@ -156,6 +156,7 @@ def summarise(free: Array, charged: Sequence[ChargedRun], bank_load: float, *, t
         weights_instructions=activity.instructions.get(WEIGHT_STREAM, 0),
         weights_bytes=sum(_ddr_bytes(free, DMAChannelDir.MM2S, [WEIGHT_STREAM])),
         launches=free.program.launches,
+        reconfigurations=free.program.reconfigurations,
         clock_hz=chip.clock_hz,
         controller_totals=tuple(
             ControllerTotal(run.instruction_cycles, run.total_cycles)

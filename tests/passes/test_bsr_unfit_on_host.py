@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from bsr_levels import on_chip
 from bsr_passes import main_of
 from onnx import TensorProto, helper, numpy_helper
+from strategies_bsr import Place
+from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block
 
@@ -17,8 +20,11 @@ from compiler.checking import execute
 from compiler.cli.main import main
 from compiler.errors import InputError
 from compiler.interpret.bsr import interpret_bsr
+from compiler.kernels.code_size import unfit
+from compiler.kernels.parameters import Kernel
 from compiler.pipelines import Pipeline, Stage, default_stages, step
 from compiler.placement import placements
+from dialects.aie import DeviceOp
 from dialects.bsr import (
     AddOp,
     AvgPoolOp,
@@ -32,6 +38,7 @@ from dialects.bsr import (
     WeightsOp,
     fixed_type,
 )
+from dialects.chip import chip_of
 
 
 def hosted(module: ModuleOp) -> dict[str, str]:
@@ -74,12 +81,13 @@ def test_a_layer_that_does_not_fit_a_core_is_computed_on_the_host_and_told(
     assert compile_model(tall_pool(60), target="mesh-1x1", until="bsr", strict=True)
 
 
-def lowered(module: ModuleOp, target: str) -> dict[str, ModuleOp]:
-    stages = default_stages(target=target)
-    return dict(Pipeline((Stage("bsr", (step("bsr-unfit-on-host", target=target),)), *stages[2:])).run(module))
+def lowered(module: ModuleOp, *overrides: str) -> dict[str, ModuleOp]:
+    stages = default_stages()
+    first = Stage("bsr", (step("bsr-unfit-on-host", target="npu1"),))
+    return dict(Pipeline(on_chip((first, *stages[2:]), Place("mesh-1x1", overrides))).run(module))
 
 
-def test_layers_whose_kernels_are_one_too_many_are_computed_on_the_host() -> None:
+def of_both_kinds() -> ModuleOp:
     """Fixed point and general scales in one network, with both pools."""
     scaled = ScaledAttr(Scaled(0.01171875, -3))
     block = Block(arg_types=[fixed_type((1, 8, 6, 6), 4)])
@@ -97,17 +105,38 @@ def test_layers_whose_kernels_are_one_too_many_are_computed_on_the_host() -> Non
     total = AddOp(again.result, other.result, scaled)
     ends = ConcatOp([total.result, other.result], ScaledAttr(Scaled(0.01953125, 5)))
     block.add_ops([fixed, general, conv, added, coarser, most, mean, other, again, total, ends])
-    module = main_of(block, ends.result)
-    inputs = {"input0": random.integers(-128, 128, (1, 8, 6, 6)).astype(np.int8)}
-    expected = interpret_bsr(module.clone(), inputs).outputs
-    modules = lowered(module, "mesh-1x1")
-    reasons = hosted(modules["bsr"])
-    assert reasons
-    assert all("bytes of a core's program memory" in reason for reason in reasons.values())
+    return main_of(block, ends.result)
+
+
+def assert_all_levels_are_equal(module: ModuleOp, modules: dict[str, ModuleOp]) -> None:
+    inputs = {"input0": np.random.default_rng(1).integers(-128, 128, (1, 8, 6, 6)).astype(np.int8)}
+    expected = interpret_bsr(module, inputs).outputs
     for level, each in modules.items():
         found = execute(level, each, inputs, 0).outputs
         for name, result in expected.items():
             np.testing.assert_array_equal(found[name], result, err_msg=level)
+
+
+def test_kernels_that_do_not_fit_together_are_in_several_programs() -> None:
+    """All of them are more than 16 KB hold, and none of them has to go to the host."""
+    module = of_both_kinds()
+    modules = lowered(module.clone())
+    assert not hosted(modules["bsr"])
+    devices = [op for op in modules["aie"].ops if isinstance(op, DeviceOp)]
+    assert [device.sym_name.data for device in devices] == ["array_0", "array_1"]
+    for device in devices:
+        kernels = [op.sym_name.data for op in device.body.ops if isinstance(op, func.FuncOp)]
+        assert not unfit([kernel for kernel in Kernel if kernel.symbol in kernels], chip_of(modules["aie"]))
+    assert_all_levels_are_equal(module, modules)
+
+
+def test_a_layer_whose_kernel_does_not_fit_by_itself_is_computed_on_the_host() -> None:
+    """A scaled convolution calls the other one, which alone would fit."""
+    module = of_both_kinds()
+    modules = lowered(module.clone(), "program_memory_bytes=6900")
+    reason = "layer 'conv2d_2' does not fit a core: its kernels take 5828 bytes of a core's program memory (conv 4568, "
+    assert hosted(modules["bsr"]) == {"Conv": f"{reason}scaled_conv 1260), and 4600 of 6900 are set aside for them"}
+    assert_all_levels_are_equal(module, modules)
 
 
 def test_a_mean_that_a_core_cannot_count_is_computed_on_the_host() -> None:
@@ -117,7 +146,7 @@ def test_a_mean_that_a_core_cannot_count_is_computed_on_the_host() -> None:
     module = main_of(block, mean.result)
     inputs = {"input0": np.random.default_rng(1).integers(-3, 4, (1, 8, 50, 50)).astype(np.int8)}
     expected = interpret_bsr(module.clone(), inputs).outputs
-    modules = lowered(module, "mesh-1x1")
+    modules = lowered(module)
     assert "a core counts to 2147483647" in hosted(modules["bsr"])["AveragePool"]
     for level, each in modules.items():
         for name, result in execute(level, each, inputs, 0).outputs.items():
