@@ -80,8 +80,8 @@ class Chip:
             )
         if self.lock_limit < self.core_rows:
             raise InputError(
-                f"chip '{self.name}' has locks that count to {self.lock_limit}; {self.core_rows} is needed: one lock "
-                f"of a MemTile counts the parameters of a column's cores"
+                f"chip '{self.name}' has locks that count to {self.lock_limit}, and one lock of a MemTile counts the "
+                f"parameters of a column's {self.core_rows} cores; give it a larger lock_limit, or fewer core_rows"
             )
         reach = min(self.memtile_length_limit + 1, self.memtile_step_limit)
         if self.memtile_words > reach:

@@ -71,7 +71,7 @@ class Controller:
         task = self.tasks[op.task]
         channel = self.channels[task.channel]
         if len(channel.queue) >= self.queue_depth:
-            raise BlockloomError(f"the queue of {channel.actor.name} holds {self.queue_depth} tasks; a fifth is lost")
+            raise BlockloomError(f"the queue of {channel.actor.name} holds {self.queue_depth} tasks; one more is lost")
         for descriptor in task.chain:
             if self.tables[task.channel[:2], descriptor.number] is not descriptor:
                 raise BlockloomError(

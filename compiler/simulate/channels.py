@@ -3,8 +3,8 @@ DMA channels: a queue of tasks, worked off one descriptor after the other.
 
 A descriptor is under way from the moment its lock has been granted and the engine has been set up for it
 (`descriptor_cycles` after the one before); then its stream moves words whenever the other side is under way too. At
-its end it releases its lock. The queue holds four tasks beside the running one. Pushing a fifth is an error: the
-hardware loses it without a word.
+its end it releases its lock. The queue holds as many tasks beside the running one as the chip says, four on all that
+are built. Pushing one more is an error: the hardware loses it without a word.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Channel:
         if len(self.queue) == self.depth:
             raise SimulationError(
                 f"segment '{segment}': {self.name} has {self.depth} tasks waiting in cycle {self.events.now}; the "
-                "hardware loses a fifth. Await a task of this channel first"
+                "hardware loses one more. Await a task of this channel first"
             )
         self.queue.append((task, runs, segment))
         if self.task is None:

@@ -13,6 +13,7 @@ from passes.array_checks.descriptors import DESCRIPTOR_RULES, each_descriptor
 from passes.array_checks.fault import Fault, Rule, faults_of
 from passes.array_checks.liveness import LIVENESS_RULES
 from passes.array_checks.order import ORDER_RULES
+from passes.array_checks.rings import RING_RULES
 from passes.array_checks.streams import STREAM_RULES
 from passes.array_checks.tasks import TASK_RULES
 from passes.array_checks.tiles import TILE_RULES
@@ -24,6 +25,7 @@ ALL_RULES: tuple[Rule, ...] = (
     *TASK_RULES,
     *(each_descriptor(rule) for rule in DESCRIPTOR_RULES),
     *ORDER_RULES,
+    *RING_RULES,
     *BALANCE_RULES,
     *LIVENESS_RULES,
 )

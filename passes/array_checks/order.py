@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 from xdsl.ir import Operation
 
-from dialects.aie import LockAction
 from passes.array_checks.fault import Found, Rule
 from passes.array_checks.progress import Progress, key_of
 from passes.array_program import Place, Program, Sequence, Step, Task
@@ -96,26 +94,6 @@ def task_is_started(program: Program) -> Iterator[Found]:
                 yield where_of(step), "a task is configured and never started"
 
 
-def iteration_goes_on_in_a_ring(program: Program) -> Iterator[Found]:
-    """
-    A task that is started again without being written begins with a whole turn of its iterations, or acquires a lock,
-    by which slots of a ring go on from task to task; which slot that is, its cores know.
-    """
-    for sequence in program.sequences:
-        runs: Counter[Operation] = Counter()
-        for step in sequence.steps:
-            if step.what != "start":
-                continue
-            for descriptor in step.task.chain:
-                stands = runs[step.task.op] % descriptor.wrap
-                if stands and not descriptor.uses_of(LockAction.Acquire, LockAction.AcquireGreaterEqual):
-                    yield (
-                        f"{where_of(step)}, descriptor {descriptor.number}",
-                        f"started again at run {stands} of {descriptor.wrap} iterations, with no lock that counts them",
-                    )
-            runs[step.task.op] += step.task.runs
-
-
 def token_comes_before_it_is_awaited(program: Program) -> Iterator[Found]:
     """What is awaited issues a token and has been started, once for each time it is awaited."""
 
@@ -157,7 +135,6 @@ ORDER_RULES: tuple[Rule, ...] = (
     descriptor_is_not_rewritten_in_use,
     task_is_started_as_written,
     task_is_started,
-    iteration_goes_on_in_a_ring,
     token_comes_before_it_is_awaited,
     everything_has_ended,
 )

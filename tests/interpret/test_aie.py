@@ -158,7 +158,7 @@ def test_a_queue_does_not_hold_a_fifth_task() -> None:
     start = start_of(module, waiting)
     for _ in range(5):
         sequence_of(module).insert_op_after(start.clone(), start)
-    fails(module, "holds 4 tasks; a fifth is lost")
+    fails(module, "holds 4 tasks; one more is lost")
 
 
 def is_of_a_core(task: DMAConfigureTaskOp) -> bool:

@@ -225,5 +225,5 @@ def test_main_must_run_a_sequence_that_exists() -> None:
     module = program.module.clone()
     run = next(op for op in module.walk() if isinstance(op, RunOp))
     run.properties["sequence"] = SymbolRefAttr("other")
-    with pytest.raises(BlockloomError, match=r"@main runs .*other.*, which the device does not have"):
+    with pytest.raises(BlockloomError, match=r"@main runs .*other.*, which no device has"):
         interpret_aie(module, program.inputs)

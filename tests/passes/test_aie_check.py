@@ -339,6 +339,22 @@ def test_a_ring_goes_on_where_it_stands() -> None:
     assert not rules_broken(("<size = 2, stride = 32>", "<size = 3, stride = 32>"), (start, f"{once}\n{once}"))
 
 
+@pytest.mark.parametrize(("place", "broken"), [(0, set[str]()), (32, {"iteration_goes_on_in_a_ring"})])
+def test_a_ring_goes_on_behind_what_another_task_filled(place: int, broken: set[str]) -> None:
+    start = "aiex.dma_start_task(%take)"
+    once = f"{start} {{blockloom.runs = 1 : i32}}"
+    other = f"""
+    %other = aiex.dma_configure_task(%core, S2MM, 0) {{
+      aie.use_lock(%empty, AcquireGreaterEqual, 1)
+      aie.dma_bd(%arena : memref<4096xi32>, {place}, 32) {{bd_id = 2 : i32}}
+      aie.use_lock(%full, Release, 1)
+      aie.end
+    }}
+    aiex.dma_start_task(%other)
+    """
+    assert rules_broken((", 0, 64)", ", 0, 96)"), (start, f"{once}{other}{once}")) == broken
+
+
 def test_every_rule_has_a_program_that_breaks_it() -> None:
     names = [rule.__name__ for rule in ALL_RULES]
     assert len(set(names)) == len(names)
