@@ -63,8 +63,10 @@ def repetition_fault(own: Shape, shape: Shape) -> str | None:
 
 def is_repetition(node: OnnxOp) -> bool:
     """Whether a node is an Expand, or a Resize of single rows and columns, that the array can do in this way."""
+    if not is_operator(node, "Expand", "Resize"):
+        return False
     own, shape = shape_of_value(node.inputs[0]), shape_of_value(node.output)
-    if not is_operator(node, "Expand", "Resize") or own is None or shape is None or 0 in shape:
+    if own is None or shape is None or 0 in shape:
         return False
     if is_operator(node, "Resize"):
         # cubic weights add up to 1 only nearly, and a crop has cells outside of the map

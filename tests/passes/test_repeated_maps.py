@@ -91,6 +91,16 @@ def test_an_expand_needs_no_pair_of_its_own() -> None:
     assert operators_on_host(builder.model(y), builder.feed()) == []
 
 
+def test_a_plain_constant_is_no_repetition() -> None:
+    """It has no inputs to look at; a campaign of float graphs met a traceback."""
+    builder = GraphBuilder()
+    x = builder.input((1, 10, 7, 9), 5)
+    constant = builder.constant("floats", np.linspace(-1, 1, 10, dtype=np.float32).reshape(1, 10, 1, 1))
+    y = builder.quantise(builder.node("Max", [x.name, constant]), x.shape, 4)
+    (segment,) = operators_on_host(builder.model(y), builder.feed())
+    assert segment.endswith("Max")
+
+
 def squeeze_and_excite(channels: int, side: int) -> onnx.ModelProto:
     """A float convolution whose channels are weighted by what a small network makes of their means."""
     random, fewer = np.random.default_rng(0), max(channels // 4, 1)
