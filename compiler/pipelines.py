@@ -116,6 +116,7 @@ def default_stages(
             "bsr",
             (
                 step("convert-onnx-to-bsr", rounding=rounding),
+                step("bsr-fuse-transposes"),
                 step("bsr-fuse-requantise"),
                 step("bsr-fuse-clamp"),
                 step("bsr-fuse-add"),

@@ -68,6 +68,7 @@ from dialects.bsr_maps import ClampOp, LutOp, PadOp, RequantiseOp, ReshapeOp
 from dialects.bsr_matmul import MatMulOp
 from dialects.bsr_pairs import AddOp, ExtremumOp, MaxOp, MinOp, MulOp, SubOp, SumOp
 from dialects.bsr_pools import AvgPoolOp, MaxPoolOp
+from dialects.bsr_transpose import TransposeOp
 from dialects.bsr_weights import CONSTANT, WeightsOp, array_of
 from dialects.constants import constant_attribute
 
@@ -108,6 +109,7 @@ __all__ = [
     "ScaledAttr",
     "SubOp",
     "SumOp",
+    "TransposeOp",
     "WeightsOp",
     "blocks_of",
     "contraction_multipliers",
@@ -234,6 +236,7 @@ Bsr = Dialect(
         LutOp,
         PadOp,
         ReshapeOp,
+        TransposeOp,
         HostOp,
     ],
     [FixedAttr, ScaledAttr, BlocksAttr, BlobAttr],

@@ -64,9 +64,12 @@ def reads_a_map(node: OnnxOp) -> str | None:
     return None if _is_map(node.inputs[0]) else f"its input is {_not_on_array(node.inputs[0])}"
 
 
-def reads_a_vector(node: OnnxOp) -> str | None:
-    """The first input is a vector 1xK."""
-    return None if _is_vector(node.inputs[0]) else f"its first input is a tensor of {_shape(node.inputs[0])}, not 1xK"
+def reads_rows(node: OnnxOp) -> str | None:
+    """The first input is a vector 1xK, or rows of a tensor of at least two dimensions whose sizes are known."""
+    shape = shape_of_value(node.inputs[0])
+    if shape is not None and len(shape) > 1 and 0 not in shape:
+        return None
+    return f"its first input is a tensor of {_shape(node.inputs[0])}, which has no rows"
 
 
 MOST_ELEMENTS = 8192
@@ -123,6 +126,21 @@ def has_a_matrix(node: OnnxOp) -> str | None:
     """The weight has two dimensions."""
     weights = _parameter(node.inputs[1])
     return None if weights is None or weights.ndim == 2 else f"its weight has {weights.ndim} dimensions instead of 2"
+
+
+def multiplies_matrices(node: OnnxOp) -> str | None:
+    """The second input is a constant of two dimensions; or it is computed, and both have as many matrices."""
+    if _parameter(node.inputs[1]) is not None:
+        return has_a_matrix(node)
+    shapes = [shape_of_value(value) for value in node.inputs]
+    if _parameter(node.inputs[0]) is not None:
+        return "its first input is a constant"
+    if (
+        any(shape is None or len(shape) < 2 or 0 in shape for shape in shapes)
+        or len({prod(shape[:-2]) for shape in shapes if shape is not None}) > 1
+    ):
+        return f"its inputs have {' and '.join(_shape(value) for value in node.inputs)}, not matrices one by one"
+    return None
 
 
 def multiplies_plainly(node: OnnxOp) -> str | None:
@@ -283,7 +301,7 @@ def has_constant_bounds(node: OnnxOp) -> str | None:
 
 
 _PRODUCT: tuple[Rule, ...] = (has_constant_weight, has_constant_bias)
-_ROW: tuple[Rule, ...] = (reads_a_vector, *_PRODUCT, has_a_matrix)
+_ROWS: tuple[Rule, ...] = (reads_rows, *_PRODUCT, has_a_matrix)
 _FUNCTION: tuple[Rule, ...] = (is_a_function_of_one_value, gives_a_tensor_of_known_size)
 _VALUES: tuple[Rule, ...] = (has_single_constants, repeats_its_operands, gives_a_tensor_of_known_size)
 _SUM: tuple[Rule, ...] = (has_two_operands, *_VALUES)
@@ -301,11 +319,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Expand": (moves_or_repeats,),
     "Flatten": _SHAPE,
     "Gather": (moves_regularly,),
-    "Gemm": (*_ROW, multiplies_plainly),
+    "Gemm": (*_ROWS, multiplies_plainly),
     "GlobalAveragePool": (reads_a_map,),
     "GlobalMaxPool": (reads_a_map,),
     "Identity": _SHAPE,
-    "MatMul": _ROW,
+    "MatMul": (reads_rows, multiplies_matrices),
     "Max": _VALUES,
     "MaxPool": (reads_a_map, has_a_plain_window, has_one_result),
     "Min": _VALUES,

@@ -12,7 +12,8 @@ After:
     %y = bsr.add(%r, %z)
 
 In memory channels lie in blocks of 8 within a row of pixels, so a reshape keeps the bytes only if it keeps height and
-width (a vector is one pixel). A reshape that only the host reads stays: the host reads maps in any shape.
+width (a vector is one pixel). A reshape that only the host reads stays: the host reads maps in any shape. A transpose
+that is left moves bytes whoever reads it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import PatternRewriter, PatternRewriteWalker, RewritePattern, op_type_rewrite_pattern
 
-from dialects.bsr import HostNode, HostOp, ReshapeOp, shape_of
+from dialects.bsr import HostNode, HostOp, ReshapeOp, TransposeOp, shape_of
 from passes.array_layers import map_shape, name_of
+from passes.moving_to_host import move_to_host
 
 _OPSET = 21
 _IR_VERSION = 10
@@ -98,3 +100,7 @@ class BsrReshapeOnHostPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         PatternRewriteWalker(ReshapeOnHost(), apply_recursively=False).rewrite_module(op)
+        for transpose in [each for each in op.walk() if isinstance(each, TransposeOp)]:
+            source, target = shape_of(transpose.input.type), shape_of(transpose.result.type)
+            reason = f"{list(source)} to {list(target)} moves channels into pixels, which no DMA here does"
+            move_to_host(transpose, reason)

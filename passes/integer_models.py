@@ -40,6 +40,7 @@ from dialects.bsr import (
     ReshapeOp,
     SubOp,
     SumOp,
+    TransposeOp,
     contraction_multipliers,
     is_scaled,
     position_of,
@@ -315,6 +316,12 @@ def _reshape(graph: IntegerGraph, op: ReshapeOp) -> str:
     return graph.node("Reshape", ["x0", graph.constant(np.array(shape_of(op.result.type), np.int64))])
 
 
+def _transpose(graph: IntegerGraph, op: TransposeOp) -> str:
+    split, shape = (graph.constant(np.array(sizes, np.int64)) for sizes in (op.split, shape_of(op.result.type)))
+    moved = graph.node("Transpose", [graph.node("Reshape", ["x0", split])], perm=list(op.permutation))
+    return graph.node("Reshape", [moved, shape])
+
+
 MODELS: dict[type[Operation], tuple[str, Callable[[IntegerGraph, Any], str]]] = {
     Conv2dOp: ("Conv", _conv2d),
     GemmOp: ("Gemm", _gemm),
@@ -334,5 +341,6 @@ MODELS: dict[type[Operation], tuple[str, Callable[[IntegerGraph, Any], str]]] = 
     RequantiseOp: ("QuantizeLinear", _requantise),
     PadOp: ("Pad", _pad),
     ReshapeOp: ("Reshape", _reshape),
+    TransposeOp: ("Transpose", _transpose),
 }
 """The ONNX operator that users know an op by, and what it is in integers."""

@@ -3,9 +3,9 @@ Make weights block sparse: in each eligible layer the least important 8 x 8 bloc
 
     %w = onnx.Constant {value = #bsr.blob<"w", …>}     →     %w = onnx.Constant {value = #bsr.blob<"w/pruned", …>}
 
-The rule is in `compiler/sparsity/blocks.py`. Layers are Conv and Gemm with constant weights. A Gemm that reads a
-flattened map is pruned as the convolution over that map which it is, so its block is 8 outputs x 8 channels x height x
-width. Weights behind a DequantizeLinear are pruned as the int8 numbers they are.
+The rule is in `compiler/sparsity/blocks.py`. Layers are Conv, Gemm and MatMul with constant weights. A Gemm that reads
+a flattened map is pruned as the convolution over that map which it is, so its block is 8 outputs x 8 channels x height
+x width. Weights behind a DequantizeLinear are pruned as the int8 numbers they are.
 
 Left dense: the first convolution and the final classifier, unless `prune_first` or `prune_last`; a convolution whose
 groups are not made of whole blocks (all depth-wise ones). Nothing else changes, in particular no shape.
@@ -45,7 +45,7 @@ class OnnxPruneBlocksPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         if not 0 <= self.ratio <= 1:
             raise InputError(f"onnx-prune-blocks: ratio must lie between 0 and 1, but is {self.ratio}")
-        layers = [node for node in nodes_of(op) if is_operator(node, "Conv", "Gemm") and weight_of(node) is not None]
+        layers = [node for node in nodes_of(op) if _is_layer(node)]
         skipped: set[OnnxOp] = set()
         if not self.prune_first:
             skipped.update([node for node in layers if is_operator(node, "Conv")][:1])
@@ -70,7 +70,7 @@ class OnnxPruneBlocksPass(ModulePass):
         shape = _convolution_shape(node, weights)
         key = (constant, shape)
         if key not in pruned:
-            transposed = is_operator(node, "Gemm") and not node.integer("transB", 0)
+            transposed = is_operator(node, "Gemm", "MatMul") and not node.integer("transB", 0)
             centred = weights if zeros is None else weights.astype(np.int16) - zeros
             matrix = centred.T if transposed else centred
             values: npt.NDArray[Any] = prune_blocks(matrix.reshape(shape), float(self.ratio), self.importance)
@@ -80,6 +80,12 @@ class OnnxPruneBlocksPass(ModulePass):
             pruned[key] = maker.insert(values, f"{value_name(constant.output) or 'weight'}/pruned", constant)
         holder, index = (reader, 0) if reader is not None else (node, 1)
         holder.operands[index] = pruned[key]
+
+
+def _is_layer(node: OnnxOp) -> bool:
+    """Whether a node has constant weights, one matrix or one kernel for each pair of channels."""
+    constant = weight_of(node) if is_operator(node, "Conv", "Gemm", "MatMul") else None
+    return constant is not None and (not is_operator(node, "MatMul") or constant.array().ndim == 2)
 
 
 def weight_of(node: OnnxOp) -> ConstantOp | None:

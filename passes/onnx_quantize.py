@@ -36,7 +36,7 @@ from compiler.errors import InputError
 from compiler.onnxio.calibrate import Inputs, observe, read_samples, seeded_samples
 from compiler.onnxio.exporter import export_with_names, main_function
 from compiler.quantization.positions import Method, Observation, choose_position
-from compiler.quantization.settle import Product, Settled, Sum, settle
+from compiler.quantization.settle import Product, Settled, Sum, TensorProduct, settle
 from dialects.onnx import OnnxOp, is_operator
 from passes.graph import constant_of, nodes_of, sweep
 from passes.quantization_points import Points, find_points
@@ -119,10 +119,14 @@ class OnnxQuantizePass(ModulePass):
         weights: dict[int, int] = {}
         products: list[Product] = []
         sums: list[Sum] = []
+        tensor_products: list[TensorProduct] = []
         for index, layer in enumerate(points.layers):
             result = number[points.root_of[points.result_of(layer)]]
             sources = [number[points.root_of[value]] for value in layer.inputs if value in points.root_of]
-            if is_operator(layer, "Conv", "ConvTranspose", "Gemm"):
+            if is_operator(layer, "MatMul") and constant_of(layer.inputs[1]) is None:
+                left, right = (number[points.root_of[value]] for value in layer.inputs)
+                tensor_products.append(TensorProduct(layer.describe(), (left, right), result))
+            elif is_operator(layer, "Conv", "ConvTranspose", "Gemm", "MatMul"):
                 values = constant_of(layer.inputs[1])
                 assert values is not None, f"{layer.describe()} was selected for its constant weight"
                 # Outliers among weights are what a network has learnt, so they stay
@@ -131,7 +135,7 @@ class OnnxQuantizePass(ModulePass):
                 products.append(Product(layer.describe(), sources[0], index, result, _largest_bias(layer)))
             elif is_operator(layer, "Add", "Sub"):
                 sums.append(Sum(layer.describe(), tuple(sources), result))
-        return settle(tensors, weights, products, sums)
+        return settle(tensors, weights, products, sums, tensor_products)
 
     def _summary(self, points: Points, settled: Settled) -> DictionaryAttr:
         source = self.calibration or f"seeded samples, seed {self.seed}"

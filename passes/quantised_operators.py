@@ -49,7 +49,7 @@ from passes.interpolated_maps import interpolated
 from passes.interpolations import interpolates
 from passes.pixel_phases import phases_of
 from passes.quantised_pairs import PAIRS
-from passes.quantised_products import conv, conv_transpose, gemm, weighted_sum
+from passes.quantised_products import conv, conv_transpose, matmul, weighted_sum
 from passes.quantised_target import Lowering, Target, requantised
 
 
@@ -171,8 +171,8 @@ def _no_function(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
 LOWERINGS: dict[str, Lowering] = {
     "Conv": conv,
     "ConvTranspose": conv_transpose,
-    "Gemm": gemm,
-    "MatMul": gemm,
+    "Gemm": matmul,
+    "MatMul": matmul,
     **PAIRS,
     "MaxPool": _max_pool,
     "GlobalMaxPool": _max_pool,

@@ -11,16 +11,28 @@ import numpy.typing as npt
 from xdsl.ir import SSAValue
 
 from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR, accumulator_bound
-from dialects.bsr import Conv2dOp, GemmOp, InterleaveOp, ReshapeOp, WeightsOp, scale_of, shape_of, zero_point_of
+from dialects.bsr import (
+    Conv2dOp,
+    GemmOp,
+    InterleaveOp,
+    MatMulOp,
+    ReshapeOp,
+    WeightsOp,
+    scale_of,
+    shape_of,
+    zero_point_of,
+)
 from dialects.bsr_attributes import as_map
 from dialects.bsr_weights import Scales
-from dialects.onnx import OnnxOp
+from dialects.onnx import OnnxOp, is_operator
+from dialects.onnx_fixed_point import constant_of
 from dialects.onnx_reductions import reduced_axes, reduced_into
 from dialects.onnx_transposed import phase_weights, transposed_window, weights_by_output
 from dialects.onnx_window import window_of
 from passes.fixed_point_constants import bias_integers, weight_integers
 from passes.fixed_point_operands import Operands
 from passes.fixed_point_values import Unrepresentable, static_shape
+from passes.matrix_operands import operand_map, right_operand, stack_of, tensor_of
 from passes.quantised_target import Target
 
 
@@ -124,6 +136,59 @@ def gemm(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     constant = _constant(operands, node, target, source, by_output.reshape(len(by_output), *shape), scales)
     op = GemmOp(source, constant, target.encoding, clamp=target.clamp, rounding=operands.rounding)
     return operands.emit(op, node)
+
+
+def matmul(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    """
+    A product by constant weights, of a vector or of each row; or one of two stacks of matrices that are computed.
+
+    Zero-points stay in the ops of two maps, which take them off; those of weights go into the bias.
+    """
+    if not _is_constant(node.inputs[1]):
+        return _of_two_maps(operands, node, target)
+    shape = static_shape(node.inputs[0])
+    return gemm(operands, node, target) if len(shape) == 2 and shape[0] == 1 else _by_rows(operands, node, target)
+
+
+def _is_constant(value: SSAValue) -> bool:
+    owner = value.owner
+    if isinstance(owner, OnnxOp) and is_operator(owner, "DequantizeLinear"):
+        value = owner.inputs[0]
+    return constant_of(value) is not None
+
+
+def _of_two_maps(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    stacks = [stack_of(static_shape(value)) for value in node.inputs]
+    left = operand_map(operands, node.inputs[0], stacks[0], node, key=f"{target.name}.left")
+    right, transposed = right_operand(operands, node.inputs[1], stacks[1], node, key=f"{target.name}.right")
+    heads = stacks[0][0]
+    product = operands.build(
+        lambda: MatMulOp(
+            left,
+            right,
+            target.encoding,
+            heads=heads,
+            transposed=transposed,
+            clamp=target.clamp,
+            rounding=operands.rounding,
+        ),
+        node,
+    )
+    return tensor_of(operands, product, heads, static_shape(node.output), node)
+
+
+def _by_rows(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
+    """A dense layer on each of several rows, which are the pixels of a map: a convolution."""
+    by_output = bool(node.integer("transB", 0))
+    weights, scales = weight_integers(node.inputs[1], 0 if by_output else 1)
+    columns = weights if by_output else np.ascontiguousarray(weights.T)
+    heads, rows, terms = stack_of(static_shape(node.inputs[0]))
+    source = operand_map(operands, node.inputs[0], (1, heads * rows, terms), node, key=f"{target.name}.rows")
+    constant = _constant(operands, node, target, source, columns[:, :, None, None], scales)
+    made = operands.build(
+        lambda: Conv2dOp(source, constant, target.encoding, clamp=target.clamp, rounding=operands.rounding), node
+    )
+    return tensor_of(operands, made, 1, static_shape(node.output), node)
 
 
 def weighted_sum(operands: Operands, node: OnnxOp, target: Target, places: int) -> SSAValue:

@@ -3,8 +3,8 @@ Where a float network gets a QuantizeLinear / DequantizeLinear pair, and which o
 
 Four kinds of operators run on int8:
 
-* those that *compute*: Conv, ConvTranspose, Gemm, Add, Sub, Mul, Max, Min, AveragePool, GlobalAveragePool, Concat,
-  ReduceMean, ReduceSum, and Resize where it interpolates. Their result has a position of its own.
+* those that *compute*: Conv, ConvTranspose, Gemm, MatMul, Add, Sub, Mul, Max, Min, AveragePool, GlobalAveragePool,
+  Concat, ReduceMean, ReduceSum, and Resize where it interpolates. Their result has a position of its own.
 * those that *select, move or repeat*: MaxPool, GlobalMaxPool, Pad, Relu, Clip, Reshape, Flatten, Squeeze, Unsqueeze,
   Expand and Resize where they repeat single rows or columns (`passes.repeated_maps`), and nodes that together move a
   map's elements regularly (`passes.regular_moves`), which have one pair at their end.
@@ -43,6 +43,7 @@ COMPUTING = (
     "Conv",
     "ConvTranspose",
     "Gemm",
+    "MatMul",
     "Add",
     "Sub",
     "Mul",

@@ -42,6 +42,7 @@ from dialects.bsr import (
     RequantiseOp,
     ReshapeOp,
     SumOp,
+    TransposeOp,
     WeightsOp,
     contraction_multipliers,
     is_scaled,
@@ -291,6 +292,10 @@ def _reshape(op: ReshapeOp, values: Values) -> Array:
     return values[op.input].reshape(shape_of(op.result.type))
 
 
+def _transpose(op: TransposeOp, values: Values) -> Array:
+    return values[op.input].reshape(op.split).transpose(op.permutation).reshape(shape_of(op.result.type))
+
+
 IMPLEMENTATIONS: dict[type[Operation], Callable[[Any, Values], Array]] = {
     Conv2dOp: _conv2d,
     GemmOp: _gemm,
@@ -309,4 +314,5 @@ IMPLEMENTATIONS: dict[type[Operation], Callable[[Any, Values], Array]] = {
     LutOp: _lut,
     PadOp: _pad,
     ReshapeOp: _reshape,
+    TransposeOp: _transpose,
 }

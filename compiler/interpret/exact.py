@@ -153,6 +153,21 @@ def _gemm(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
     return _with_bias(products, bias, shape)
 
 
+def _matmul(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
+    """Of two matrices as a layer; of stacks of them, whose sums of int8 products float64 holds exactly."""
+    left, right = plain(inputs[0]), plain(inputs[1])
+    if left is None or right is None or min(left.integers.ndim, right.integers.ndim) < 2:
+        return None
+    if left.integers.ndim == right.integers.ndim == 2:
+        return _gemm(op, inputs)
+    columns = right.integers.shape[-1]
+    if left.scale.size != 1 or (right.scale.size > 1 and right.scale.size != right.scale.shape[-1] != columns):
+        return None
+    integers = (left.integers.astype(np.float64) @ right.integers.astype(np.float64)).astype(np.int64)
+    products = left.scale.item() * right.scale
+    return Exact(integers, products.reshape(-1) if products.size > 1 else products.reshape(()))
+
+
 def _product(rows: Integers, columns: Integers) -> npt.NDArray[np.float64]:
     """`rows @ columns`, exact as in `_conv`; a part of the columns at a time, because float64 is eight times int8."""
     result = np.empty((rows.shape[0], columns.shape[1]))
@@ -234,7 +249,7 @@ EXACT_OPERATORS: dict[str, Operator] = {
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
-    "MatMul": _gemm,
+    "MatMul": _matmul,
     **VALUE_BY_VALUE,
     "MaxPool": _max_pool,
     "GlobalMaxPool": _max_pool,

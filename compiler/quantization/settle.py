@@ -49,6 +49,15 @@ class Sum:
 
 
 @dataclass(frozen=True)
+class TensorProduct:
+    """A matrix product of two tensors that are both computed."""
+
+    name: str
+    sources: tuple[int, int]
+    result: int
+
+
+@dataclass(frozen=True)
 class Settled:
     """Positions that fit, and for each tensor or weight that had to change, why."""
 
@@ -59,11 +68,21 @@ class Settled:
 
 
 def settle(
-    tensors: Mapping[int, int], weights: Mapping[int, int], products: Sequence[Product], sums: Sequence[Sum]
+    tensors: Mapping[int, int],
+    weights: Mapping[int, int],
+    products: Sequence[Product],
+    sums: Sequence[Sum],
+    tensor_products: Sequence[TensorProduct] = (),
 ) -> Settled:
     """The finest positions, none finer than asked for, that every layer can work with."""
     state = _State(dict(tensors), dict(weights), {}, {})
-    while any([state.fit_sum(layer) for layer in sums] + [state.fit_product(layer) for layer in products]):
+    while any(
+        [
+            *map(state.fit_sum, sums),
+            *map(state.fit_product, products),
+            *map(state.fit_tensor_product, tensor_products),
+        ]
+    ):
         pass
     return Settled(state.tensors, state.weights, state.tensor_reasons, state.weight_reasons)
 
@@ -89,6 +108,17 @@ class _State:
         finest = self.tensors[layer.source] + self.weights[layer.weights]
         self._lower_tensor(layer.result, finest, f"'{layer.name}' would shift left")
         return before != (self.tensors[layer.result], self.weights[layer.weights])
+
+    def fit_tensor_product(self, layer: TensorProduct) -> bool:
+        """Lower the result, or the second operand, where the sum would shift left or too far right."""
+        left, right = layer.sources
+        before = (self.tensors[right], self.tensors[layer.result])
+        finest = self.tensors[left] + self.tensors[right]
+        self._lower_tensor(layer.result, finest, f"'{layer.name}' would shift left")
+        room = self.tensors[layer.result] + LARGEST_SHIFT
+        limit = room // 2 if left == right else room - self.tensors[left]
+        self._lower_tensor(right, limit, f"'{layer.name}' would shift its sum too far right")
+        return before != (self.tensors[right], self.tensors[layer.result])
 
     def fit_sum(self, layer: Sum) -> bool:
         """Lower what this addition cannot work with; whether anything was lowered."""

@@ -19,7 +19,7 @@ from compiler.quantization.positions import (
     quantize_bias,
     signal_to_noise,
 )
-from compiler.quantization.settle import BIAS_BITS, Product, Sum, settle
+from compiler.quantization.settle import BIAS_BITS, Product, Sum, TensorProduct, settle
 
 REALS = st.floats(-1e4, 1e4, width=32).filter(lambda value: value == 0 or abs(value) > 1e-4)
 ARRAYS = st.lists(REALS, min_size=1, max_size=50).map(lambda values: np.array(values, np.float32))
@@ -87,19 +87,22 @@ def networks(draw: st.DrawFn):
     positions = st.integers(-10, 20)
     tensors = {index: draw(positions) for index in range(2 * count + 1)}
     weights = {index: draw(positions) for index in range(count)}
-    products, sums = [], []
+    products, sums, matrices = [], [], []
     for index in range(count):
         source, inner, result = 2 * index, 2 * index + 1, 2 * index + 2
         products.append(Product(f"conv{index}", source, index, inner, draw(st.sampled_from([0.0, 0.1, 3.0, 900.0]))))
         sums.append(Sum(f"add{index}", (inner, draw(st.integers(0, source))), result))
-    return tensors, weights, products, sums
+        if draw(st.booleans()):
+            pair = draw(st.integers(0, inner)), draw(st.integers(0, inner))
+            matrices.append(TensorProduct(f"matmul{index}", pair, result))
+    return tensors, weights, products, sums, matrices
 
 
 @given(network=networks())
 def test_settled_positions_fit_and_are_never_finer(network: tuple):
-    tensors, weights, products, sums = network
+    tensors, weights, products, sums, matrices = network
     try:
-        settled = settle(tensors, weights, products, sums)
+        settled = settle(tensors, weights, products, sums, matrices)
     except InputError:
         assert min(*weights.values(), *tensors.values()) < 0  # only values beyond 128 can be too large
         return
@@ -107,6 +110,9 @@ def test_settled_positions_fit_and_are_never_finer(network: tuple):
         accumulator = settled.tensors[layer.source] + settled.weights[layer.weights]
         assert 0 <= accumulator - settled.tensors[layer.result] <= 16
         assert layer.largest_bias * 2.0**accumulator <= 2**BIAS_BITS
+    for layer in matrices:
+        accumulator = sum(settled.tensors[source] for source in layer.sources)
+        assert 0 <= accumulator - settled.tensors[layer.result] <= 16
     for layer in sums:
         read = [settled.tensors[source] for source in layer.sources]
         assert max(read) - min(read) <= 7
