@@ -5,7 +5,10 @@ A core issues one instruction word per cycle, with two loads, a store, a matrix 
 and a scalar operation. Code is modelled in two ways. An innermost loop is software-pipelined: an iteration takes as
 many cycles as its busiest slot, and the loop takes `loop_cycles` more to fill and drain. A piece of code around such
 loops takes as long as its list schedule, which waits for operands and slots; nothing overlaps from one piece to the
-next, and a branch costs `branch_cycles`. No share of the peak is assumed anywhere: utilisation is what comes out.
+next. A branch to a side of a choice, or back for the next round of a loop, belongs to the piece that ends with it: the
+five instruction words behind it are executed in any case, and upstream's core compiler moves what is left to issue
+there. Whether a loop that is not innermost has a round costs `branch_cycles`. No share of the peak is assumed anywhere:
+utilisation is what comes out.
 What the pieces issue, and how that was counted, is in `pieces`.
 """
 
@@ -40,11 +43,6 @@ QUOTIENT_BITS, RECIPROCAL_BITS = 9, 16
 """Digits of the average's division, and of the reciprocal of a divisor."""
 
 
-def looped(chip: Chip, iterations: int, cycles: int) -> int:
-    """A loop that is not innermost: a branch back per iteration."""
-    return iterations * (cycles + chip.branch_cycles)
-
-
 @dataclass(frozen=True)
 class Work:
     """What a call finds in memory that its length depends on."""
@@ -71,21 +69,22 @@ def conv_cycles(
 
     With a `skip`, the last input chunk's call adds a row to the row that was made.
     """
-    way = "/if0+" if first and last else "/if0-"
-    total, entry = CONV[""].alone(chip) + taps * CONV["/for0"].pipelined(chip) + chip.loop_cycles, 0
-    total += CONV[way].alone(chip) + 2 * chip.branch_cycles
+    way = "/if1+" if first and last else "/if1-"
+    total, entry = CONV[""].alone(chip) + CONV[way].alone(chip), 0
+    if taps != 1:
+        total += taps * CONV["/if0+/for0"].pipelined(chip) + chip.loop_cycles
     for number, steps in enumerate(row_steps(width)):
         step = f"{way}/for{number}"
-        block = CONV.get(f"{step}/for0", Code()).alone(chip) + chip.loop_cycles
+        block = CONV[f"{step}/for0"].alone(chip) + chip.loop_cycles
         if not (first and last):
-            block += CONV[f"{step}/for0/if0{'+' if first else '-'}"].alone(chip) + chip.branch_cycles
-            block += CONV[f"{step}/for0/if1{'+' if last else '-'}"].alone(chip) + chip.branch_cycles
-        total += chip.branch_cycles + looped(chip, steps, CONV[step].alone(chip) + looped(chip, blocks, block))
+            block += CONV[f"{step}/for0/if0{'+' if first else '-'}"].alone(chip)
+            block += CONV[f"{step}/for0/if1{'+' if last else '-'}"].alone(chip)
+        total += chip.branch_cycles + steps * (CONV[step].alone(chip) + blocks * block)
         # the lists of all output blocks together, since only their lengths differ
         entry += steps * CONV[f"{step}/for0/for0"].pipelined(chip)
     if skip and last:
-        total += CONV["/if1+"].alone(chip) + chip.loop_cycles
-        total += -(-blocks * width * 8 // PRODUCT_BYTES) * CONV["/if1+/for0"].pipelined(chip)
+        total += CONV["/if2+"].alone(chip) + chip.loop_cycles
+        total += -(-blocks * width * 8 // PRODUCT_BYTES) * CONV["/if2+/for0"].pipelined(chip)
     return total + entries * entry
 
 
@@ -107,11 +106,11 @@ def _scaled_conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
     """A convolution with partial sums, between the sides of its rows and one pass over all that it has summed."""
     taps, pieces = int(params[P.TAPS]), SCALED_CONV
     columns = int(params[P.EDGE_LEFT]) + int(params[P.EDGE_RIGHT])
-    total = pieces[""].alone(chip) + chip.loop_cycles + chip.branch_cycles
+    total = pieces[""].alone(chip) + chip.loop_cycles
     if columns:
         column = int(params[P.EDGE_BLOCKS]) * pieces["/for0/for0/for0"].pipelined(chip) + chip.loop_cycles
-        filled = looped(chip, columns, pieces["/for0/for0"].alone(chip) + column)
-        total += looped(chip, taps, pieces["/for0"].alone(chip)) + work.rows * filled
+        filled = columns * (pieces["/for0/for0"].alone(chip) + column)
+        total += taps * pieces["/for0"].alone(chip) + work.rows * filled
     total += chip.kernel_call_cycles + _conv(chip, params, replace(call, last=0), work)
     if not call.last:
         return total
@@ -119,11 +118,11 @@ def _scaled_conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
     steps = row_steps(int(params[P.WIDTH]))
     groups = sum(size // GROUP * count for size, count in zip(STEPS, steps, strict=True))
     block = pieces["/if0+/for0/for0"].alone(chip) + chip.loop_cycles
-    block += looped(chip, edges, pieces["/if0+/for0/for0/for0"].alone(chip) + chip.loop_cycles)
-    step = pieces["/if0+/for0"].alone(chip) + looped(chip, call.blocks, block)
+    block += edges * (pieces["/if0+/for0/for0/for0"].alone(chip) + chip.loop_cycles)
+    step = pieces["/if0+/for0"].alone(chip) + call.blocks * block
     group = pieces["/if0+/for0/for0/for1"].pipelined(chip)
     group += pieces["/if0+/for0/for0/for0/for0"].pipelined(chip) * (edges and edges - work.rows)
-    return total + pieces["/if0+"].alone(chip) + looped(chip, sum(steps), step) + call.blocks * groups * group
+    return total + pieces["/if0+"].alone(chip) + sum(steps) * step + call.blocks * groups * group
 
 
 def _matmul(chip: Chip, params: Words, call: Call) -> int:
@@ -134,7 +133,7 @@ def _matmul(chip: Chip, params: Words, call: Call) -> int:
     total += entries * MATMUL["/for0"].pipelined(chip) * int(params[P.TRANSPOSED])
     total += (call.blocks + 1) * MATMUL["/for1"].pipelined(chip)
     block = MATMUL["/for2"].alone(chip) + depth * MATMUL["/for2/for0"].pipelined(chip) + chip.loop_cycles
-    total += looped(chip, call.blocks, block)
+    total += call.blocks * block
     made = conv_cycles(chip, width=width, taps=1, blocks=call.blocks, first=True, last=True, entries=entries)
     return total + chip.kernel_call_cycles + made
 
@@ -152,7 +151,7 @@ def _elementwise(chip: Chip, call: Call, params: Words, shifts: tuple[Parameter,
     size = call.blocks * int(params[P.BLOCK_STRIDE]) * 4
     products = all(int(params[shift]) <= LARGEST_WEIGHT_SHIFT for shift in shifts)
     way, step = ("/if0+", PRODUCT_BYTES) if products else ("/if0-", LANE_BYTES)
-    start = pieces[""].alone(chip) + pieces[way].alone(chip) + chip.branch_cycles
+    start = pieces[""].alone(chip) + pieces[way].alone(chip)
     return start + -(-size // step) * pieces[f"{way}/for0"].pipelined(chip) + chip.loop_cycles
 
 
@@ -166,15 +165,14 @@ def _max_pool(chip: Chip, params: Words, call: Call, work: Work) -> int:
     # of the loops of the fast strides, one at most has anything to do
     on_map = f"/for1/for{min(int(params[P.COLUMN_STRIDE]), LARGEST_FAST_STRIDE) - 1}"
     cells = work.rows * columns * MAX_POOL[f"{on_map}/for0"].pipelined(chip) + chip.loop_cycles
-    row = LARGEST_FAST_STRIDE * chip.branch_cycles + MAX_POOL.get("/for1", Code()).alone(chip)
-    row += looped(chip, steps.together, MAX_POOL[on_map].alone(chip) + cells)
+    row = LARGEST_FAST_STRIDE * chip.branch_cycles + MAX_POOL["/for1"].alone(chip)
+    row += steps.together * (MAX_POOL[on_map].alone(chip) + cells)
     side = f"/for1/for{LARGEST_FAST_STRIDE}"
     group = f"{side}/for0"
     cells = columns * MAX_POOL[f"{group}/for0/for0"].pipelined(chip) + chip.loop_cycles
-    windows = looped(chip, work.rows, MAX_POOL[f"{group}/for0"].alone(chip) + cells)
-    row += looped(chip, 2, MAX_POOL[side].alone(chip))
-    row += looped(chip, steps.bordering, MAX_POOL[group].alone(chip) + windows)
-    return _pool_start(chip, MAX_POOL, params) + looped(chip, call.blocks, row)
+    windows = work.rows * (MAX_POOL[f"{group}/for0"].alone(chip) + cells)
+    row += 2 * MAX_POOL[side].alone(chip) + steps.bordering * (MAX_POOL[group].alone(chip) + windows)
+    return _pool_start(chip, MAX_POOL, params) + call.blocks * row
 
 
 def _average_cells(chip: Chip, way: str, cells: int) -> int:
@@ -185,25 +183,25 @@ def _average_cells(chip: Chip, way: str, cells: int) -> int:
 def _avg_pool(chip: Chip, params: Words, call: Call, work: Work) -> int:
     """The pixels between the borders, block by block, and each of the others, steps of blocks."""
     steps = average_steps(params)
-    pixel = AVG_POOL["/for1"].alone(chip) + chip.branch_cycles
+    pixel = AVG_POOL["/for1"].alone(chip)
     pixel += (RECIPROCAL_BITS - 1) * AVG_POOL["/for1/for0"].pipelined(chip) + chip.loop_cycles
     total = _pool_start(chip, AVG_POOL, params)
     if any(steps.neighbours):
-        row, window = AVG_POOL.get("/for1/if0+/for0", Code()).alone(chip), work.rows * int(params[P.KERNEL_WIDTH])
+        row, window = AVG_POOL["/for1/if0+/for0"].alone(chip), work.rows * int(params[P.KERNEL_WIDTH])
         for number, count in enumerate(steps.neighbours):
             step = _average_cells(chip, f"/for1/if0+/for0/for{number}", window)
-            row += chip.branch_cycles + looped(chip, count, step)
-        total += looped(chip, 1, pixel + looped(chip, call.blocks, row))
-    divide = AVG_POOL["/for1/if0-/for0/if0+"].alone(chip) + chip.branch_cycles
+            row += chip.branch_cycles + count * step
+        total += pixel + call.blocks * row
+    divide = AVG_POOL["/for1/if0-/for0/if0+"].alone(chip)
     if not steps.by_products:
         way = "/for1/if0-/for0/if0-"
         digits = QUOTIENT_BITS * AVG_POOL[f"{way}/for0/for0"].pipelined(chip) + chip.loop_cycles
-        groups = looped(chip, BLOCKS_TOGETHER // GROUP, AVG_POOL[f"{way}/for0"].alone(chip) + digits)
-        divide = AVG_POOL[way].alone(chip) + groups + chip.branch_cycles
+        groups = BLOCKS_TOGETHER // GROUP * (AVG_POOL[f"{way}/for0"].alone(chip) + digits)
+        divide = AVG_POOL[way].alone(chip) + groups
     for columns in steps.columns:
         step = divide + _average_cells(chip, "/for1/if0-/for0", work.rows * columns)
         around = pixel + AVG_POOL["/for1/if0-"].alone(chip)
-        total += looped(chip, 1, around + looped(chip, -(-call.blocks // BLOCKS_TOGETHER), step))
+        total += around + -(-call.blocks // BLOCKS_TOGETHER) * step
     return total
 
 

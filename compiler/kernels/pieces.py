@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 
-SCHEDULED_LOAD_LATENCY = 7
-"""`load_latency_cycles` of the schedules behind `Code.straight`."""
+SCHEDULED_LOAD_LATENCY, SCHEDULED_BRANCH = 7, 6
+"""`load_latency_cycles` and `branch_cycles` of the schedules behind `Code.straight`."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Code:
     scalars: int = 0
     straight: int = 0
     """Cycles of its list schedule on AIE2; 0 for the body of an innermost loop."""
+    branches: int = 0
+    """Among those cycles: to a side of each choice, and back for the next round of a loop that is not innermost."""
 
     def pipelined(self, chip: Chip) -> int:
         """Cycles between two iterations of an innermost loop with this body: those of its busiest slot."""
@@ -48,49 +50,57 @@ class Code:
 
     def alone(self, chip: Chip) -> int:
         """Cycles outside an innermost loop."""
-        return self.straight + (chip.load_latency_cycles - SCHEDULED_LOAD_LATENCY if self.loads else 0)
+        slower_loads = chip.load_latency_cycles - SCHEDULED_LOAD_LATENCY if self.loads else 0
+        return self.straight + slower_loads + self.branches * (chip.branch_cycles - SCHEDULED_BRANCH)
 
 
 CONV = {
-    "/for0": Code(loads=(4,), scalars=4),
-    "/if0+/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 7), products=7, scalars=3),
-    "/if0+/for0/for0": Code(
-        loads=(32, *(4,) * 2), stores=(*(64,) * 3, 32), products=7, vectors=25, narrowings=14, straight=37
+    "/if0+/for0": Code(loads=(4,), scalars=4),
+    "/if1+/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 7), products=7, scalars=3),
+    "/if1+/for0/for0": Code(
+        loads=(*(4,) * 2, 32), stores=(*(64,) * 3, 32), products=7, vectors=25, narrowings=14, straight=33, branches=1
     ),
-    "/if0+/for0": Code(loads=(32, *(4,) * 2), vectors=2, scalars=10, straight=11),
-    "/if0+/for1/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
-    "/if0+/for1/for0": Code(loads=(32, *(4,) * 2), stores=(64,) * 2, products=4, vectors=14, narrowings=8, straight=25),
-    "/if0+/for1": Code(loads=(32, *(4,) * 2), vectors=2, scalars=7, straight=10),
-    "/if0+/for2/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
-    "/if0+/for2/for0": Code(loads=(32, *(4,) * 2), stores=(64,), products=2, vectors=8, narrowings=4, straight=19),
-    "/if0+/for2": Code(loads=(32, *(4,) * 2), vectors=2, scalars=5, straight=10),
-    "/if0+": Code(scalars=2, straight=2),
-    "/if0-/for0/for0/if0+": Code(vectors=7, straight=8),
-    "/if0-/for0/for0/if0-": Code(loads=(128,) * 7, straight=34),
-    "/if0-/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 7), products=7, scalars=3),
-    "/if0-/for0/for0/if1+": Code(
-        loads=(32, *(4,) * 2), stores=(*(64,) * 3, 32), products=7, vectors=18, narrowings=14, straight=29
+    "/if1+/for0": Code(loads=(*(4,) * 2, 32), vectors=9, scalars=10, straight=24, branches=1),
+    "/if1+/for1/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
+    "/if1+/for1/for0": Code(
+        loads=(*(4,) * 2, 32), stores=(64,) * 2, products=4, vectors=14, narrowings=8, straight=22, branches=1
     ),
-    "/if0-/for0/for0/if1-": Code(loads=(32, *(4,) * 2), stores=(128,) * 7, vectors=2, straight=28),
-    "/if0-/for0": Code(loads=(32, *(4,) * 2), vectors=2, scalars=10, straight=11),
-    "/if0-/for1/for0/if0+": Code(vectors=4, straight=5),
-    "/if0-/for1/for0/if0-": Code(loads=(128,) * 4, straight=22),
-    "/if0-/for1/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
-    "/if0-/for1/for0/if1+": Code(
-        loads=(32, *(4,) * 2), stores=(64,) * 2, products=4, vectors=10, narrowings=8, straight=20
+    "/if1+/for1": Code(loads=(*(4,) * 2, 32), vectors=6, scalars=7, straight=21, branches=1),
+    "/if1+/for2/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
+    "/if1+/for2/for0": Code(
+        loads=(*(4,) * 2, 32), stores=(64,), products=2, vectors=8, narrowings=4, straight=16, branches=1
     ),
-    "/if0-/for1/for0/if1-": Code(loads=(32, *(4,) * 2), stores=(128,) * 4, vectors=2, straight=16),
-    "/if0-/for1": Code(loads=(32, *(4,) * 2), vectors=2, scalars=7, straight=10),
-    "/if0-/for2/for0/if0+": Code(vectors=2, straight=3),
-    "/if0-/for2/for0/if0-": Code(loads=(128,) * 2, straight=14),
-    "/if0-/for2/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
-    "/if0-/for2/for0/if1+": Code(loads=(32, *(4,) * 2), stores=(64,), products=2, vectors=6, narrowings=4, straight=16),
-    "/if0-/for2/for0/if1-": Code(loads=(32, *(4,) * 2), stores=(128,) * 2, vectors=2, straight=10),
-    "/if0-/for2": Code(loads=(32, *(4,) * 2), vectors=2, scalars=5, straight=10),
-    "/if0-": Code(scalars=2, straight=2),
-    "/if1+/for0": Code(loads=(32,) * 4, stores=(64,), products=6, vectors=4, narrowings=4),
-    "/if1+": Code(loads=(4,) * 7, vectors=7, scalars=12, straight=17),
-    "": Code(loads=(4,) * 8, vectors=3, scalars=18, straight=27),
+    "/if1+/for2": Code(loads=(*(4,) * 2, 32), vectors=4, scalars=5, straight=19, branches=1),
+    "/if1+": Code(scalars=2, straight=2),
+    "/if1-/for0/for0/if0+": Code(vectors=7, straight=8),
+    "/if1-/for0/for0/if0-": Code(loads=(128,) * 7, straight=34),
+    "/if1-/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 7), products=7, scalars=3),
+    "/if1-/for0/for0/if1+": Code(
+        loads=(*(4,) * 2, 32), stores=(*(64,) * 3, 32), products=7, vectors=18, narrowings=14, straight=27
+    ),
+    "/if1-/for0/for0/if1-": Code(loads=(*(4,) * 2, 32), stores=(128,) * 7, vectors=2, straight=28),
+    "/if1-/for0/for0": Code(straight=18, branches=3),
+    "/if1-/for0": Code(loads=(*(4,) * 2, 32), vectors=2, scalars=10, straight=17, branches=1),
+    "/if1-/for1/for0/if0+": Code(vectors=4, straight=5),
+    "/if1-/for1/for0/if0-": Code(loads=(128,) * 4, straight=22),
+    "/if1-/for1/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
+    "/if1-/for1/for0/if1+": Code(
+        loads=(*(4,) * 2, 32), stores=(64,) * 2, products=4, vectors=10, narrowings=8, straight=19
+    ),
+    "/if1-/for1/for0/if1-": Code(loads=(*(4,) * 2, 32), stores=(128,) * 4, vectors=2, straight=16),
+    "/if1-/for1/for0": Code(straight=18, branches=3),
+    "/if1-/for1": Code(loads=(*(4,) * 2, 32), vectors=2, scalars=7, straight=16, branches=1),
+    "/if1-/for2/for0/if0+": Code(vectors=2, straight=3),
+    "/if1-/for2/for0/if0-": Code(loads=(128,) * 2, straight=14),
+    "/if1-/for2/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
+    "/if1-/for2/for0/if1+": Code(loads=(*(4,) * 2, 32), stores=(64,), products=2, vectors=6, narrowings=4, straight=16),
+    "/if1-/for2/for0/if1-": Code(loads=(*(4,) * 2, 32), stores=(128,) * 2, vectors=2, straight=10),
+    "/if1-/for2/for0": Code(straight=18, branches=3),
+    "/if1-/for2": Code(loads=(*(4,) * 2, 32), vectors=2, scalars=5, straight=16, branches=1),
+    "/if1-": Code(scalars=2, straight=2),
+    "/if2+/for0": Code(loads=(32,) * 4, stores=(64,), products=6, vectors=4, narrowings=4),
+    "/if2+": Code(loads=(4,) * 7, vectors=7, scalars=12, straight=17),
+    "": Code(loads=(4,) * 9, vectors=3, scalars=22, straight=41, branches=3),
 }
 
 ADD = {
@@ -98,7 +108,7 @@ ADD = {
     "/if0+": Code(vectors=4, scalars=2, straight=6),
     "/if0-/for0": Code(loads=(32,) * 2, stores=(32,), products=3, vectors=10, narrowings=2),
     "/if0-": Code(vectors=4, straight=5),
-    "": Code(loads=(4,) * 9, vectors=3, scalars=12, straight=17),
+    "": Code(loads=(4,) * 9, vectors=3, scalars=12, straight=23, branches=1),
 }
 
 REQUANTISE = {
@@ -106,19 +116,20 @@ REQUANTISE = {
     "/if0+": Code(vectors=2, scalars=1, straight=5),
     "/if0-/for0": Code(loads=(32,), stores=(32,), products=2, vectors=6, narrowings=2),
     "/if0-": Code(vectors=2, straight=3),
-    "": Code(loads=(4,) * 7, vectors=3, scalars=9, straight=15),
+    "": Code(loads=(4,) * 7, vectors=3, scalars=9, straight=21, branches=1),
 }
 
 MAX_POOL = {
     "/for0": Code(loads=(4,), scalars=4),
     "/for1/for0/for0": Code(loads=(4, *(32,) * 4), vectors=2, scalars=6),
-    "/for1/for0": Code(stores=(64,) * 2, vectors=4, scalars=7, straight=15),
+    "/for1/for0": Code(stores=(64,) * 2, vectors=4, scalars=7, straight=15, branches=1),
     "/for1/for1/for0": Code(loads=(4, *(32,) * 8), vectors=6, scalars=6),
-    "/for1/for1": Code(stores=(64,) * 2, vectors=4, scalars=7, straight=15),
+    "/for1/for1": Code(stores=(64,) * 2, vectors=4, scalars=7, straight=15, branches=1),
     "/for1/for2/for0/for0/for0": Code(loads=(8,) * 4, vectors=4, scalars=12),
-    "/for1/for2/for0/for0": Code(loads=(4,), straight=7),
-    "/for1/for2/for0": Code(stores=(32,), vectors=2, straight=5),
-    "/for1/for2": Code(scalars=3, straight=3),
+    "/for1/for2/for0/for0": Code(loads=(4,), straight=13, branches=1),
+    "/for1/for2/for0": Code(stores=(32,), vectors=2, straight=6, branches=1),
+    "/for1/for2": Code(scalars=3, straight=9, branches=1),
+    "/for1": Code(straight=6, branches=1),
     "": Code(loads=(4,) * 10, vectors=2, scalars=32, straight=42),
 }
 
@@ -127,32 +138,33 @@ AVG_POOL = {
     "/for1/for0": Code(scalars=4),
     "/for1/if0+/for0/for0/for0": Code(loads=(4, *(32,) * 5), products=5, scalars=6),
     "/for1/if0+/for0/for0": Code(
-        stores=(*(64,) * 2, 32), products=10, vectors=17, narrowings=15, scalars=2, straight=37
+        stores=(*(64,) * 2, 32), products=10, vectors=17, narrowings=15, scalars=2, straight=37, branches=1
     ),
     "/for1/if0+/for0/for1/for0": Code(loads=(4, *(32,) * 2), products=2, scalars=6),
-    "/for1/if0+/for0/for1": Code(stores=(64,), products=4, vectors=6, narrowings=6, scalars=2, straight=27),
+    "/for1/if0+/for0/for1": Code(stores=(64,), products=4, vectors=6, narrowings=6, scalars=2, straight=27, branches=1),
+    "/for1/if0+/for0": Code(straight=6, branches=1),
     "/for1/if0-/for0/for0": Code(loads=(4, *(8,) * 8), products=2, vectors=6, scalars=6),
     "/for1/if0-/for0/if0+": Code(products=4, vectors=4, narrowings=6, straight=22),
     "/for1/if0-/for0/if0-/for0/for0": Code(vectors=14),
-    "/for1/if0-/for0/if0-/for0": Code(vectors=48, narrowings=1, scalars=1, straight=59),
+    "/for1/if0-/for0/if0-/for0": Code(vectors=47, narrowings=1, scalars=1, straight=59, branches=1),
     "/for1/if0-/for0/if0-": Code(vectors=3, straight=4),
-    "/for1/if0-/for0": Code(stores=(8,) * 8, vectors=10, scalars=26, straight=29),
+    "/for1/if0-/for0": Code(stores=(8,) * 8, vectors=10, scalars=26, straight=39, branches=2),
     "/for1/if0-": Code(scalars=2, straight=3),
-    "/for1": Code(vectors=5, scalars=51, straight=53),
+    "/for1": Code(vectors=5, scalars=51, straight=65, branches=2),
     "": Code(loads=(4,) * 18, vectors=2, scalars=40, straight=50),
 }
 
 SCALED_CONV = {
     "/for0/for0/for0": Code(stores=(8,)),
-    "/for0/for0": Code(scalars=16, straight=16),
-    "/for0": Code(loads=(4,), scalars=2, straight=9),
+    "/for0/for0": Code(scalars=16, straight=22, branches=1),
+    "/for0": Code(loads=(4,), scalars=2, straight=15, branches=1),
     "/if0+/for0/for0/for0/for0": Code(loads=(32, 128), stores=(128,), vectors=4),
-    "/if0+/for0/for0/for0": Code(loads=(4,), scalars=2, straight=9),
+    "/if0+/for0/for0/for0": Code(loads=(4,), scalars=2, straight=15, branches=1),
     "/if0+/for0/for0/for1": Code(loads=(128,), stores=(32,), products=11, vectors=11, narrowings=7),
-    "/if0+/for0/for0": Code(loads=(16,) * 5, vectors=5, straight=13),
-    "/if0+/for0": Code(scalars=10, straight=10),
+    "/if0+/for0/for0": Code(loads=(16,) * 5, vectors=5, straight=19, branches=1),
+    "/if0+/for0": Code(scalars=10, straight=16, branches=1),
     "/if0+": Code(loads=(4,) * 7, vectors=3, scalars=9, straight=16),
-    "": Code(loads=(4,) * 7, vectors=2, scalars=8, straight=17),
+    "": Code(loads=(4,) * 7, vectors=2, scalars=8, straight=23, branches=1),
 }
 """Beside the convolution that it calls."""
 
@@ -166,6 +178,7 @@ SCALED_REQUANTISE = {
     "": Code(loads=(4,) * 9, vectors=11, scalars=11, straight=18),
 }
 
+
 MULTIPLY = {
     "/for0": Code(loads=(32,) * 4, stores=(64,), products=8, vectors=4, narrowings=8),
     "": Code(loads=(4,) * 9, vectors=7, scalars=11, straight=17),
@@ -175,6 +188,7 @@ EXTREMUM = {
     "/for0": Code(loads=(64,) * 2, stores=(64,), vectors=3),
     "": Code(loads=(4,) * 5, vectors=2, scalars=5, straight=13),
 }
+
 
 SCALED_MULTIPLY = {
     "/for0": Code(loads=(32,) * 4, stores=(64,), products=28, vectors=21, narrowings=18),
@@ -190,7 +204,7 @@ MATMUL = {
     "/for0": Code(loads=(64,), stores=(64,), vectors=1),
     "/for1": Code(stores=(4,)),
     "/for2/for0": Code(stores=(4,)),
-    "/for2": Code(stores=(32,), straight=1),
+    "/for2": Code(stores=(32,), straight=7, branches=1),
     "": Code(loads=(4,) * 4, stores=(4,), scalars=10, straight=19),
 }
 """Beside the convolution that it calls."""

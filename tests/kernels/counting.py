@@ -7,10 +7,11 @@ of the first loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 
 from kernels.list_schedule import (
+    BRANCH_LATENCY,
     LOAD_A,
     LOAD_B,
     LOAD_LATENCY,
@@ -23,6 +24,7 @@ from kernels.list_schedule import (
     VECTOR,
     VECTOR_LATENCY,
     Step,
+    Sums,
     schedule_cycles,
 )
 from xdsl.dialects import arith, func, memref, scf, vector
@@ -36,8 +38,14 @@ from dialects.aievec import ShiftRoundSaturateOp
 
 FREE = (arith.ConstantOp, arith.IndexCastOp, arith.TruncIOp, vector.BitcastOp, scf.YieldOp, func.ReturnOp)
 VECTOR_BITS = 512
+SUMS_BITS = 1024
+"""Of an accumulator."""
 HALF_BITS = 256
 """Of a vector register; also what one load or store moves."""
+
+
+Moves = list[tuple[SSAValue, Step]]
+"""Accumulators that are moved to another one at the end of a part."""
 
 
 def bits(kind: Attribute) -> int:
@@ -110,7 +118,8 @@ def _is_shared(value: SSAValue) -> bool:
 
 
 def _is_outer(value: SSAValue, op: Operation) -> bool:
-    return not isinstance(value.owner, Operation) or value.owner.parent_block() is not op.parent_block()
+    owner = value.owner
+    return (owner if isinstance(owner, Block) else owner.parent_block()) is not op.parent_block()
 
 
 def issued(op: Operation, loop: scf.ForOp | None) -> Step:
@@ -158,28 +167,32 @@ def _count(block: Block, path: str, loop: scf.ForOp | None, found: dict[str, Cod
     stores: list[int] = []
     used: dict[str, int] = dict.fromkeys((STORE, SCALAR, VECTOR, MATRIX), 0)
     parts: list[dict[Operation, Step]] = [{}]
-    moves: list[Step] = []
+    moves: Moves = []
     nested = dict.fromkeys("fi", 0)
-    straight = 0
+    straight = branches = 0
     for op in block.ops:
         part = parts[-1]
         before = _makers(op.operands, part)
         for value in copied(op):
-            moves.append(Step((VECTOR,), 1, VECTOR_LATENCY, _makers([value], part), True))
+            moves.append((value, Step((VECTOR,), 1, VECTOR_LATENCY, _makers([value], part), True)))
             used[VECTOR] += 1
         match op:
             case scf.ForOp() | scf.IfOp():
                 kind = "for" if isinstance(op, scf.ForOp) else "if"
+                branch: list[Step] = []
+                if isinstance(op, scf.IfOp):
+                    branches += 1
+                    branch = [_branch(_makers([op.cond], part))]
                 inside = op if isinstance(op, scf.ForOp) else loop
                 for sign, region in zip(("",) if kind == "for" else ("+", "-"), op.regions, strict=True):
                     _count(region.block, f"{path}/{kind}{nested[kind[0]]}{sign}", inside, found)
                 nested[kind[0]] += 1
-                straight += _part_cycles(part, moves)
+                straight += _part_cycles(block, part, moves, branch)
                 parts.append({})
                 moves = []
                 continue
             case func.CallOp() if not op.results:
-                straight += _part_cycles(part, moves)
+                straight += _part_cycles(block, part, moves)
                 parts.append({})
                 moves = []
                 continue
@@ -200,13 +213,83 @@ def _count(block: Block, path: str, loop: scf.ForOp | None, found: dict[str, Cod
         elif not isinstance(op, memref.StoreOp | vector.StoreOp) and step.times:
             used[step.slots[0]] += step.times
         part[op] = step
-    straight += _part_cycles(parts[-1], moves)
-    innermost = loop is not None and block is loop.body.block and not sum(nested.values())
-    code = Code(
-        tuple(loads), tuple(stores), used[MATRIX], used[VECTOR], used[STORE], used[SCALAR], 0 if innermost else straight
-    )
+    repeats = loop is not None and block is loop.body.block
+    innermost = repeats and not sum(nested.values())
+    back = [_branch([])] if repeats and not innermost else []
+    straight += _part_cycles(block, parts[-1], moves, back)
+    issues = used[MATRIX], used[VECTOR], used[STORE], used[SCALAR]
+    code = Code(tuple(loads), tuple(stores), *issues, 0 if innermost else straight, branches + len(back))
     if code != Code():
         found[path] = code
+
+
+def _branch(condition: list[Step]) -> Step:
+    return Step((SCALAR,), 1, BRANCH_LATENCY, condition, True)
+
+
+def _root(value: SSAValue) -> SSAValue:
+    """What a value has been before it was seen as other lanes."""
+    return _root(value.owner.source) if isinstance(value.owner, vector.BitcastOp) else value
+
+
+def _readers(value: SSAValue) -> Iterator[Operation]:
+    """What reads a value, as whatever lanes."""
+    for use in value.uses:
+        if isinstance(use.operation, vector.BitcastOp):
+            yield from _readers(use.operation.result)
+        else:
+            yield use.operation
+
+
+def _around(block: Block, outer: Block) -> Iterator[Operation]:
+    """The operations that `block` is in, up to `outer`."""
+    while block is not outer and (op := block.parent_op()) is not None and (above := op.parent_block()) is not None:
+        yield op
+        block = above
+
+
+def _stays(value: SSAValue, block: Block, part: dict[Operation, Step], moves: Moves) -> bool:
+    """Whether a value is still needed behind a part of a block: read there, or by the next round of a loop."""
+    owner = value.owner
+    made = owner if isinstance(owner, Block) else owner.parent_block()
+    assert made is not None
+    around = list(_around(block, made))
+    if any(isinstance(op, scf.ForOp) for op in around):
+        return True
+    own = [region for op in around for region in op.regions if region.is_ancestor(block)]
+    others = [region for op in around for region in op.regions if region not in own]
+    moved = any(_root(each) is value for each, _ in moves)
+    for reader in _readers(value):
+        carried = moved if isinstance(reader, scf.YieldOp | scf.ForOp) else reader in part
+        if not carried and not any(region.is_ancestor(reader) for region in others):
+            return True
+    return False
+
+
+def _fill_accumulators(block: Block, part: dict[Operation, Step], moves: Moves) -> None:
+    """Say which sums the steps of a part read and make."""
+    known: dict[SSAValue, Sums] = {}
+
+    def sums(value: SSAValue) -> Sums:
+        root = _root(value)
+        if root not in known:
+            known[root] = Sums(_stays(root, block, part, moves))
+        return known[root]
+
+    for op, step in part.items():
+        if not step.times:
+            continue
+        for root in {_root(value) for value in op.operands}:
+            if bits(root.type) == SUMS_BITS and not isinstance(root.owner, arith.ConstantOp):
+                step.read.append(sums(root))
+                step.read[-1].uses += 1
+        for value in op.results:
+            if bits(value.type) == SUMS_BITS:
+                step.made = sums(value)
+    for value, step in moves:
+        step.made = Sums(1)
+        step.read.append(sums(value))
+        step.read[-1].uses += 1
 
 
 def _makers(values: Iterable[SSAValue], part: dict[Operation, Step]) -> list[Step]:
@@ -214,8 +297,10 @@ def _makers(values: Iterable[SSAValue], part: dict[Operation, Step]) -> list[Ste
     return [part[value.owner] for value in values if isinstance(value.owner, Operation) and value.owner in part]
 
 
-def _part_cycles(part: dict[Operation, Step], moves: list[Step]) -> int:
+def _part_cycles(block: Block, part: dict[Operation, Step], moves: Moves, branch: Sequence[Step] = ()) -> int:
+    """How long a part takes, with the `branch` at its end."""
+    _fill_accumulators(block, part, moves)
     for op, step in part.items():
         step.leaves = any(use.operation not in part for result in op.results for use in result.uses)
         step.leaves |= any(isinstance(use.operation, scf.YieldOp) for result in op.results for use in result.uses)
-    return schedule_cycles([*part.values(), *moves])
+    return schedule_cycles([*part.values(), *(step for _, step in moves), *branch])

@@ -9,9 +9,11 @@ upstream's core compiler (llvm-aie, lib/Target/AIE/aie2: AIE2Slots.td, AIE2GenIn
     scalar           arithmetic 1 cycle (II_ADD), products 2 (II_MUL)
     vector           lane-wise, shuffles and moves of 512 bits, moves of an accumulator     2 cycles (II_VMIN_GE, …)
     matrix           multiply-accumulate                                  5 cycles (II_VMAC)
+    scalar           branch: five instruction words after it still issue   6 cycles
 
-The list schedule takes, in each cycle, the ready operations with the longest way to the end first. Registers are not
-counted, and neither are bypasses, which would only make it shorter.
+The list schedule takes, in each cycle, the ready operations with the longest way to the end first, as long as there is
+an accumulator for what they make. Other registers are not counted, and neither are bypasses, which would only make it
+shorter.
 """
 
 from __future__ import annotations
@@ -22,6 +24,18 @@ from dataclasses import dataclass, field
 LOAD_A, LOAD_B, STORE, SCALAR, VECTOR, MATRIX = "load a", "load b", "store", "scalar", "vector", "matrix"
 
 LOAD_LATENCY, NARROW_LATENCY, MULTIPLY_LATENCY, VECTOR_LATENCY, MATRIX_LATENCY = 7, 4, 2, 2, 5
+BRANCH_LATENCY = 6
+
+ACCUMULATORS = 9
+"""Of 1024 bits each: 32 sums of 32 bits (the register map of AIE2)."""
+
+
+@dataclass(eq=False)
+class Sums:
+    """What is in an accumulator."""
+
+    uses: int
+    """Operations that are still to read it; it is free after the last."""
 
 
 @dataclass(eq=False)
@@ -34,10 +48,39 @@ class Step:
     after: list[Step] = field(default_factory=list["Step"])
     leaves: bool = False
     """Whether something outside the piece waits for the result."""
+    made: Sums | None = None
+    read: list[Sums] = field(default_factory=list[Sums])
+
+
+@dataclass
+class _Accumulators:
+    """Those that are in use."""
+
+    used: int
+
+    def begin(self, step: Step) -> bool:
+        """Whether there is one for what `step` makes, which may be that of what it reads last; then it is taken."""
+        last = any(sums.uses == 1 for sums in step.read)
+        if step.made is not None and self.used - last >= ACCUMULATORS:
+            return False
+        self.used += step.made is not None
+        return True
+
+    def end(self, step: Step) -> None:
+        """What nobody reads any more is free."""
+        for sums in step.read:
+            sums.uses -= 1
+            self.used -= not sums.uses
 
 
 def schedule_cycles(steps: Sequence[Step]) -> int:
-    """Cycles until all of `steps`, given in program order, are issued and what leaves the piece is there."""
+    """
+    Cycles until all of `steps`, given in program order, are issued and what leaves the piece is there.
+
+    Sums that no step makes are in accumulators from the beginning.
+    """
+    made = {step.made for step in steps}
+    accumulators = _Accumulators(len({sums for step in steps for sums in step.read if sums not in made}))
     to_end: dict[Step, int] = dict.fromkeys(steps, 0)
     for step in reversed(steps):
         for before in step.after:
@@ -51,15 +94,20 @@ def schedule_cycles(steps: Sequence[Step]) -> int:
         taken: set[str] = set()
         able = [step for step in waiting if all(ready.get(before, cycle + 1) <= cycle for before in step.after)]
         for step in sorted(able, key=lambda step: -to_end[step]):
+            if left[step] == step.times:
+                if taken.issuperset(step.slots) or not accumulators.begin(step):
+                    continue
             for slot in step.slots:
                 if left[step] and slot not in taken:
                     taken.add(slot)
                     left[step] -= 1
             if not left[step]:
+                accumulators.end(step)
                 ready[step] = cycle + step.latency
                 end = max(end, ready[step] if step.leaves else cycle + 1)
         waiting = [step for step in waiting if step not in ready]
         cycle += 1
+        assert cycle <= max([0, *ready.values()]) + len(steps) + 64, "no accumulator becomes free"
     return max([end, *(ready[step] for step in steps if step.leaves)])
 
 

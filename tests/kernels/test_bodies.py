@@ -256,8 +256,9 @@ def test_a_device_gets_the_intrinsics_and_one_function_per_kernel() -> None:
     module = ModuleOp(kernel_functions(ARENA_WORDS))
     module.verify()
     names = [op.sym_name.data for op in module.ops if isinstance(op, FuncOp)]
-    assert names[2:] == [kernel.symbol for kernel in Kernel]
-    assert all(name.startswith("llvm.aie2.") for name in names[:2])
+    own = [name for name in names if not name.startswith("llvm.aie2.")]
+    assert own == [kernel.symbol for kernel in Kernel]
+    assert names[-len(own) :] == own
     assert list(KERNEL_BODIES) == list(Kernel)
 
 
@@ -300,7 +301,8 @@ def test_an_unknown_operation_is_named(how: str) -> None:
 def test_no_kernel_touches_a_control_register() -> None:
     """Upstream declares that function itself when it lowers a core, and refuses a device that has one already."""
     symbols = {op.sym_name.data for op in kernel_functions(ARENA_WORDS) if op.is_declaration}
-    assert symbols == {SET, MULTIPLY_ACCUMULATE}
+    assert {SET, MULTIPLY_ACCUMULATE} <= symbols
+    assert not any("ctrl.reg" in symbol for symbol in symbols)
 
 
 @pytest.mark.parametrize("how", RUNNERS)

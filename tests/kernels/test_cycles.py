@@ -5,6 +5,8 @@ import numpy.typing as npt
 import pytest
 from kernels.counting import pieces
 from kernels.list_schedule import (
+    ACCUMULATORS,
+    BRANCH_LATENCY,
     LOAD_A,
     LOAD_B,
     LOAD_LATENCY,
@@ -15,6 +17,7 @@ from kernels.list_schedule import (
     VECTOR,
     VECTOR_LATENCY,
     Step,
+    Sums,
     schedule_cycles,
 )
 
@@ -22,7 +25,16 @@ from compiler.hardware.chip import PRESETS
 from compiler.kernels.bodies import kernel_function
 from compiler.kernels.cycles import Work, kernel_cycles
 from compiler.kernels.parameters import Kernel, Parameter, pack
-from compiler.kernels.pieces import ADD, AVG_POOL, CONV, MAX_POOL, PIECES, SCHEDULED_LOAD_LATENCY, Code
+from compiler.kernels.pieces import (
+    ADD,
+    AVG_POOL,
+    CONV,
+    MAX_POOL,
+    PIECES,
+    SCHEDULED_BRANCH,
+    SCHEDULED_LOAD_LATENCY,
+    Code,
+)
 from compiler.kernels.pool_steps import AVERAGE_STEPS, AverageSteps, PoolSteps, average_steps, pool_steps
 from compiler.kernels.row_steps import STEPS, SURPLUS_PIXELS, computed_pixels, row_steps, steps_of_row
 from compiler.kernels.semantics import Call
@@ -51,8 +63,15 @@ def test_a_slower_load_delays_each_piece_that_loads_once() -> None:
     assert Code(vectors=1, straight=2).alone(slower) == 2
 
 
-def test_schedules_are_made_for_the_chips_load_latency() -> None:
+def test_a_slower_branch_delays_each_piece_that_ends_with_one() -> None:
+    slower = CHIP.with_overrides({"branch_cycles": CHIP.branch_cycles + 2})
+    assert Code(straight=12, branches=2).alone(slower) == 12 + 2 * 2
+    assert Code(straight=6).alone(slower) == 6
+
+
+def test_schedules_are_made_for_the_chips_latencies() -> None:
     assert SCHEDULED_LOAD_LATENCY == LOAD_LATENCY == CHIP.load_latency_cycles
+    assert SCHEDULED_BRANCH == BRANCH_LATENCY == CHIP.branch_cycles
 
 
 def test_a_schedule_waits_for_operands_and_slots() -> None:
@@ -72,6 +91,29 @@ def test_what_is_on_the_longest_way_issues_first() -> None:
     assert schedule_cycles([first, second, end]) == VECTOR_LATENCY + 1
 
 
+def test_what_is_left_to_issue_fills_the_delay_slots_of_a_branch() -> None:
+    branch = Step((SCALAR,), 1, BRANCH_LATENCY, leaves=True)
+    assert schedule_cycles([branch]) == BRANCH_LATENCY
+    stores = [Step((STORE,), 1, 1) for _ in range(10)]
+    assert schedule_cycles([*stores, branch]) == 10
+
+
+@pytest.mark.parametrize(("others", "begins"), [(ACCUMULATORS - 2, 0), (ACCUMULATORS - 1, 24)])
+def test_sums_wait_for_an_accumulator(others: int, begins: int) -> None:
+    """One holds sums that are stored after 20 cycles, in four; `others` hold some that stay."""
+    late = Step((SCALAR,), 1, 20)
+    store = Step((STORE,), 4, 1, [late], read=[Sums(1)])
+    staying = Step((SCALAR,), 1, 1, read=[Sums(2) for _ in range(others)])
+    load = Step((LOAD_A,), 4, LOAD_LATENCY, leaves=True, made=Sums(1))
+    assert schedule_cycles([load, late, store, staying]) == max(20 + 4, begins + 3 + LOAD_LATENCY)
+
+
+def test_a_product_takes_the_accumulator_that_it_adds_to() -> None:
+    staying = Step((SCALAR,), 1, 1, read=[Sums(2) for _ in range(ACCUMULATORS - 1)])
+    product = Step((MATRIX,), 1, MATRIX_LATENCY, leaves=True, made=Sums(1), read=[Sums(1)])
+    assert schedule_cycles([product, staying]) == MATRIX_LATENCY
+
+
 def test_what_takes_no_slot_takes_no_time() -> None:
     loaded = Step((LOAD_A,), 1, LOAD_LATENCY)
     cast = Step(after=[loaded])
@@ -85,15 +127,21 @@ def call(*, blocks: int = 1, first: int = 1, last: int = 1) -> Call:
 def test_convolution_by_hand() -> None:
     # 44 pixels are a step of 28 and one of 16; 3 taps; 2 output blocks with 12 non-zero blocks in the taps on the map
     params = pack({P.WIDTH: 44, P.TAPS: 3})
-    way = "/if0+"
-    # whether there are partial sums, and a skip
-    start = CONV[""].straight + (3 * 4 + 10) + 2 * 6 + CONV[way].straight
+    way = "/if1+"
+    start = CONV[""].straight + (3 * 4 + 10) + CONV[way].straight
     guards = 3 * 6  # whether there is a step of 28, of 16, of 8
-    steps = sum(CONV[f"{way}/{loop}"].straight + 6 for loop in ("for0", "for1"))
-    blocks = sum(CONV[f"{way}/{loop}/for0"].straight + 10 + 6 for loop in ("for0", "for1"))
+    steps = sum(CONV[f"{way}/{loop}"].straight for loop in ("for0", "for1"))
+    blocks = sum(CONV[f"{way}/{loop}/for0"].straight + 10 for loop in ("for0", "for1"))
     # as many cycles per block as four pixels are in the step
     expected = 40 + start + guards + steps + 2 * blocks + 12 * (7 + 4)
     assert kernel_cycles(CHIP, Kernel.CONV, params, call(blocks=2), Work(rows=2, entries=12)) == expected
+
+
+def test_a_window_of_one_row_needs_no_loop_to_be_on_the_map() -> None:
+    one, two = (
+        kernel_cycles(CHIP, Kernel.CONV, pack({P.WIDTH: 28, P.TAPS: taps}), call(), Work(1, 8)) for taps in (1, 2)
+    )
+    assert two - one == 2 * 4 + 10
 
 
 def test_a_skip_is_one_pass_over_the_row_after_the_last_input_chunk() -> None:
@@ -107,7 +155,7 @@ def test_a_skip_is_one_pass_over_the_row_after_the_last_input_chunk() -> None:
         return with_skip - without
 
     # 480 bytes are 8 steps of 64, each of 6 products, and of a store after four narrowings
-    assert more(1, 1) == more(0, 1) == CONV["/if1+"].straight + 8 * 6 + 10
+    assert more(1, 1) == more(0, 1) == CONV["/if2+"].straight + 8 * 6 + 10
     assert more(1, 0) == more(0, 0) == 0
 
 
@@ -152,7 +200,7 @@ def test_partial_sums_cost_their_loads_and_stores() -> None:
         kernel_cycles(CHIP, Kernel.CONV, params, call(first=first, last=last), Work(1, 1))
         for first, last in ((1, 0), (0, 0), (0, 1))
     )
-    step = {way: CONV[f"/if0-/for2/for0/{way}"].straight for way in ("if0+", "if0-", "if1+", "if1-")}
+    step = {way: CONV[f"/if1-/for2/for0/{way}"].straight for way in ("if0+", "if0-", "if1+", "if1-")}
     assert resumed - begun == step["if0-"] - step["if0+"]
     assert resumed - ended == step["if1-"] - step["if1+"]
     # 256 bytes come by one load unit and go by one store unit, 32 at a time, while the next block's bias comes
@@ -163,13 +211,13 @@ def test_partial_sums_cost_their_loads_and_stores() -> None:
 def test_addition_by_hand() -> None:
     # 2 blocks of 10 pixels are 160 bytes, 3 steps of 6 products, and of stores of 64 bytes after four narrowings
     params = pack({P.BLOCK_STRIDE: 20})
-    start = ADD[""].straight + ADD["/if0+"].straight + 6
+    start = ADD[""].straight + ADD["/if0+"].straight
     assert kernel_cycles(CHIP, Kernel.ADD, params, call(blocks=2), Work(2)) == 40 + start + 3 * 6 + 10
 
 
 def test_a_shift_beyond_a_weight_is_done_lane_by_lane() -> None:
     params = pack({P.BLOCK_STRIDE: 20, P.SHIFT_B: 7})
-    start = ADD[""].straight + ADD["/if0-"].straight + 6
+    start = ADD[""].straight + ADD["/if0-"].straight
     assert kernel_cycles(CHIP, Kernel.ADD, params, call(blocks=2), Work(2)) == 40 + start + 5 * 10 + 10
 
 
@@ -179,7 +227,7 @@ AVERAGE = {P.COLUMN_STRIDE: 1, P.COLUMN_ORIGIN: -1, P.TAPS: 2, P.KERNEL_WIDTH: 3
 def average_parts() -> tuple[int, int]:
     """Before all pixels, and around those of one divisor: its reciprocal has 15 digits to find."""
     straight = AVG_POOL[""].straight + (2 * 4 + 10)
-    return 40 + straight, AVG_POOL["/for1"].straight + 6 + 15 * 4 + 10 + 6
+    return 40 + straight, AVG_POOL["/for1"].straight + 15 * 4 + 10
 
 
 def test_average_takes_the_pixels_between_the_borders_in_long_steps() -> None:
@@ -187,10 +235,10 @@ def test_average_takes_the_pixels_between_the_borders_in_long_steps() -> None:
     params = pack({**AVERAGE, P.WIDTH: 30, P.MAP_WIDTH: 30})
     start, divisor = average_parts()
     straight = {way: code.straight for way, code in AVG_POOL.items()}
-    long, short = (straight[f"/for1/if0+/for0/for{number}"] + 10 + 6 for number in (0, 1))
-    row = (long + 2 * 3 * 6 + 6) + (short + 2 * 3 * 6 + 6) + 6
-    border = straight["/for1/if0-"] + 6
-    border += straight["/for1/if0-/for0"] + straight["/for1/if0-/for0/if0+"] + 6 + 2 * 2 * 6 + 10
+    long, short = (straight[f"/for1/if0+/for0/for{number}"] + 10 for number in (0, 1))
+    row = (long + 2 * 3 * 6 + 6) + (short + 2 * 3 * 6 + 6) + straight["/for1/if0+/for0"]
+    border = straight["/for1/if0-"]
+    border += straight["/for1/if0-/for0"] + straight["/for1/if0-/for0/if0+"] + 2 * 2 * 6 + 10
     expected = start + 3 * divisor + 3 * row + 2 * border
     assert kernel_cycles(CHIP, Kernel.AVG_POOL, params, call(blocks=3), Work(2)) == expected
 
@@ -200,7 +248,7 @@ def test_what_is_not_between_borders_takes_eight_blocks_at_once() -> None:
     eight, nine, sixteen = (
         kernel_cycles(CHIP, Kernel.AVG_POOL, params, call(blocks=blocks), Work(2)) for blocks in (8, 9, 16)
     )
-    straight = AVG_POOL["/for1/if0-/for0"].straight + AVG_POOL["/for1/if0-/for0/if0+"].straight + 6 + 10 + 6
+    straight = AVG_POOL["/for1/if0-/for0"].straight + AVG_POOL["/for1/if0-/for0/if0+"].straight + 10
     columns = (2, 3, 3, 3, 2)
     assert nine - eight == sum(straight + 2 * seen * 6 for seen in columns)
     assert nine == sixteen
@@ -211,7 +259,7 @@ def test_a_long_division_takes_nine_digits_of_each_group() -> None:
     long = kernel_cycles(CHIP, Kernel.AVG_POOL, pack(wide), call(), Work(2))
     short = kernel_cycles(CHIP, Kernel.AVG_POOL, pack({**wide, P.TAPS: 12}), call(), Work(2))
     way = "/for1/if0-/for0/if0-"
-    group = AVG_POOL[f"{way}/for0"].straight + 9 * 14 + 10 + 6
+    group = AVG_POOL[f"{way}/for0"].straight + 9 * 14 + 10
     division = AVG_POOL[way].straight + 2 * group - AVG_POOL["/for1/if0-/for0/if0+"].straight
     assert long - short == 4 + division  # one tap more to look for on the map
 
@@ -220,9 +268,9 @@ def test_a_maximum_on_the_map_takes_sixteen_pixels_at_once() -> None:
     params = pack({P.WIDTH: 40, P.COLUMN_STRIDE: 2, P.MAP_WIDTH: 81, P.TAPS: 3, P.KERNEL_WIDTH: 3})
     straight = {way: code.straight for way, code in MAX_POOL.items()}
     # two loads and a shuffle for four pixels, and one maximum for eight
-    step = straight["/for1/for1"] + 3 * 3 * 6 + 10 + 6
-    row = 2 * (straight["/for1/for2"] + 6) + 2 * 6 + 3 * step
-    expected = 40 + straight[""] + (3 * 4 + 10) + row + 6
+    step = straight["/for1/for1"] + 3 * 3 * 6 + 10
+    row = 2 * straight["/for1/for2"] + 2 * 6 + 3 * step + straight["/for1"]
+    expected = 40 + straight[""] + (3 * 4 + 10) + row
     assert kernel_cycles(CHIP, Kernel.MAX_POOL, params, call(), Work(3)) == expected
 
 
@@ -278,10 +326,10 @@ def scaled_parameters(**values: int) -> npt.NDArray[np.int32]:
 def test_a_scaled_convolution_keeps_sums_and_makes_four_pixels_int8_at_once() -> None:
     params, pieces = scaled_parameters(), PIECES[Kernel.SCALED_CONV]
     kept = kernel_cycles(CHIP, Kernel.CONV, params, call(blocks=2, last=0), Work(2, 12))
-    around = 40 + pieces[""].straight + 10 + 6 + kept
+    around = 40 + pieces[""].straight + 10 + kept
     # 44 pixels are a step of 28 and one of 16, which have 7 and 4 groups with 11 products each
-    block = pieces["/if0+/for0/for0"].straight + 10 + 6
-    step = pieces["/if0+/for0"].straight + 2 * block + 6
+    block = pieces["/if0+/for0/for0"].straight + 10
+    step = pieces["/if0+/for0"].straight + 2 * block
     expected = around + pieces["/if0+"].straight + 2 * step + 2 * (7 + 4) * 11
     assert kernel_cycles(CHIP, Kernel.SCALED_CONV, params, call(blocks=2), Work(2, 12)) == expected
     assert kernel_cycles(CHIP, Kernel.SCALED_CONV, params, call(blocks=2, last=0), Work(2, 12)) == around
@@ -296,10 +344,10 @@ def test_zero_points_around_the_map_cost_columns_of_each_row_and_sums_of_each_mi
         return among - without
 
     # two columns of four blocks in two rows, after a look at each of three taps
-    look, column = pieces["/for0"].straight + 6, pieces["/for0/for0"].straight + 4 + 10 + 6
+    look, column = pieces["/for0"].straight, pieces["/for0/for0"].straight + 4 + 10
     assert more(2, edge_left=1, edge_right=1) == 3 * look + 2 * 2 * column
     # in each of two steps; sums of four pixels take four stores
-    taps = 2 * 3 * (pieces["/if0+/for0/for0/for0"].straight + 10 + 6)
+    taps = 2 * 3 * (pieces["/if0+/for0/for0/for0"].straight + 10)
     assert more(3, rescaling_words=48) == taps
     assert more(2, rescaling_words=48) == taps + (7 + 4) * 4
 

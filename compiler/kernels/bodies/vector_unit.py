@@ -243,9 +243,9 @@ class Requantiser:
 
     def store(self, totals: Sequence[SSAValue], address: SSAValue) -> None:
         """Write int32[32] each, one behind the other, as 8 words each."""
-        store_pairs(self.body, totals, address, self._rounded)
+        store_pairs(self.body, totals, address, self.rounded)
 
-    def _rounded(self, totals: Sequence[SSAValue]) -> SSAValue:
+    def rounded(self, totals: Sequence[SSAValue]) -> SSAValue:
         """The words of one or two groups."""
         lower = [multiply_accumulate(self.body, self.first_channels, self.below, total) for total in totals]
         return self.narrower.words(totals, lower)
