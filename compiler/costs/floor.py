@@ -43,9 +43,9 @@ class Share:
 
 
 def shares(launch: Launch) -> frozenset[Share]:
-    """Of all cores; equal ones once."""
+    """Of all cores; of those that differ in their weights alone, that with most non-zero blocks."""
     common = common_parameters(launch)
-    found: set[Share] = set()
+    found: dict[tuple[int, ...], Share] = {}
     present = {blocks: int(launch.layer.gamma[slice(*blocks)].sum()) for blocks in launch.slices}
     for work in launch.cores:
         own = own_parameters(launch, work)
@@ -53,8 +53,10 @@ def shares(launch: Launch) -> frozenset[Share]:
         taps = tops[:, None] + common[P.ROW_STEP] * np.arange(common[P.TAPS])
         on_map = int(((taps >= 0) & (taps < own[P.STREAM_ROWS])).sum())
         to_the_end = int(tops[-1]) + common[P.WINDOW] >= own[P.STREAM_ROWS] > 0
-        found.add(Share(work.blocks, work.rows, on_map, own[P.STREAM_ROWS], to_the_end, present[work.blocks]))
-    return frozenset(found)
+        key = (work.block_count, work.rows, on_map, own[P.STREAM_ROWS], to_the_end)
+        if key not in found or found[key].present < present[work.blocks]:
+            found[key] = Share(work.blocks, work.rows, on_map, own[P.STREAM_ROWS], to_the_end, present[work.blocks])
+    return frozenset(found.values())
 
 
 class Calls:

@@ -5,7 +5,7 @@ A DEEP convolution wants its whole map in every MemTile, and leaves in each the 
 never mixes channels can go on from there, and may leave the map whole for the next one (`compiler.tiling.channels`). A
 map that its reader does not find as it wants it is gathered, or goes through DDR, whatever takes less time.
 
-    cost = launches + words of each trip over the channels of a column
+    cost = launches + words of each trip over the channels of a column + first weights behind a broadcast of a map
 
 The search starts from all that are faster by themselves, and changes the step that helps most until none does.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from compiler.costs.feed import loaded
+from compiler.costs.feed import loaded, moved
 from compiler.costs.planned import launch_cycles
 from compiler.costs.program import program_cycles
 from compiler.errors import CapacityError
@@ -25,12 +25,12 @@ from compiler.kernels.parameters import Kernel
 from compiler.scheduling.additions import Cycles, sums
 from compiler.scheduling.by_channels import ByChannels, Layout, stays
 from compiler.scheduling.gathers import Gather, gather_manners, on_copy, strides_of
-from compiler.scheduling.network import ArrayStep, Network, inputs_of, outputs_of
+from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
 from compiler.scheduling.stripes import Slices
 from compiler.tiling.channels import gathered_launch, sliced_launch
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.deep_planner import DeepPlanner
-from compiler.tiling.launch import Launch
+from compiler.tiling.launch import Launch, weight_slot_words
 from compiler.tiling.layer import Layer, MapShape
 
 Choice = Mapping[int, ByChannels]
@@ -68,6 +68,10 @@ def _slices_of(launches: list[Launch], chip: Chip) -> Slices | None:
     (launch,) = launches
     mine = [[work.blocks for work in launch.cores if work.column == column] for column in range(chip.columns)]
     return tuple((min(first for first, _ in each), max(last for _, last in each)) for each in mine)
+
+
+def _kernels(step: Step) -> frozenset[Kernel]:
+    return step.kernels if isinstance(step, ArrayStep) else frozenset()
 
 
 @dataclass
@@ -194,14 +198,17 @@ class _Costs:
         self.entire = {index: _entire(layer, self.chip) for index, layer, _ in _layers(options.network)}
         steps = [options.network.steps[index] for index in options.ways]
         self.touched = {number for step in steps for number in (*inputs_of(step), *outputs_of(step))}
+        self.late = int(moved(self.chip, weight_slot_words(self.chip)))
+        """Cycles in which weights are broadcast, that could not be while a map was."""
 
     def gather(self, number: int, choice: Choice) -> ByChannels | None:
         """How a map is best gathered; None if it is not."""
         maker = choice.get(self.options.makers.get(number, -1))
-        found = [way for way in self.options.gathers.get(number, []) if stays(maker, way)]
-        best = min(found, key=lambda way: way.cycles, default=None)
-        if best is None or self._trips(number, choice, best) + best.cycles >= self._trips(number, choice, None):
-            return None
+        best, least = None, self._trips(number, choice, None)
+        for way in self.options.gathers.get(number, []):
+            cycles = way.cycles + self._trips(number, choice, way) if stays(maker, way) else least
+            if cycles < least:
+                best, least = way, cycles
         return best
 
     def _trips(self, number: int, choice: Choice, gather: ByChannels | None) -> int:
@@ -228,7 +235,13 @@ class _Costs:
             total += choice[index].cycles if index in choice else options.by_rows[index]
         for index, (addition, cycles) in options.saved.items():
             total -= cycles if index not in choice and addition not in choice else 0
+        total += sum(self.late for index in choice if self._weights_come_late(index + 1, choice))
         return total + sum(self._map(number, choice) for number in self.touched)
+
+    def _weights_come_late(self, index: int, choice: Choice) -> bool:
+        """Whether a step by rows has weights, for which the streams are free only when those before it have ended."""
+        steps = self.options.network.steps
+        return index < len(steps) and index not in choice and any(k.convolves for k in _kernels(steps[index]))
 
 
 def _first(options: _Options) -> dict[int, ByChannels]:

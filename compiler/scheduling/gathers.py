@@ -19,7 +19,7 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.code_size import bytes_for_kernels, kernels_bytes
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.by_channels import ByChannels, Layout
-from compiler.scheduling.network import ArrayStep, Network, Step
+from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of
 from compiler.scheduling.stripes import Slices, even_stripes
 from compiler.tiling.channels import copy_layer, gathered_launch, striped_gather
 from compiler.tiling.layer import Layer
@@ -85,22 +85,24 @@ def on_copy(layer: Layer, strides: tuple[int, int]) -> Layer | None:
 
 
 def with_gathers(network: Network, gathers: Mapping[int, Gather]) -> tuple[Network, dict[int, ByChannels]]:
-    """The network with a step for every gather, and how each of those runs, by the map that it writes."""
-    last = {indices[-1]: number for number, indices in network.writers().items() if number in gathers}
+    """
+    The network with a step for every gather, and how each of those runs, by the map that it writes.
+
+    A map is gathered right before it is read: what lies between may have use for its broadcasts.
+    """
     maps, manners, copies = [*network.maps], dict[int, ByChannels](), dict[int, int]()
     steps: list[Step] = []
-    for index, step in enumerate(network.steps):
-        steps.append(
-            _with_copies(step, {n: copy for n, copy in copies.items() if _writes(step, gathers[n].made)}, manners)
-        )
-        if index in last:
-            number = last[index]
-            manner = gathers[number].manner
-            layer = manner.launches[0].layer
-            copies[number] = len(maps)
-            manners[len(maps)] = manner
-            steps.append(ArrayStep(layer.name, ((layer, (number,)),), len(maps)))
-            maps.append(layer.output)
+    for step in network.steps:
+        read = [number for number in inputs_of(step) if number in gathers and _writes(step, gathers[number].made)]
+        for number in read:
+            if number not in copies:
+                manner = gathers[number].manner
+                layer = manner.launches[0].layer
+                copies[number] = len(maps)
+                manners[len(maps)] = manner
+                steps.append(ArrayStep(layer.name, ((layer, (number,)),), len(maps)))
+                maps.append(layer.output)
+        steps.append(_with_copies(step, {number: copies[number] for number in read}, manners))
     hidden = network.hidden | frozenset(copies.values())
     return replace(network, maps=tuple(maps), steps=tuple(steps), hidden=hidden), manners
 

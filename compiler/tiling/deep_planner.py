@@ -37,17 +37,19 @@ class DeepPlanner:
         """As few launches as fit."""
         for parts in PARTS:
             ways = [self._ways(layer, blocks) for blocks in split_evenly(layer.output.blocks, parts)]
-            if all(ways):
+            if all(any(self._runs(launch) for _, launch in some) for some in ways):
                 return self._fastest(ways, below)
         return None
 
+    def _runs(self, launch: Launch) -> bool:
+        """Whether the array can run it."""
+        return not launch_faults(launch, self.convolutions.chip)
+
     def _ways(self, layer: Layer, blocks: Range) -> list[tuple[int, Launch]]:
-        """Launches of these output blocks that the array can run, with the cycles that each takes at least."""
+        """Launches of these output blocks, with the cycles that each takes at least."""
         parts: dict[Hashable, frozenset[Share]] = {}
         found: list[tuple[int, Launch]] = []
         for launch in deep_launches(layer, self.convolutions.chip, blocks):
-            if launch_faults(launch, self.convolutions.chip):
-                continue
             key = (launch.slices, launch.flat)
             if key not in parts:
                 parts[key] = shares(launch)
@@ -63,6 +65,8 @@ class DeepPlanner:
             for floor, launch in some:
                 if floor >= least:
                     break
+                if not self._runs(launch):
+                    continue
                 cycles = launch_cycles(launch, self.convolutions.chip, self.convolutions.programs[launch.layer.kernel])
                 if cycles < least:
                     best, least = launch, cycles

@@ -39,7 +39,7 @@ from compiler.tiling.limits import most_kept_rows, most_slots, rows_held
 from compiler.transfers.window import factors
 
 OUTPUT_SLOTS = 2
-"""A row leaves while the next one is computed."""
+"""A row leaves while the next one is computed, if there is a next one."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,9 @@ def mapped(
     stride = 1 if fetch.row_step > 1 else layer.strides[0]
     stream = -(-split.input_rows // fetch.row_step)
     held = rows_held(layer, stride, stream)
-    free = arena_words(chip) - WEIGHT_SLOTS * weight_slot - output_slot * OUTPUT_SLOTS - partial_row * partial_rows
+    output_chunks = -(-split.widest // cut.output_chunk)
+    output_slots = min(OUTPUT_SLOTS, output_chunks * split.rows)
+    free = arena_words(chip) - WEIGHT_SLOTS * weight_slot - output_slot * output_slots - partial_row * partial_rows
     if stays and layer.addition is not None and (input_chunks > 1 or stream > most_kept_rows(chip)):
         # what is added lies behind the rows of one input chunk, which are few
         return None
@@ -202,12 +204,12 @@ def mapped(
         held = input_slots = max(1, input_chunks * stream)
     else:
         # the rows of one pass follow those of another
-        rows = stream * input_chunks * -(-split.widest // cut.output_chunk)
+        rows = stream * input_chunks * output_chunks
         input_slots = min(layer.window_rows + 2 * stride, max(rows, held))
     input_slots = min(free // input_slot, input_slots, most_slots(chip))
     if input_slots < held:
         return None
-    arena = Arena(weight_slot, input_slot, input_slots, output_slot, OUTPUT_SLOTS, partial_row, partial_rows)
+    arena = Arena(weight_slot, input_slot, input_slots, output_slot, output_slots, partial_row, partial_rows)
     return Launch(
         layer, split.works, fetch, arena, cut.output_chunk, cut.input_chunk, split.slices, cut.chunk_words, stays
     )

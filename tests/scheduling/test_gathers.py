@@ -187,3 +187,13 @@ def test_a_reader_of_a_copy_without_strides_is_another_layer() -> None:
     steps[2] = replace(second, parts=((replace(layer, pads=(1, 0, 0, 0)), inputs),))
     wrong = replace(plan, network=replace(plan.network, steps=tuple(steps)))
     assert "step 'second' computes another layer 'second'" in plan_faults(network, wrong, chip)
+
+
+def test_a_map_is_gathered_right_before_it_is_read() -> None:
+    network, chip = strided(), chip_named("npu1")
+    first, second = network.steps
+    shape = MapShape(16, 14, 14)
+    other = Layer("other", Kernel.CONV, network.maps[1], shape, gamma=np.ones((2, 128), np.bool_))
+    steps = (first, ArrayStep("other", ((other, (1,)),), 3), second)
+    plan = plan_program(replace(network, maps=(*network.maps, shape), steps=steps, outputs=(2, 3)), chip)
+    assert [*bands(plan)] == ["first", "other", "first.gather", "second"]
