@@ -11,9 +11,10 @@ After:
 
     %y = bsr.matmul(%m, %v)
 
-Tokens come as a model has them and are wanted as maps, one matrix product after the other. Exact: what reads the second
-one gets the same integers. A transpose that nobody reads any more goes with the name of its tensor, which then is
-nowhere.
+Tokens come as a model has them and are wanted as maps, one matrix product after the other. A ReLU, another position or
+a table that is all that reads the first one comes before it, so that the second one meets it. Exact: what reads the
+second one gets the same integers. A transpose that nobody reads any more goes with the name of its tensor, which then
+is nowhere.
 """
 
 from __future__ import annotations
@@ -27,8 +28,24 @@ from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
-from dialects.bsr import TENSOR_NAME, ReshapeOp, TransposeOp, shape_of
+from dialects.bsr import (
+    TENSOR_NAME,
+    ClampOp,
+    Conv2dOp,
+    LutOp,
+    MatMulOp,
+    RequantiseOp,
+    ReshapeOp,
+    TransposeOp,
+    encoding_of,
+    shape_of,
+)
+
+_OF_ONE_VALUE = (ClampOp, RequantiseOp, LutOp)
+_MAKERS = (Conv2dOp, MatMulOp, *_OF_ONE_VALUE)
+"""Ops whose results are maps."""
 
 
 def _untransposed(op: TransposeOp) -> SSAValue | None:
@@ -60,6 +77,29 @@ def _reshaped(op: TransposeOp, source: SSAValue) -> SSAValue:
     return reshape.result
 
 
+def _before(op: ClampOp | RequantiseOp | LutOp) -> None:
+    """Put an op that looks at one value at a time before the transpose that it alone reads, if a map is transposed."""
+    transpose = op.input.owner
+    if not isinstance(transpose, TransposeOp) or not isinstance(transpose.input.owner, _MAKERS):
+        return
+    # others would still need the first transpose
+    if len(list(transpose.result.uses)) > 1:
+        return
+    source, encoding = transpose.input, encoding_of(op.result.type)
+    match op:
+        case ClampOp():
+            moved = ClampOp(source, op.clamp)
+        case RequantiseOp():
+            moved = RequantiseOp(source, encoding, clamp=op.clamp, rounding=op.rounding)
+        case LutOp():
+            moved = LutOp(source, op.entries(), encoding)
+    after = TransposeOp(moved.result, transpose.split, transpose.permutation, shape_of(op.result.type))
+    moved.location = after.location = op.location
+    after.attributes |= op.attributes
+    after.result.name_hint = op.result.name_hint
+    Rewriter.replace_op(op, [moved, after], [after.result])
+
+
 @dataclass(frozen=True)
 class BsrFuseTransposesPass(ModulePass):
     """Drop transposes that undo others, share equal ones, and erase those that nobody reads. Changes no bit."""
@@ -68,6 +108,8 @@ class BsrFuseTransposesPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for function in [each for each in op.ops if isinstance(each, func.FuncOp)]:
+            for each in [each for each in function.walk() if isinstance(each, _OF_ONE_VALUE)]:
+                _before(each)
             seen: dict[tuple[SSAValue, tuple[int, ...], tuple[int, ...], Attribute], SSAValue] = {}
             transposes = [each for each in function.walk() if isinstance(each, TransposeOp)]
             for each in transposes:

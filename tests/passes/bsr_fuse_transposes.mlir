@@ -26,3 +26,20 @@ func.func @shared(%x: tensor<1x6x8xi8, #bsr.fixed<4>>) -> (tensor<1x8x1x6xi8, #b
   %s = bsr.add(%a, %b) : (tensor<1x8x1x6xi8, #bsr.fixed<4>>, tensor<1x8x1x6xi8, #bsr.fixed<4>>) -> tensor<1x8x1x6xi8, #bsr.fixed<4>>
   func.return %s, %named : tensor<1x8x1x6xi8, #bsr.fixed<4>>, tensor<1x8x1x6xi8, #bsr.fixed<4>>
 }
+
+// -----
+
+// What looks at one value at a time comes first, and then both transposes go.
+// CHECK-LABEL: func.func @relu
+// CHECK-NEXT:  %m = bsr.matmul(%x, %x)
+// CHECK-NEXT:  %{{.*}} = bsr.clamp(%m) {clamp = array<i64: 0, 127>} : (tensor<1x6x1x6xi8, #bsr.fixed<4>>) -> tensor<1x6x1x6xi8, #bsr.fixed<4>>
+// CHECK-NEXT:  %{{.*}} = bsr.requantise(%{{.*}}) : (tensor<1x6x1x6xi8, #bsr.fixed<4>>) -> tensor<1x6x1x6xi8, #bsr.fixed<3>>
+// CHECK-NEXT:  func.return
+func.func @relu(%x: tensor<1x8x1x6xi8, #bsr.fixed<4>>) -> tensor<1x6x1x6xi8, #bsr.fixed<3>> {
+  %m = bsr.matmul(%x, %x) {transposed} : (tensor<1x8x1x6xi8, #bsr.fixed<4>>, tensor<1x8x1x6xi8, #bsr.fixed<4>>) -> tensor<1x6x1x6xi8, #bsr.fixed<4>>
+  %t = bsr.transpose(%m) {split = array<i64: 1, 6, 6>, permutation = array<i64: 0, 2, 1>} : (tensor<1x6x1x6xi8, #bsr.fixed<4>>) -> tensor<1x6x6xi8, #bsr.fixed<4>>
+  %c = bsr.clamp(%t) {clamp = array<i64: 0, 127>, bsr.tensor = "relu"} : (tensor<1x6x6xi8, #bsr.fixed<4>>) -> tensor<1x6x6xi8, #bsr.fixed<4>>
+  %r = bsr.requantise(%c) : (tensor<1x6x6xi8, #bsr.fixed<4>>) -> tensor<1x6x6xi8, #bsr.fixed<3>>
+  %y = bsr.transpose(%r) {split = array<i64: 1, 6, 6>, permutation = array<i64: 0, 2, 1>} : (tensor<1x6x6xi8, #bsr.fixed<3>>) -> tensor<1x6x1x6xi8, #bsr.fixed<3>>
+  func.return %y : tensor<1x6x1x6xi8, #bsr.fixed<3>>
+}
