@@ -58,12 +58,13 @@ class ArrayProgram:
 
 @cache
 def residual_program(target: str) -> ArrayProgram:
-    """`residual_network` on a chip. Clone the module before changing it."""
+    """`residual_network` on `mesh-1x1` or `mesh-1x1:core_memory_bytes=12288`. Clone the module before changing it."""
     module = residual_network()
     inputs = {"input0": np.random.default_rng(1).integers(-128, 128, SHAPE).astype(np.int8)}
     expected = interpret_bsr(module, inputs)
     context = full_context()
-    ConvertBsrToMemPass(target=target, verify=True).apply(context, module)
+    name, *overrides = target.split(":")
+    ConvertBsrToMemPass(target=name, verify=True, overrides=tuple(overrides)).apply(context, module)
     ConvertMemToAiePass().apply(context, module)
     module.verify()
     return ArrayProgram(module, inputs, {**expected.tensors, **expected.outputs})
