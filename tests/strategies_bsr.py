@@ -16,6 +16,9 @@ from bsr_networks import Network
 from hypothesis import strategies as st
 from random_networks import random_network
 
+from compiler.kernels.code_size import kernel_bytes
+from compiler.kernels.parameters import Kernel
+
 SIDES = (1, 1, 1, 2, 2, 2, 3, 3, 4)
 """Rows and columns of small meshes: an example costs as much as it has cores, and most mistakes need few of them."""
 LARGE_MESHES = ("mesh-8x8", "mesh-1x8", "mesh-8x1", "mesh-5x7", "mesh-3x8")
@@ -60,6 +63,8 @@ LIMITS = {
 Numbers of a chip that a program has to respect, and fewer of each than any real chip has. Lengths and steps in MemTiles
 are not among them: no MemTile is larger than what its descriptors reach, and planning relies on it.
 """
+PROGRAM_MEMORIES = tuple(3 * kernel_bytes(Kernel.CONV) // 2 + more for more in (2, 600, 2000, 4000))
+"""Bytes in which a convolution fits beside few other kernels, or none."""
 AIE2P = ("mac_per_cycle=512", "load_bytes_per_cycle=128", "store_bytes_per_cycle=64")
 
 
@@ -84,7 +89,7 @@ def random_place(random: Random) -> Place:
     if target.startswith("mesh") and random.random() < 0.2:
         overrides += AIE2P
     if random.random() < 0.2:
-        overrides.append(f"program_memory_bytes={random.choice((6900, 7400, 8800, 11000))}")
+        overrides.append(f"program_memory_bytes={random.choice(PROGRAM_MEMORIES)}")
     return Place(target, tuple(overrides))
 
 

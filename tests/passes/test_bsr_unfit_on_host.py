@@ -20,7 +20,7 @@ from compiler.checking import execute
 from compiler.cli.main import main
 from compiler.errors import InputError
 from compiler.interpret.bsr import interpret_bsr
-from compiler.kernels.code_size import unfit
+from compiler.kernels.code_size import kernel_bytes, unfit
 from compiler.kernels.parameters import Kernel
 from compiler.pipelines import Pipeline, Stage, default_stages, step
 from compiler.placement import placements
@@ -133,9 +133,14 @@ def test_kernels_that_do_not_fit_together_are_in_several_programs() -> None:
 def test_a_layer_whose_kernel_does_not_fit_by_itself_is_computed_on_the_host() -> None:
     """A scaled convolution calls the other one, which alone would fit."""
     module = of_both_kinds()
-    modules = lowered(module.clone(), "program_memory_bytes=6900")
-    reason = "layer 'conv2d_2' does not fit a core: its kernels take 5828 bytes of a core's program memory (conv 4568, "
-    assert hosted(modules["bsr"]) == {"Conv": f"{reason}scaled_conv 1260), and 4600 of 6900 are set aside for them"}
+    conv, scaled = kernel_bytes(Kernel.CONV), kernel_bytes(Kernel.SCALED_CONV)
+    memory = (conv + scaled) * 3 // 2 - 2
+    modules = lowered(module.clone(), f"program_memory_bytes={memory}")
+    reason = (
+        f"layer 'conv2d_2' does not fit a core: its kernels take {conv + scaled} bytes of a core's program memory "
+        f"(conv {conv}, scaled_conv {scaled}), and {memory * 2 // 3} of {memory} are set aside for them"
+    )
+    assert hosted(modules["bsr"]) == {"Conv": reason}
     assert_all_levels_are_equal(module, modules)
 
 

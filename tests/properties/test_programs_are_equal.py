@@ -17,7 +17,7 @@ from bsr_networks import Clamp, Conv, Input, MaxPool, Network
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from random_networks import random_network
-from strategies_bsr import Place
+from strategies_bsr import PROGRAM_MEMORIES, Place
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Region
 
@@ -30,7 +30,7 @@ from dialects import mem
 from dialects.aie import DeviceOp
 
 TARGETS = st.sampled_from(("mesh-1x1", "mesh-1x1", "mesh-1x2", "mesh-2x1", "mesh-2x2"))
-MEMORIES = st.sampled_from((6900, 7400, 8800))
+MEMORIES = st.sampled_from(PROGRAM_MEMORIES[:3])
 
 
 @settings(max_examples=16)
