@@ -10,20 +10,28 @@ read the inputs q·d + o with the same two weights, wherever they are:
 
 What lies before the first or behind the last element is that element. Weights whose sums are no multiples of a power of
 two are not exact as integers, and nothing is said of them.
+
+Which interpolations count as exact is decided here, because the reference has to know it as well: what the array does
+not compute, the host computes in float32.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import product
 from math import floor
 
 from dialects.onnx import OnnxOp, is_operator
+from dialects.onnx_moves import LARGEST_WEIGHTS, MOST_PHASES
 from dialects.onnx_nearest import scales_of
 from dialects.onnx_window import shape_of_value
 
 Tap = tuple[int, Fraction]
 """An element from the first of a window, and its weight."""
+Way = tuple[Fraction, Fraction]
+"""Element i of the result lies at the first times i plus the second."""
+LARGEST_WEIGHT = 127
 
 
 @dataclass(frozen=True)
@@ -56,11 +64,11 @@ class LinearLine:
         return max(phase.taps[-1][0] + 1, whole - stride * phase.count + 1), stride
 
 
-def linear_lines(node: OnnxOp) -> tuple[LinearLine, LinearLine] | str:
-    """Rows and columns of a Resize that interpolates linearly, or why it has no such form."""
+def linear_ways(node: OnnxOp) -> tuple[Way, Way] | str:
+    """By rows and columns, where each element of a linear Resize lies; or why it is no such node."""
     assert is_operator(node, "Resize"), "only Resize interpolates"
     source, result = shape_of_value(node.inputs[0]), shape_of_value(node.output)
-    if source is None or result is None or len(source) != 4 or 0 in result or source[:2] != result[:2]:
+    if source is None or result is None or len(source) != 4 or 0 in (*source, *result) or source[:2] != result[:2]:
         return "it resizes other axes than height and width of a map"
     policy = node.string("keep_aspect_ratio_policy", "stretch")
     if node.string("mode", "nearest") != "linear" or policy != "stretch" or node.integer("antialias", 0):
@@ -69,17 +77,36 @@ def linear_lines(node: OnnxOp) -> tuple[LinearLine, LinearLine] | str:
     if scales is None or node.integers("axes", ()) or len(scales) != 4:
         return "its scales are not known when compiling, or are of some axes"
     mode = node.string("coordinate_transformation_mode", "half_pixel")
-    lines: list[LinearLine] = []
-    for axis in (2, 3):
-        way = _way(mode, source[axis], result[axis], scales[axis])
-        line = f"its coordinates are {mode}" if way is None else _line(*way, source[axis], result[axis])
-        if isinstance(line, str):
-            return line
-        lines.append(line)
-    return lines[0], lines[1]
+    rows, columns = (_way(mode, source[axis], result[axis], scales[axis]) for axis in (2, 3))
+    return f"its coordinates are {mode}" if rows is None or columns is None else (rows, columns)
 
 
-def _way(mode: str, size: int, count: int, scale: float) -> tuple[Fraction, Fraction] | None:
+def linear_lines(node: OnnxOp) -> tuple[LinearLine, LinearLine] | str:
+    """Rows and columns of a linear Resize of a map, exact in few phases with weights in int8; or why it is none."""
+    ways = linear_ways(node)
+    if isinstance(ways, str):
+        return ways
+    source, result = shape_of_value(node.inputs[0]), shape_of_value(node.output)
+    assert source is not None, "a Resize whose ways are known reads a known shape"
+    assert result is not None, "and gives one"
+    if source[0] != 1:
+        return "it resizes other tensors than maps 1xCxHxW"
+    rows, columns = (_line(*way, source[axis], result[axis]) for axis, way in zip((2, 3), ways, strict=True))
+    if isinstance(rows, str) or isinstance(columns, str):
+        return rows if isinstance(rows, str) else str(columns)
+    if (phases := len(rows.phases) * len(columns.phases)) > MOST_PHASES:
+        return f"it has {phases} phases, each a convolution; {MOST_PHASES} are the most"
+    for row, column in product(rows.phases, columns.phases):
+        largest = max(weight for _, weight in row.taps) * max(weight for _, weight in column.taps)
+        if largest.numerator > LARGEST_WEIGHT:
+            return f"a pixel has the weight {largest}, and int8 holds {LARGEST_WEIGHT} of a power of two"
+        window = rows.move(row, source[2])[0] * columns.move(column, source[3])[0]
+        if (numbers := source[1] ** 2 * window) > LARGEST_WEIGHTS:
+            return f"its windows take matrices of {numbers} numbers, {LARGEST_WEIGHTS} are the most"
+    return rows, columns
+
+
+def _way(mode: str, size: int, count: int, scale: float) -> Way | None:
     """Where elements lie: a · i + b."""
     half, by = Fraction(1, 2), Fraction(scale)
     # a quotient of two sizes is meant as such

@@ -24,6 +24,12 @@ RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 MOVES = (*RESHAPES, "Transpose", "Slice", "Split", "Gather", "DepthToSpace", "SpaceToDepth", "Tile", "Expand", "Resize")
 
 
+MOST_PHASES = 16
+"""Of a result whose pixels are computed in turn: each phase is a layer."""
+LARGEST_WEIGHTS = 1 << 22
+"""Numbers, nearly all 0, that say for a phase what comes from where."""
+
+
 def move(value: SSAValue, source: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
     """
     The result `value` of one of MOVES if its first input is `source`, as a view where numpy has one.

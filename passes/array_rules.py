@@ -19,11 +19,11 @@ from xdsl.ir import SSAValue
 from dialects.onnx import ConstantOp, OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of, is_absent
 from dialects.onnx_functions import ONLY_IN_FUNCTIONS, operands_of
+from dialects.onnx_linear import linear_lines
+from dialects.onnx_moves import LARGEST_WEIGHTS, MOST_PHASES
 from dialects.onnx_reductions import reduced_axes, reduced_count
 from dialects.onnx_transposed import transposed_window
 from dialects.onnx_window import shape_of_value, window_of
-from passes.interpolations import lines_of
-from passes.pixel_phases import LARGEST_WEIGHTS, MOST_PHASES
 from passes.regular_moves import selection_of
 from passes.repeated_maps import is_repetition, repetition_fault
 
@@ -158,15 +158,17 @@ def has_two_operands(node: OnnxOp) -> str | None:
 
 def repeats_its_operands(node: OnnxOp) -> str | None:
     """
-    Operands have the shape of the result; or it is a map and they repeat by channels, rows or columns, up to 896; or
-    it is none and the elements of an operand times those of the result are at most 4,194,304.
+    Operands, computed or constant, have the shape of the result; or it is a map and they repeat by channels, rows or
+    columns, up to 896; or it is none and the elements of one times those of the result are at most 4,194,304.
     """
     result = shape_of_value(node.output)
     for value in node.inputs:
         own = shape_of_value(value)
         if result is None or own is None:
             return f"its operands have {' and '.join(_shape(value) for value in node.inputs)}"
-        if _parameter(value) is None and (fault := repetition_fault(own, result)) is not None:
+        # a constant lies in memory as it is wanted
+        own = own if _parameter(value) is None else (1,) * (len(result) - len(own)) + own
+        if (fault := repetition_fault(own, result)) is not None:
             return fault
     return None
 
@@ -175,13 +177,6 @@ def has_no_constant_operand(node: OnnxOp) -> str | None:
     """No operand is a constant."""
     constant = any(_parameter(value) is not None for value in node.inputs)
     return "one of its operands is a constant" if constant else None
-
-
-def has_single_constants(node: OnnxOp) -> str | None:
-    """A constant operand is a single number; the node is a function of one value then (see Sigmoid)."""
-    constants = [value for value in node.inputs if _parameter(value) is not None]
-    large = next((value for value in constants if prod(shape_of_value(value) or ()) != 1), None)
-    return None if large is None else f"one of its operands is a constant of {_shape(large)}"
 
 
 def is_a_function_of_one_value(node: OnnxOp) -> str | None:
@@ -268,7 +263,7 @@ def moves_or_interpolates(node: OnnxOp) -> str | None:
     """
     if is_repetition(node) or moves_regularly(node) is None:
         return None
-    lines = lines_of(node)
+    lines = linear_lines(node)
     if node.string("mode", "nearest") == "linear":
         return lines if isinstance(lines, str) else None
     return moves_regularly(node)
@@ -303,7 +298,7 @@ def has_constant_bounds(node: OnnxOp) -> str | None:
 _PRODUCT: tuple[Rule, ...] = (has_constant_weight, has_constant_bias)
 _ROWS: tuple[Rule, ...] = (reads_rows, *_PRODUCT, has_a_matrix)
 _FUNCTION: tuple[Rule, ...] = (is_a_function_of_one_value, gives_a_tensor_of_known_size)
-_VALUES: tuple[Rule, ...] = (has_single_constants, repeats_its_operands, gives_a_tensor_of_known_size)
+_VALUES: tuple[Rule, ...] = (repeats_its_operands, gives_a_tensor_of_known_size)
 _SUM: tuple[Rule, ...] = (has_two_operands, *_VALUES)
 _SHAPE: tuple[Rule, ...] = (gives_a_tensor_of_known_size, has_one_result)
 

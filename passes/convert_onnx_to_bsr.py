@@ -36,6 +36,7 @@ from passes.fixed_point_operands import Operands
 from passes.fixed_point_values import Unrepresentable, is_int8, linear_encoding, static_shape
 from passes.host_segments import PLUMBING, Segment, cone_of, finish_segment, merge_segments, open_segment, stranded_ops
 from passes.quantised_operators import lower_quantize
+from passes.stored_constants import is_stored
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,22 @@ class _Conversion:
             for op in operands.emitted:
                 if isinstance(op, WeightsOp):
                     op.result.name_hint = f"{quantize.output.name_hint or 'layer'}_weights"
-            self.block.add_ops(operands.emitted)
+            self._add(operands.emitted)
         except Unrepresentable as reason:
             value = self._host(quantize.output, map_type(shape, encoding), str(reason), name)
         if isinstance(value.owner, Operation) and TENSOR_NAME not in value.owner.attributes:
             value.owner.attributes[TENSOR_NAME] = StringAttr(name)
             value.name_hint = quantize.output.name_hint
         self.maps[quantize.output] = self.available[quantize.output] = value
+
+    def _add(self, ops: list[Operation]) -> None:
+        """Ops at the end, but what the host stores at the beginning, where it parts nothing that the array computes."""
+        for op in ops:
+            first = self.block.first_op
+            if is_stored(op) and first is not None:
+                self.block.insert_op_before(op, first)
+            else:
+                self.block.add_op(op)
 
     def _host(self, value: SSAValue, type: Attribute, reason: str, name: str) -> SSAValue:
         segment = open_segment(value, type, self.available, reason, name)

@@ -22,16 +22,15 @@ from xdsl.ir import SSAValue
 from dialects.bsr import AppendOp, Conv2dOp, InterleaveOp, WeightsOp, encoding_of, shape_of, zero_point_of
 from dialects.bsr_attributes import FixedAttr
 from dialects.onnx import OnnxOp
-from dialects.onnx_linear import LinearLine, Phase
+from dialects.onnx_linear import LARGEST_WEIGHT, LinearLine, Phase, linear_lines
 from passes.fixed_point_operands import Operands
-from passes.interpolations import LARGEST_WEIGHT, lines_of
 from passes.pixel_phases import Phase as Moved
 from passes.quantised_target import Target
 
 
 def interpolated(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    """The result of a Resize that `passes.interpolations` allows, at the scale that is asked for."""
-    source, lines = operands.map(node.inputs[0]), lines_of(node)
+    """The result of a Resize that `passes.interpolations` knows, at the scale that is asked for."""
+    source, lines = operands.map(node.inputs[0]), linear_lines(node)
     assert not isinstance(lines, str), "the rules allow interpolations with int8 weights only"
     for axis, line in ((2, lines[0]), (3, lines[1])):
         source = _edged(operands, source, line, axis, f"{target.name}.edge{axis}", node)

@@ -6,8 +6,8 @@ Fold batch normalisation, and any chain of scales and shifts per channel, into t
 
 A chain is made of BatchNormalization (inference), and Mul, Div, Add and Sub with a constant per channel, where each
 value has one reader only. Its scale a and shift c are composed in float64 and applied once. A chain that follows
-anything but a convolution with one reader becomes a depth-wise 1x1 convolution, which the array can run, if it holds a
-BatchNormalization or a scale; a lone shift after another operator is left alone, and so is what does the same to all
+anything but a convolution with one reader becomes a depth-wise 1x1 convolution, which the array can run. A lone shift
+of the network's input is left alone, which loses less before it is quantised, and so is what does the same to all
 channels, which is a function of one value.
 """
 
@@ -128,7 +128,9 @@ def _fold(source: SSAValue, chain: list[OnnxOp], affine: Affine, maker: Constant
         and (folded := _scaled(conv, affine, last, maker)) is not None
     ):
         replace_node(last, [folded], folded.output)
-    elif any(not is_operator(node, "Add", "Sub") for node in chain) and any(map(_sees_channels, chain)):
+    elif any(map(_sees_channels, chain)) and (
+        node_of(source) is not None or any(not is_operator(node, "Add", "Sub") for node in chain)
+    ):
         alone = _depthwise(source, affine, last, maker)
         replace_node(last, [alone], alone.output)
 

@@ -39,7 +39,7 @@ from compiler.quantization.positions import Method, Observation, choose_position
 from compiler.quantization.settle import Product, Settled, Sum, TensorProduct, settle
 from dialects.onnx import OnnxOp, is_operator
 from passes.graph import constant_of, nodes_of, sweep
-from passes.quantization_points import Points, find_points
+from passes.quantization_points import Points, find_points, weight_operand
 from passes.quantized_writer import QuantizedWriter, TensorChoice, WeightChoice
 
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
@@ -123,15 +123,16 @@ class OnnxQuantizePass(ModulePass):
         for index, layer in enumerate(points.layers):
             result = number[points.root_of[points.result_of(layer)]]
             sources = [number[points.root_of[value]] for value in layer.inputs if value in points.root_of]
-            if is_operator(layer, "MatMul") and constant_of(layer.inputs[1]) is None:
-                left, right = (number[points.root_of[value]] for value in layer.inputs)
-                tensor_products.append(TensorProduct(layer.describe(), (left, right), result))
-            elif is_operator(layer, "Conv", "ConvTranspose", "Gemm", "MatMul"):
-                values = constant_of(layer.inputs[1])
+            if (operand := weight_operand(layer)) is not None:
+                values = constant_of(layer.inputs[operand])
                 assert values is not None, f"{layer.describe()} was selected for its constant weight"
                 # Outliers among weights are what a network has learnt, so they stay
                 method = "nonoverflow" if self.method == "percentile" else self.method
                 weights[index] = choose_position(Observation.of(values), method)
+            if is_operator(layer, "MatMul") and operand is None:
+                left, right = (number[points.root_of[value]] for value in layer.inputs)
+                tensor_products.append(TensorProduct(layer.describe(), (left, right), result))
+            elif is_operator(layer, "Conv", "ConvTranspose", "Gemm", "MatMul"):
                 products.append(Product(layer.describe(), sources[0], index, result, _largest_bias(layer)))
             elif is_operator(layer, "Add", "Sub"):
                 sums.append(Sum(layer.describe(), tuple(sources), result))

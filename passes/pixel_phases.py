@@ -19,12 +19,10 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-MOST_PHASES = 16
-"""Each is a layer."""
+from dialects.onnx_moves import LARGEST_WEIGHTS, MOST_PHASES
+
 LARGEST_WINDOW = 31
 """Rows and columns that a phase may reach across."""
-LARGEST_WEIGHTS = 1 << 22
-"""Numbers, nearly all 0, that say for a phase what comes from where."""
 
 Places = npt.NDArray[np.int64]
 Pair = tuple[int, int]

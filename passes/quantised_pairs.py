@@ -9,20 +9,22 @@ from xdsl.ir import SSAValue
 from compiler.quantization.arithmetic import INT8_RANGE
 from dialects.bsr import AddOp, MaxOp, MinOp, MulOp, SubOp
 from dialects.onnx import OnnxOp
+from dialects.onnx_fixed_point import is_constant
 from passes.fixed_point_operands import Operands
 from passes.fixed_point_values import static_shape
 from passes.quantised_target import Lowering, Target, requantised
 from passes.repeated_maps import repeated
+from passes.stored_constants import stored_constant
 
 
 def _rounded(kind: type[AddOp | SubOp | MulOp], operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
-    left, right = _repeated(operands, node, target, [operands.map(value) for value in node.inputs])
+    left, right = _repeated(operands, node, target, _operands(operands, node))
     return operands.emit(kind(left, right, target.encoding, clamp=target.clamp, rounding=operands.rounding), node)
 
 
 def _extremum(kind: type[MaxOp | MinOp], operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
     """Rounding keeps order, so each operand may be brought to the result's scale before they are compared."""
-    values = [requantised(operands, node, operands.map(value), target.unclamped) for value in node.inputs]
+    values = [requantised(operands, node, value, target.unclamped) for value in _operands(operands, node)]
     first, *others = _repeated(operands, node, target, values)
     if not others:
         return requantised(operands, node, first, target)
@@ -30,6 +32,15 @@ def _extremum(kind: type[MaxOp | MinOp], operands: Operands, node: OnnxOp, targe
         clamp = target.clamp if number == len(others) else INT8_RANGE
         first = operands.emit(kind(first, other, clamp=clamp), node)
     return first
+
+
+def _operands(operands: Operands, node: OnnxOp) -> list[SSAValue]:
+    """What is computed, and constants with as many dimensions as the result."""
+    rank = len(static_shape(node.output))
+    return [
+        operands.emit(stored_constant(value, rank), node) if is_constant(value) else operands.map(value)
+        for value in node.inputs
+    ]
 
 
 def _repeated(operands: Operands, node: OnnxOp, target: Target, values: list[SSAValue]) -> list[SSAValue]:

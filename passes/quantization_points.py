@@ -25,9 +25,10 @@ from typing import cast
 
 import numpy as np
 from xdsl.dialects.builtin import TensorType, f32
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Block, SSAValue
 
 from dialects.onnx import NoneOp, OnnxOp, is_operator
+from dialects.onnx_functions import PAIRS
 from passes.array_rules import RULES, broken_rules
 from passes.function_points import FunctionPoints, find_functions
 from passes.graph import constant_of, node_of, only_user, static_shape
@@ -171,14 +172,39 @@ def _moves(node: OnnxOp) -> bool:
     return known and not (is_operator(node, *RULES) and broken_rules(node))
 
 
+def weight_operand(layer: OnnxOp) -> int | None:
+    """Which operand of a layer is a constant that becomes int8; None if there is none."""
+    if is_operator(layer, "Conv", "ConvTranspose", "Gemm"):
+        return 1
+    if is_operator(layer, "MatMul"):
+        return 1 if constant_of(layer.inputs[1]) is not None else None
+    if not is_operator(layer, *PAIRS):
+        return None
+    return next((index for index, value in enumerate(layer.inputs) if constant_of(value) is not None), None)
+
+
 def computes_on_array(node: OnnxOp) -> bool:
     """Whether a node is a computation in float32 that has an int8 form."""
-    if not is_operator(node, *COMPUTING) or not _is_float(node.inputs[0]) or not _is_activation(node.inputs[0]):
+    if not is_operator(node, *COMPUTING) or not _is_float(node.inputs[0]):
+        return False
+    if not (_is_pair(node) if is_operator(node, *PAIRS) else _is_activation(node.inputs[0])):
         return False
     if is_operator(node, "Resize") and not interpolates(node):
         return False
     data = node.inputs[:1] if is_operator(node, "ReduceMean", "ReduceSum", "Resize") else node.inputs
     return static_shape(node.output) is not None and all(map(_is_ready, data)) and not broken_rules(node)
+
+
+def _is_pair(node: OnnxOp) -> bool:
+    """
+    Whether operands are computed, one of them at most a constant.
+
+    With a constant the network's input is not meant: before it is quantised, the host loses less.
+    """
+    computed = [value for value in node.inputs if _is_activation(value)]
+    if len(computed) == len(node.inputs):
+        return True
+    return len(computed) == len(node.inputs) - 1 > 0 and not any(isinstance(value.owner, Block) for value in computed)
 
 
 def _is_ready(value: SSAValue) -> bool:

@@ -18,9 +18,10 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from compiler.onnxio.exporter import main_function
 from compiler.quantization.positions import Observation, quantize_array, quantize_bias, signal_to_noise
 from dialects.constants import constant_type
-from dialects.onnx import ConstantOp, NoneOp, OnnxOp, operator
+from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator, operator
+from dialects.onnx_functions import PAIRS
 from passes.graph import ConstantMaker, constant_of, static_shape, value_name
-from passes.quantization_points import Points
+from passes.quantization_points import Points, weight_operand
 
 POSITION = "quantize.position"
 MINIMUM = "quantize.minimum"
@@ -129,17 +130,18 @@ class QuantizedWriter:
     def _write_parameters(self, layer: OnnxOp) -> None:
         """Replace weight and bias of a layer by quantised constants."""
         choice = self._weights[layer]
-        layer.operands[1] = self._weight(layer, choice)
-        bias = constant_of(layer.inputs[2]) if len(layer.inputs) > 2 else None
+        operand = weight_operand(layer)
+        assert operand is not None, f"{layer.describe()} was selected for its constant"
+        layer.operands[operand] = self._weight(layer.inputs[operand], layer, choice)
+        bias = None if is_operator(layer, *PAIRS) or len(layer.inputs) < 3 else constant_of(layer.inputs[2])
         if bias is None:
             return
         position = choice.position + self._tensors[self._points.root_of[layer.inputs[0]]].position
         name = f"{value_name(layer.inputs[2]) or 'bias'}/int32"
         layer.operands[2] = self._dequantized(quantize_bias(bias, position), position, name, layer, {})
 
-    def _weight(self, layer: OnnxOp, choice: WeightChoice) -> SSAValue:
+    def _weight(self, source: SSAValue, layer: OnnxOp, choice: WeightChoice) -> SSAValue:
         """The dequantised weight of a layer; layers that share weight and position share it."""
-        source = layer.inputs[1]
         key = (source, choice.position)
         if key not in self._dequantized_weights:
             values = constant_of(source)

@@ -22,8 +22,9 @@ from xdsl.ir import Operation, SSAValue
 from dialects.bsr import InterleaveOp, MaxPoolOp, encoding_of, shape_of
 from dialects.bsr_attributes import as_map
 from dialects.onnx import OnnxOp, is_operator
+from dialects.onnx_moves import LARGEST_WEIGHTS, MOST_PHASES
 from dialects.onnx_window import shape_of_value
-from passes.pixel_phases import LARGEST_WEIGHTS, MOST_PHASES, Phase, phases_of
+from passes.pixel_phases import Phase, phases_of
 
 Shape = tuple[int, ...]
 

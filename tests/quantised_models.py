@@ -119,6 +119,20 @@ def unet(size: int) -> onnx.ModelProto:
     return net.model((1, 3, size, size), net.conv(x, 8, 2, 1), (1, 2, size, size))
 
 
+def gated(size: int) -> onnx.ModelProto:
+    """Squeeze and excite, a gate by pixel, a constant map, and up by linear interpolation."""
+    net = FloatNet(5)
+    x = net.node("Relu", net.conv("x", 3, 16, stride=2))
+    fewer = net.node("Relu", net.conv(net.node("GlobalAveragePool", x), 16, 8, 1))
+    x = net.node("Mul", x, net.node("HardSigmoid", net.conv(fewer, 8, 16, 1)))
+    x = net.node("Mul", x, net.node("Sigmoid", net.conv(x, 16, 1, 3)))
+    position = net.random.normal(0, 0.3, (1, 16, size // 2, size // 2)).astype(np.float32)
+    x = net.conv(net.node("Add", x, net.constant(position)), 16, 8)
+    scales = net.constant(np.array([1, 1, 2, 2], np.float32))
+    x = net.node("Resize", x, "", scales, mode="linear", coordinate_transformation_mode="pytorch_half_pixel")
+    return net.model((1, 3, size, size), net.conv(x, 8, 2, 1), (1, 2, size, size))
+
+
 def vit(size: int) -> onnx.ModelProto:
     """Patches, one attention head, an MLP: matrix products whose operands are both computed."""
     net, width, patches = FloatNet(4), 16, (size // 8) ** 2
@@ -153,6 +167,7 @@ NETWORKS = {
     "residual": residual,
     "depthwise": depthwise,
     "unet": unet,
+    "gated": gated,
     "vit": vit,
     "squeezenet": zoo("squeezenet"),
     "resnet50": zoo("resnet50"),

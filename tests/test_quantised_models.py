@@ -23,7 +23,7 @@ from passes.onnx_unfuse_quantised import OnnxUnfuseQuantisedPass
 OTHERS = (Form(unsigned=True, per_channel=True), Form(operators=True), Form(binary=True))
 CASES = [
     *(("residual", form) for form in FORMS),
-    *((network, form) for network in ("depthwise", "unet", "vit") for form in OTHERS),
+    *((network, form) for network in ("depthwise", "unet", "gated", "vit") for form in OTHERS),
 ]
 
 

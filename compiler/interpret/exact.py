@@ -18,6 +18,7 @@ import numpy.typing as npt
 from xdsl.ir import SSAValue
 
 from compiler.interpret.exact_pointwise import VALUE_BY_VALUE, summed
+from compiler.interpret.exact_resize import resize
 from compiler.interpret.exact_value import Exact, Integers, Operator, Scales, plain
 from compiler.quantization.scaling import is_bias_scale
 from dialects.onnx import OnnxOp
@@ -257,5 +258,6 @@ EXACT_OPERATORS: dict[str, Operator] = {
     "GlobalAveragePool": _average_pool,
     "ReduceMean": _reduce_mean,
     "ReduceSum": _reduce_sum,
+    "Resize": resize,
     "Concat": _concat,
 }

@@ -72,6 +72,8 @@ def _array(value: Value) -> npt.NDArray[Any]:
 def _execute(module: ModuleOp, op: OnnxOp, values: Mapping[SSAValue, Value], rounding: Rounding) -> list[Value]:
     """The results of one node: exact if there is such a form, by ONNX Runtime otherwise."""
     exact = _moved(op, values) if is_operator(op, *MOVES) else [_exact(op, values, rounding)]
+    if is_operator(op, "Resize") and exact == [None]:
+        exact = [_exact(op, values, rounding)]
     found = [value for value in exact if value is not None]
     return found if len(found) == len(op.outputs) else _in_floating_point(module, op, values)
 

@@ -23,19 +23,23 @@ builtin.module attributes {onnx.opset = 21 : i64} {
 
 // -----
 
-// Nothing to fold into: a depth-wise convolution. A lone shift stays an addition.
+// Nothing to fold into: a depth-wise convolution. A lone shift of the network's input stays an addition.
 builtin.module attributes {onnx.opset = 21 : i64} {
-  func.func @main(%x: tensor<1x2x4x4xf32>) -> (tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>) {
+  func.func @main(%x: tensor<1x2x4x4xf32>) -> (tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>) {
     %k = onnx.Constant {value = dense<[[[[5.0]], [[6.0]]]]> : tensor<1x2x1x1xf32>} : tensor<1x2x1x1xf32>
     %p = onnx.Relu(%x) : (tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32>
     %y = onnx.Mul(%k, %p) : (tensor<1x2x1x1xf32>, tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32>
     %z = onnx.Add(%p, %k) : (tensor<1x2x4x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x2x4x4xf32>
-    func.return %y, %z : tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>
+    %a = onnx.Add(%x, %k) : (tensor<1x2x4x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x2x4x4xf32>
+    func.return %y, %z, %a : tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>
   }
 }
 // CHECK:      [[P:%.*]] = onnx.Relu(%x)
 // CHECK-NEXT: [[W:%.*]] = onnx.Constant {value = dense<[{{\[\[\[5.*\]\]\], \[\[\[6.*\]\]\]}}]> : tensor<2x1x1x1xf32>
 // CHECK-NEXT: [[B:%.*]] = onnx.Constant {value = dense<0.000000e+00> : tensor<2xf32>
 // CHECK-NEXT: [[Y:%.*]] = onnx.Conv([[P]], [[W]], [[B]]) {group = 2 : i64, kernel_shape = array<i64: 1, 1>}
-// CHECK-NEXT: [[Z:%.*]] = onnx.Add([[P]], %k)
-// CHECK-NEXT: func.return [[Y]], [[Z]]
+// CHECK-NEXT: [[ONE:%.*]] = onnx.Constant {value = dense<1.000000e+00> : tensor<2x1x1x1xf32>
+// CHECK-NEXT: [[S:%.*]] = onnx.Constant {value = dense<[5.000000e+00, 6.000000e+00]> : tensor<2xf32>
+// CHECK-NEXT: [[Z:%.*]] = onnx.Conv([[P]], [[ONE]], [[S]]) {group = 2 : i64, kernel_shape = array<i64: 1, 1>}
+// CHECK-NEXT: [[A:%.*]] = onnx.Add(%x, %k)
+// CHECK-NEXT: func.return [[Y]], [[Z]], [[A]]

@@ -239,9 +239,9 @@ def five_dimensions(builder: GraphBuilder, x: Tensor) -> Tensor:
     return builder.quantise(builder.node("Reshape", [x.name, shape]), (1, 16, 16, 6, 6), 4)
 
 
-def add_constant(builder: GraphBuilder, x: Tensor) -> Tensor:
-    constant = builder.weight(np.ones((1, 4, 1, 1), np.int8), 4)
-    return builder.quantise(builder.node("Add", [x.name, constant]), x.shape, 4)
+def concat_constant(builder: GraphBuilder, x: Tensor) -> Tensor:
+    constant = builder.weight(np.ones((1, 4, 6, 6), np.int8), 4)
+    return builder.quantise(builder.node("Concat", [x.name, constant], axis=1), (1, 8, 6, 6), 4)
 
 
 def fine_bias(builder: GraphBuilder, x: Tensor) -> Tensor:
@@ -279,7 +279,7 @@ REFUSALS = [
     (concat_images, "it concatenates axis 0 of 4, not channels, rows or columns of maps"),
     (transpose, "does not move the elements of a map in a regular way"),
     (five_dimensions, "a tensor of shape 1x16x16x6x6, and the array has maps 1xCxHxW and vectors 1xK"),
-    (add_constant, "one of its operands is a constant"),
+    (concat_constant, "one of its operands is a constant"),
     (fine_bias, "its bias is no int32 at position 7, where the products are"),
     (left_shift, "shifts right by 0..31"),
     (dilated_pool, r"has dilations \[2, 2\]"),
