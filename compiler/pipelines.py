@@ -121,6 +121,7 @@ def default_stages(
                 step("bsr-fuse-clamp"),
                 step("bsr-fuse-add"),
                 step("bsr-pad-by-conv"),
+                step("bsr-split-ragged-heads"),
                 step("bsr-split-ragged-concat"),
                 step("bsr-mean-by-conv"),
                 step("bsr-scaled-on-host"),
@@ -136,7 +137,13 @@ def default_stages(
     )
 
 
-LIMITS_OF_THE_ARRAY = ("bsr-mean-by-conv", "bsr-scaled-on-host", "bsr-reshape-on-host", "bsr-unfit-on-host")
+LIMITS_OF_THE_ARRAY = (
+    "bsr-split-ragged-heads",
+    "bsr-mean-by-conv",
+    "bsr-scaled-on-host",
+    "bsr-reshape-on-host",
+    "bsr-unfit-on-host",
+)
 """Passes that write in another way, or move to the host, what only the array cannot compute."""
 
 
