@@ -71,14 +71,15 @@ def _window(random: Random, side: Pair, *, pool: bool) -> tuple[Pair, Pair, Pads
     for axis in range(2):
         size = random.randint(1, largest)
         dilation = 1 if pool else random.choice((1, 1, 1, 2, 3))
-        most_pads = size + 1 if not pool and random.random() < 0.2 else size - 1
+        # of a convolution, whole windows may lie beside the map
+        most_pads = size + random.choice((1, 1, 8, 16)) if not pool and random.random() < 0.2 else size - 1
         low, high = (random.choice((0, random.randint(0, most_pads))) for _ in range(2))
         size = min(size, (side[axis] + low + high - 1) // dilation + 1)
         if pool:
             size = min(size, side[axis])
             low, high = min(low, size - 1), min(high, size - 1)
         kernel[axis], dilations[axis], before[axis], after[axis] = size, dilation, low, high
-        strides[axis] = random.choice((1, 1, 2, 3))
+        strides[axis] = random.choice((1, 1, 1, 2, 2, 3, 5))
     return (
         (kernel[0], kernel[1]),
         (strides[0], strides[1]),

@@ -27,11 +27,13 @@ def most_slots(chip: Chip) -> int:
 
 def rows_held(layer: Layer, row_stride: int, stream_rows: int) -> int:
     """
-    Rows that a core must hold at once: those of a window, or with a longer stride those from a window to the next,
-    because a core takes all rows of its stream and gives none back before it has taken the next window's.
+    Slots that a core's ring has at least: rows of a window, or with a longer stride those from a window to the next,
+    because a core takes all rows of its stream and gives none back before it has taken the next window's. Where whole
+    windows lie above the map, it goes round the ring once at most on its way to the first row.
     """
-    window = 2 if layer.kernel.pairs else layer.window_rows
-    return max(window, min(row_stride, stream_rows))
+    window, above = 2 if layer.kernel.pairs else layer.window_rows, layer.pads[0]
+    held = max(window, min(row_stride, stream_rows))
+    return max(held, above, row_stride) if above >= window and stream_rows else held
 
 
 def run_capacity(chip: Chip, slots: int) -> int:

@@ -85,9 +85,10 @@ def conv_fetch(layer: Layer) -> Fetch:
     seen, whole = (layer.output.width - 1) * stride + (kernel - 1) * dilation + 1, sent_stride(layer)
     width = -(-seen // whole) * whole
     left = min(layer.pads[1], width)
-    # where all windows lie on the left border, one column is sent that nobody looks at: a descriptor moves something
-    columns = max(1, min(layer.input.width, width - left))
-    return Fetch(left, columns, max(width - left - columns, 0))
+    # where all windows lie on the left border, columns are sent that nobody looks at: a descriptor moves something
+    width += whole if left == width else 0
+    columns = min(layer.input.width, width - left)
+    return Fetch(left, columns, width - left - columns)
 
 
 def divisors(count: int) -> list[int]:

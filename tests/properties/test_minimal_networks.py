@@ -124,6 +124,16 @@ CASES = {
     ),
     # refused by the plan checker: rows to add of more words than a MemTile counts in one dimension
     "rows of 351 pixels to add": (Network(1, (Input(17, 2, 351),), (Concat((0, 0)),)), Place("mesh-1x1")),
+    # a race: the ring has one slot, and windows that lie above the map went round it four times for each row
+    "windows above the map, with strides": (
+        Network(1, (Input(2, 2, 11),), (Conv(0, 2, (1, 7), (4, 4), (16, 16, 16, 16), (2, 7)),)),
+        Place("mesh-1x2"),
+    ),
+    # wrong numbers: a row whose windows all lie on its left border was sent in no whole strides
+    "strided windows left of the map": (
+        Network(1, (Input(20, 3, 1),), (Conv(0, 2, (2, 2), (4, 3), (9, 9, 1, 0)),)),
+        Place("mesh-1x2"),
+    ),
     # planned as a narrow tile of long rows, and taken up again for the next layer of its shape as the whole map
     "tiles of which two rows are one": (
         Network(1, (Input(9, 2, 141),), (Concat((0, 0)),)),
