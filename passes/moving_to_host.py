@@ -10,7 +10,8 @@ from xdsl.ir import Block
 from dialects.blob import BlobAttr
 from dialects.bsr import BsrOp, HostNode, HostOp, WeightsOp
 from passes.array_layers import name_of
-from passes.integer_models import MODELS, IntegerGraph
+from passes.integer_graph import IntegerGraph
+from passes.integer_models import MODELS
 
 
 def erase_unread_weights(module: ModuleOp) -> None:

@@ -6,9 +6,9 @@ and a scalar operation. Code is modelled in two ways. An innermost loop is softw
 many cycles as its busiest slot, and the loop takes `loop_cycles` more to fill and drain. A piece of code around such
 loops takes as long as its list schedule, which waits for operands and slots; nothing overlaps from one piece to the
 next. A branch to a side of a choice, or back for the next round of a loop, belongs to the piece that ends with it: the
-five instruction words behind it are executed in any case, and upstream's core compiler moves what is left to issue
-there. Whether a loop that is not innermost has a round costs `branch_cycles`. No share of the peak is assumed anywhere:
-utilisation is what comes out.
+five instruction words behind it are executed in any case, and it is assumed that what is left to issue goes there, as
+in published listings of core code. Whether a loop that is not innermost has a round costs `branch_cycles`. No share of
+the peak is assumed anywhere: utilisation is what comes out.
 What the pieces issue, and how that was counted, is in `pieces`.
 """
 
