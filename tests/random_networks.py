@@ -50,8 +50,8 @@ from random_values import (
     sides_of,
 )
 
-LOWEST = -30
-"""Position of a matrix product: sums are never moved left, and a position is about as low as it may be."""
+LOWEST, HIGHEST = -30, 20
+"""Positions of a matrix product: sums are never moved left, and no other layer gives higher ones."""
 
 
 def _input(random: Random) -> Input:
@@ -256,7 +256,7 @@ def _matmul(random: Random, values: list[Value], source: int) -> tuple[Layer, Va
     number, transposed, outputs = random.choice(fitting)
     both, terms = x.position + values[number].position, channels // heads
     shift = random.randint(0, 31) if seldom(random) else 7 + terms.bit_length() // 2 + random.choice((0, 0, 1, -1, -2))
-    position = max(LOWEST, both - min(shift, 31))
+    position = min(max(LOWEST, both - min(shift, 31)), HIGHEST)
     layer = MatMul(source, number, heads, transposed, position, clamp_of(random), random.choice(ROUNDINGS))
     return layer, Value((1, outputs, 1, pixels), position)
 

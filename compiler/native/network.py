@@ -22,10 +22,11 @@ from compiler.interpret.bsr import run_operation
 from compiler.interpret.execution import Arrays, Execution, entry_of
 from compiler.jit.machine import Library, this_processor
 from compiler.jit.writer import module_text
+from compiler.native.calls import Call
 from compiler.native.dot_products import DotProducts, usable
 from compiler.native.entries import aligned
 from compiler.native.layout import NO_PADS, Bytes, Layout, Pads
-from compiler.native.operations import Call, border_of, calls_of, pixel_bytes_of, why_interpreted
+from compiler.native.operations import border_of, calls_of, pixel_bytes_of, why_interpreted
 from compiler.onnxio.host import HostModel
 from dialects.bsr import BsrOp, HostOp, WeightsOp, shape_of, zero_point_of
 

@@ -6,24 +6,23 @@ An operation that is not compiled has a reason, a sentence; it is interpreted, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from itertools import accumulate
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from xdsl.ir import Block, Operation, SSAValue
 
-from compiler.jit.writer import Written
+from compiler.native.calls import Call, Code, Layouts, first_pixel, strides_of
 from compiler.native.conv import ConvCode, Narrowing, Scaling, Skip
 from compiler.native.dot_products import DotProducts
 from compiler.native.entries import entries_of, scales_of
 from compiler.native.layout import CHANNELS, HALF, NO_PADS, Layout, Pads
 from compiler.native.lookup import LookupCode, stored_table
-from compiler.native.pointwise import CopyCode, ScaledSumCode, SumCode, Term
+from compiler.native.pair_calls import extremum_calls, product_calls, sum_calls
+from compiler.native.pointwise import CopyCode, ScaledSumCode, Term
 from compiler.native.pools import AvgPoolCode, MaxPoolCode, Windows
-from compiler.native.products import ExtremumCode, Maps, ProductCode, ScaledProductCode
 from compiler.quantization.arithmetic import INT8_RANGE
 from compiler.quantization.scaling import multipliers
 from dialects.bsr import (
@@ -34,7 +33,6 @@ from dialects.bsr import (
     ClampOp,
     ConcatOp,
     Conv2dOp,
-    ExtremumOp,
     GemmOp,
     HostOp,
     InterleaveOp,
@@ -46,7 +44,6 @@ from dialects.bsr import (
     RequantiseOp,
     ReshapeOp,
     SubOp,
-    SumOp,
     contraction_multipliers,
     encoding_of,
     position_of,
@@ -54,28 +51,6 @@ from dialects.bsr import (
     shape_of,
     zero_point_of,
 )
-
-Layouts = Mapping[SSAValue, Layout]
-
-
-class Code(Protocol):
-    """Functions to be compiled; equal ones are compiled once."""
-
-    def write(self, name: str, dots: DotProducts) -> Written:
-        """The LLVM text of the function `name`."""
-        ...
-
-    def __hash__(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call: places in maps, then constants."""
-
-    code: Code
-    places: tuple[tuple[SSAValue, int], ...]
-    """A map and the bytes from its beginning."""
-    constants: tuple[npt.NDArray[np.generic], ...] = field(default=(), compare=False)
 
 
 def why_interpreted(op: BsrOp) -> str | None:
@@ -118,17 +93,9 @@ def calls_of(op: BsrOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
     return _CALLS[type(op)](op, layouts, dots)
 
 
-def _first(layouts: Layouts, value: SSAValue) -> tuple[SSAValue, int]:
-    return value, layouts[value].pixel(0, 0)
-
-
-def _strides(layout: Layout) -> tuple[int, int, int]:
-    return layout.pixel_bytes, layout.row_bytes, layout.block_bytes
-
-
 def _conv2d(op: Conv2dOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
     source, result = layouts[op.input], layouts[op.result]
-    places = [(op.input, source.pixel(-op.pads[0], -op.pads[1])), _first(layouts, op.result)]
+    places = [(op.input, source.pixel(-op.pads[0], -op.pads[1])), first_pixel(layouts, op.result)]
     skip: Skip | None = None
     narrowing, scales = _narrowing(op, result.blocks)
     if op.skip is not None:
@@ -136,8 +103,8 @@ def _conv2d(op: Conv2dOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
         finer = max(positions)
         narrowing = Narrowing(op.shift, op.inner_clamp)
         total = Narrowing(finer - position_of(op.result.type), op.clamp)
-        skip = Skip(*_strides(layouts[op.skip])[1:], finer - positions[0], finer - positions[1], total)
-    places.append(places[1] if op.skip is None else _first(layouts, op.skip))
+        skip = Skip(*strides_of(layouts[op.skip])[1:], finer - positions[0], finer - positions[1], total)
+    places.append(places[1] if op.skip is None else first_pixel(layouts, op.skip))
     code = ConvCode(
         rows=result.rows,
         columns=result.columns,
@@ -176,8 +143,8 @@ def _gemm(op: GemmOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
         rounding=op.rounding,
         skip=None,
     )
-    output = _first(layouts, op.result)
-    places = (_first(layouts, op.input), output, output)
+    output = first_pixel(layouts, op.result)
+    places = (first_pixel(layouts, op.input), output, output)
     return [Call(code, places, (*entries_of(op.weights_op(), source, (1, 1), dots).arrays, scales))]
 
 
@@ -198,14 +165,14 @@ def _windows(op: MaxPoolOp | AvgPoolOp, layouts: Layouts) -> Windows:
 
 
 def _max_pool(op: MaxPoolOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
-    places = (_first(layouts, op.input), _first(layouts, op.result))
+    places = (first_pixel(layouts, op.input), first_pixel(layouts, op.result))
     return [Call(MaxPoolCode(_windows(op, layouts), op.clamp), places)]
 
 
 def _avg_pool(op: AvgPoolOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
     shift = position_of(op.input.type) - position_of(op.result.type)
     code = AvgPoolCode(_windows(op, layouts), op.count_include_pad, shift, op.rounding, op.clamp)
-    return [Call(code, (_first(layouts, op.input), _first(layouts, op.result)))]
+    return [Call(code, (first_pixel(layouts, op.input), first_pixel(layouts, op.result)))]
 
 
 def _copy(
@@ -220,20 +187,20 @@ def _copy(
     left, right = layouts[source], layouts[op.result]
     clamp = INT8_RANGE if isinstance(op, ReshapeOp) else op.clamp
     rounding = "half_even" if isinstance(op, ClampOp | ReshapeOp) else op.rounding
-    pixel, row, block = _strides(right)
+    pixel, row, block = strides_of(right)
     output = (steps[1] * pixel, steps[0] * row, block)
     shape = left.blocks, left.rows, left.columns
     code: Code
     if encoding_of(source.type) == encoding_of(op.result.type):
-        code = CopyCode(*shape, _strides(left), output, Narrowing(0, clamp), rounding)
+        code = CopyCode(*shape, strides_of(left), output, Narrowing(0, clamp), rounding)
     elif op.is_scaled:
         by = multipliers(np.array(scale_of(source.type)), scale_of(op.result.type))
-        terms = (Term(_strides(left), left.zero_point, int(by.factors)),)
+        terms = (Term(strides_of(left), left.zero_point, int(by.factors)),)
         code = ScaledSumCode(*shape, terms, output, int(by.shifts), right.zero_point, clamp, rounding)
     else:
         narrowing = Narrowing(position_of(source.type) - position_of(op.result.type), clamp)
-        code = CopyCode(*shape, _strides(left), output, narrowing, rounding)
-    return Call(code, (_first(layouts, source), (op.result, right.pixel(*at[1:]) + at[0] * block)))
+        code = CopyCode(*shape, strides_of(left), output, narrowing, rounding)
+    return Call(code, (first_pixel(layouts, source), (op.result, right.pixel(*at[1:]) + at[0] * block)))
 
 
 def _concat(op: ConcatOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
@@ -254,55 +221,10 @@ def _change(op: RequantiseOp | ClampOp | ReshapeOp, layouts: Layouts, dots: DotP
     return [_copy(op, op.input, layouts)]
 
 
-def _pair_maps(
-    op: SumOp | MulOp | ExtremumOp, layouts: Layouts
-) -> tuple[tuple[int, int, int], Maps, tuple[tuple[SSAValue, int], ...]]:
-    """Blocks, rows and columns, the strides of both operands and the result, and where these begin."""
-    values = (op.left, op.right, op.result)
-    left, right, result = (_strides(layouts[value]) for value in values)
-    whole = layouts[op.result]
-    return (whole.blocks, whole.rows, whole.columns), (left, right, result), tuple(_first(layouts, v) for v in values)
-
-
-def _sum(op: SumOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
-    shape, maps, places = _pair_maps(op, layouts)
-    code: Code
-    if op.is_scaled:
-        factors, shift = op.multipliers()
-        first, second = (layouts[value].zero_point for value in (op.left, op.right))
-        terms = (Term(maps[0], first, factors[0]), Term(maps[1], second, op.SIGN * factors[1]))
-        zero_point = layouts[op.result].zero_point
-        code = ScaledSumCode(*shape, terms, maps[2], shift, zero_point, op.clamp, op.rounding)
-    else:
-        positions = position_of(op.left.type), position_of(op.right.type)
-        finer = max(positions)
-        shifts = finer - positions[0], finer - positions[1]
-        narrowing = Narrowing(finer - position_of(op.result.type), op.clamp)
-        code = SumCode(*shape, *maps, shifts, narrowing, op.rounding, op.SIGN)
-    return [Call(code, places)]
-
-
-def _product(op: MulOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
-    shape, maps, places = _pair_maps(op, layouts)
-    if not op.is_scaled:
-        return [Call(ProductCode(shape, maps, Narrowing(op.shift, op.clamp), op.rounding), places)]
-    by, (left, right, result) = (
-        op.multipliers(),
-        (layouts[value].zero_point for value in (op.left, op.right, op.result)),
-    )
-    factor, shift = int(by.factors), int(by.shifts)
-    return [Call(ScaledProductCode(shape, maps, (left, right, result), factor, shift, op.clamp, op.rounding), places)]
-
-
-def _extremum(op: ExtremumOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
-    shape, maps, places = _pair_maps(op, layouts)
-    return [Call(ExtremumCode(shape, maps, "max" if isinstance(op, MaxOp) else "min", op.clamp), places)]
-
-
 def _lookup(op: LutOp, layouts: Layouts, dots: DotProducts) -> list[Call]:
     source, result = layouts[op.input], layouts[op.result]
-    code = LookupCode(result.blocks, result.rows, result.columns, _strides(source), _strides(result))
-    places = (_first(layouts, op.input), _first(layouts, op.result))
+    code = LookupCode(result.blocks, result.rows, result.columns, strides_of(source), strides_of(result))
+    places = (first_pixel(layouts, op.input), first_pixel(layouts, op.result))
     return [Call(code, places, (stored_table(op.entries()),))]
 
 
@@ -320,10 +242,10 @@ _CALLS = cast(
         ClampOp: _change,
         LutOp: _lookup,
         ReshapeOp: _change,
-        AddOp: _sum,
-        SubOp: _sum,
-        MulOp: _product,
-        MaxOp: _extremum,
-        MinOp: _extremum,
+        AddOp: sum_calls,
+        SubOp: sum_calls,
+        MulOp: product_calls,
+        MaxOp: extremum_calls,
+        MinOp: extremum_calls,
     },
 )
