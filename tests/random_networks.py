@@ -50,8 +50,10 @@ from random_values import (
     sides_of,
 )
 
-LOWEST, HIGHEST = -30, 20
+LOWEST, HIGHEST = -20, 20
 """Positions of a matrix product: sums are never moved left, and no other layer gives higher ones."""
+FURTHEST = 22
+"""Positions that two operands of a sum lie apart: further, and 32 bits overflow."""
 
 
 def _input(random: Random) -> Input:
@@ -264,6 +266,7 @@ def _matmul(random: Random, values: list[Value], source: int) -> tuple[Layer, Va
 def _combination(random: Random, values: list[Value], source: int) -> tuple[Layer, Value]:
     x = values[source]
     twins = [n for n, value in enumerate(values) if value.shape == x.shape and n != source]
+    twins = [n for n in twins if abs(values[n].position - x.position) <= FURTHEST]
     other = random.choice(twins) if twins and random.random() < 0.8 else source
     left, right = random.choice(((source, other), (other, source)))
     kind = random.choice((Add, Add, Sub, Mul))

@@ -54,9 +54,8 @@ def _extremum(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
     found = [value for value in inputs if value is not None]
     if len(found) != len(inputs) or any(value.rival is not None for value in found):
         return None
-    if any(value.integers.shape != found[0].integers.shape for value in found):
-        return None
-    best, *others = found
+    shape = np.broadcast_shapes(*(value.integers.shape for value in found))
+    best, *others = (replace(value, integers=np.broadcast_to(value.integers, shape)) for value in found)
     for value in others:
         best = replace(value, rival=Rival(best, is_operator(op, "Max")))
     return best

@@ -46,6 +46,17 @@ def test_conversion_changes_no_bit(graph: Graph, rounding: Rounding) -> None:
     assert_equal(interpret_bsr(converted(graph, rounding), graph.inputs), expected)
 
 
+@pytest.mark.parametrize("rounding", ["half_even", "half_up"])
+@pytest.mark.parametrize("operator", ["Max", "Min"])
+def test_a_smaller_rival_is_rounded_as_asked(operator: str, rounding: Rounding) -> None:
+    builder = GraphBuilder()
+    gate, x = builder.input((1, 9, 1, 1), 7), builder.input((1, 9, 5, 6), 6)
+    model = builder.model(builder.combine(operator, [gate, x], 4))
+    graph = Graph(model, builder.feed())
+    expected = run_reference(import_model(graph.model), graph.inputs, rounding=rounding)
+    assert_equal(interpret_bsr(converted(graph, rounding), graph.inputs), expected)
+
+
 @given(quantised_graphs(), st.permutations(FUSIONS))
 def test_fusions_change_no_bit_in_any_order(graph: Graph, fusions: list[BsrFuseClampPass]) -> None:
     module = converted(graph)

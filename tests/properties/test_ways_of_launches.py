@@ -21,7 +21,7 @@ def checked_launches(network: Network, place: Place) -> list[mem.LaunchOp]:
 @pytest.mark.parametrize(("target", "stride"), [("mesh-1x1", 3), ("mesh-2x3", 2)])
 def test_tiles(target: str, stride: int) -> None:
     """Of unequal width, of strided rows, with padding at the sides of the map only."""
-    place = Place(target, ("core_memory_bytes=16384", "core_weight_bytes=6144"))
+    place = Place(target, ("core_memory_bytes=14336", "core_weight_bytes=6144"))
     conv = Conv(0, 64, (3, 3), (1, stride), (1, 2, 1, 1))
     network = Network(1, (Input(64, 5, 61 * stride),), (conv,))
     widths = {op.common_parameters["width"] for op in checked_launches(network, place)}
