@@ -256,7 +256,8 @@ class Drafts:
         """MemTile buffers. A map that takes over another's buffer lengthens that one's life."""
         maps = self.network.maps
         end = max((stop for _, stop in times), default=1)
-        buffers = [Buffer(PARAMETERS, 0, end, parameter_bytes(self.chip))]
+        on_array = any(isinstance(step, ArrayStep) for step in self.network.steps)
+        buffers = [Buffer(PARAMETERS, 0, end, parameter_bytes(self.chip))] if on_array else []
         lives: dict[int, Range] = {}
         for index, step in enumerate(self.network.steps):
             if not isinstance(step, ArrayStep):

@@ -57,7 +57,9 @@ def placement_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[st
     faults: list[str] = []
     end = sum(len(s.bands) if isinstance(s, Segment) else 1 for s in plan.segments)
     parameters = 4 * chip.core_rows * (PARAMETER_SETS * PARAMETER_WORDS + 1)
-    tile = [_Space("the parameter blocks", plan.parameters_address, parameters, (0, max(end, 1)))]
+    tile: list[_Space] = []
+    if any(isinstance(segment, Segment) for segment in plan.segments):
+        tile.append(_Space("the parameter blocks", plan.parameters_address, parameters, (0, max(end, 1))))
     if plan.ring is not None:
         tile.append(_Space("the ring of the weights", plan.ring.address, plan.ring.size, plan.ring.live))
     for segment in (segment for segment in plan.segments if isinstance(segment, Segment)):

@@ -295,7 +295,7 @@ def _plan(network: Network, chip: Chip) -> ProgramPlan:
     return ProgramPlan(
         drafts.network,
         tuple(program.buffers),
-        program.solution.offsets[PARAMETERS],
+        program.solution.offsets.get(PARAMETERS, 0),
         ring,
         segments,
         program.ddr,

@@ -14,6 +14,7 @@ from compiler.hardware.chip import Chip, chip_named
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.misfits import misfits
 from compiler.scheduling.network import ArrayStep, HostStep, Network, Step, inputs_of
+from compiler.scheduling.placement_checker import placement_faults
 from compiler.scheduling.program import plan_program
 from compiler.tiling.layer import Layer, MapShape
 
@@ -48,6 +49,15 @@ def test_a_network_can_be_planned_just_if_each_of_its_steps_fits(network: Networ
             plan_program(network, chip)
     assert misfits(on_host(network, found), chip) == {}
     plan_program(on_host(network, found), chip)
+
+
+def test_a_network_on_the_host_alone_needs_no_memory_of_the_array() -> None:
+    """The blocks of parameters of eight rows of cores take 4128 bytes."""
+    chip = chip_named("mesh-8x8").with_overrides({"memtile_bytes": 4096})
+    shape = MapShape(18, 11, 6)
+    network = Network((shape, shape), (HostStep("only", (0,), (1,)),), (1,))
+    plan = plan_program(network, chip)
+    assert placement_faults(network, plan, chip) == []
 
 
 def test_a_layer_whose_weights_are_not_known_is_asked_with_all_blocks() -> None:
