@@ -35,7 +35,7 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 from compiler.cli.boundary import run_tool
 from compiler.cli.opt import main as blockloom_opt
 
-settings.register_profile("quick", max_examples=8, deadline=None, derandomize=True)
+settings.register_profile("quick", max_examples=4, deadline=None, derandomize=True)
 settings.register_profile("default", max_examples=60, deadline=None, derandomize=True)
 settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
