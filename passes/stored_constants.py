@@ -35,7 +35,8 @@ def stored_constant(value: SSAValue, rank: int) -> HostOp:
         [],
         [map_type(integers.shape, linear_encoding(dequantize))],
         model=_model(integers),
-        key=f"{name}.stored",
+        # one constant may be read in several shapes
+        key=".".join((name, "stored", *map(str, integers.shape))),
         node=name,
         operator="QuantizeLinear",
         reason=_REASON,
@@ -54,4 +55,4 @@ def _model(integers: npt.NDArray[np.int8]) -> bytes:
     result = helper.make_tensor_value_info("y", value.data_type, list(integers.shape))
     graph = helper.make_graph([helper.make_node("Constant", [], ["y"], value=value)], "stored", [], [result])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
-    return model.SerializeToString()
+    return model.SerializeToString(deterministic=True)
