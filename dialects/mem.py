@@ -50,8 +50,11 @@ from dialects.mem_attributes import (
     TokenType,
     WindowAttr,
 )
-from dialects.mem_buffers import CONSTANT, ImageOp, MapOp, MemOp, RingOp, WeightsOp, map_of
-from dialects.mem_launch import CopyOp, CoreOp, LaunchOp, WaitOp
+from dialects.mem_copies import CopyOp, WaitOp
+from dialects.mem_launch import CoreOp, LaunchOp
+from dialects.mem_maps import MapOp, map_of
+from dialects.mem_op import CONSTANT, MemOp
+from dialects.mem_weights import ImageOp, RingOp, WeightsOp
 
 __all__ = [
     "CopyOp",
