@@ -21,7 +21,7 @@ from dialects.bsr import (
     shape_of,
 )
 from dialects.bsr_attributes import as_map
-from passes.scaled_layers import changes_scale, contraction_constants, requantise_constants
+from passes.scaled_layers import changes_scale, contraction_constants, matmul_constants, requantise_constants
 
 P = Parameter
 Constants = tuple[tuple[Parameter, int], ...]
@@ -91,17 +91,20 @@ def gemm_layer(op: GemmOp, name: str) -> Layer:
 
 def matmul_layer(op: MatMulOp, name: str) -> Layer:
     """A matrix product of two maps of one row."""
-    if op.is_scaled:
-        raise InputError(f"matrix product '{name}' has general scales; bsr-scaled-on-host moves it to the host")
     left, right = map_shape(op.left.type), map_shape(op.right.type)
+    kernel, numbers = Kernel.MATMUL, ()
+    if op.is_scaled:
+        kernel, numbers = Kernel.SCALED_MATMUL, matmul_constants(op)
+    else:
+        numbers = shift_constants(op.shift)
     constants = (
-        *shift_constants(op.shift),
+        *numbers,
         (P.DEPTH, left.blocks // op.heads),
         (P.TRANSPOSED, int(op.transposed)),
         *rounding_constants(op.rounding, op.clamp),
     )
     product = Product(right, op.heads, op.transposed)
-    return Layer(name, Kernel.MATMUL, left, map_shape(op.result.type), constants=constants, product=product)
+    return Layer(name, kernel, left, map_shape(op.result.type), constants=constants, product=product)
 
 
 def requantise_layer(

@@ -15,7 +15,7 @@ After, for each head:
 
 Exact: a 1×1 convolution with a single 1 for each channel moves it, and maps side by side keep their numbers. A core
 finds a head by its blocks, and so cannot take half of one. What sums over channels of both operands that are no whole
-blocks stays as it is, and so does a product with general scales: those are for the host.
+blocks stays as it is: that is for the host.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class SplitRaggedHeads(RewritePattern):
         if op.heads == 1 or (op.terms % BLOCK == 0 and outputs % BLOCK == 0):
             return
         # No core computes those
-        if op.is_scaled or (op.transposed and op.terms % BLOCK):
+        if op.transposed and op.terms % BLOCK:
             return
         ops: list[Operation] = []
         parts: list[SSAValue] = []

@@ -90,7 +90,16 @@ def sum_constants(op: SumOp) -> Constants:
 
 def product_constants(op: MulOp) -> Constants:
     """Parameters of a scaled product beside its rounding and clamp. Raises RescalingError if a core cannot."""
-    rescaling = Rescaling.of_product(op.multipliers(), op.rounding)
+    return _product_constants(op, Rescaling.of_products(op.multipliers(), op.rounding))
+
+
+def matmul_constants(op: MatMulOp) -> Constants:
+    """Those of a scaled matrix product, whose sums have one multiplier. Raises RescalingError if a core cannot."""
+    rescaling = Rescaling.of_products(op.multipliers(), op.rounding, op.terms)
+    return (*_product_constants(op, rescaling), (P.TERMS, op.terms))
+
+
+def _product_constants(op: MulOp | MatMulOp, rescaling: Rescaling) -> Constants:
     low, high = rescaling.digits
     return (
         (P.SHIFT, rescaling.shift),
@@ -120,14 +129,12 @@ def unfit(op: BsrOp) -> str:
             return ""
         case SumOp():
             return _too_far(op.multipliers()[1], "operands")
-        case MulOp():
+        case MulOp() | MatMulOp():
             try:
-                product_constants(op)
+                Rescaling.of_products(op.multipliers(), op.rounding, op.terms if isinstance(op, MatMulOp) else 1)
             except RescalingError as error:
                 return str(error)
             return ""
-        case MatMulOp():
-            return "the array multiplies two maps as matrices at binary positions only, and a scale is general"
         case RequantiseOp():
             return _unfit_change(op.input, op.result)
         case ConcatOp():

@@ -71,11 +71,13 @@ def window_layers(draw: st.DrawFn, kernel: Kernel, shape: MapShape, channels: in
     )
 
 
-def matmul_layer(left: MapShape, right: MapShape, heads: int, transposed: bool) -> Layer:
+def matmul_layer(
+    left: MapShape, right: MapShape, heads: int, transposed: bool, kernel: Kernel = Kernel.MATMUL
+) -> Layer:
     """A matrix product of two maps of one row."""
     output = MapShape(heads * right.width if transposed else right.channels, 1, left.width)
     constants = ((Parameter.DEPTH, left.blocks // heads), (Parameter.TRANSPOSED, int(transposed)))
-    return Layer("matmul", Kernel.MATMUL, left, output, constants=constants, product=Product(right, heads, transposed))
+    return Layer("matmul", kernel, left, output, constants=constants, product=Product(right, heads, transposed))
 
 
 @dataclass

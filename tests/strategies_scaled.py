@@ -55,6 +55,16 @@ class ScaledBuilder(GraphBuilder):
         return self.node("DequantizeLinear", [name, scale, zero], **({"axis": axis} if scales.ndim else {}))
 
 
+class GeneralBuilder(GraphBuilder):
+    """Where the builder writes a position: a general scale near it, and a zero-point that the position decides."""
+
+    def quantise(self, name: str, shape: tuple[int, ...], position: int) -> Tensor:
+        scale = self.constant("scale", np.float32(0.8 * 2.0**-position))
+        zero = self.constant("zero", np.int8((37 * position + self.seed) % 256 - 128))
+        quantised = self.node("QuantizeLinear", [name, scale, zero])
+        return Tensor(self.node("DequantizeLinear", [quantised, scale, zero]), shape, position)
+
+
 @st.composite
 def scaled_graphs(draw: st.DrawFn, maximum_layers: int = 4) -> ScaledGraph:
     """Convolutions, sums, pools, concatenations and a classifier."""

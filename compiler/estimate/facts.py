@@ -8,7 +8,6 @@ import numpy as np
 
 from compiler.costs.facts import TABLE_STREAM, LaunchFacts, Stream
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import Kernel
 from compiler.tiling.launch import Rings
 from dialects import mem
 from dialects.bsr import array_of
@@ -33,7 +32,7 @@ def _streams(weights: mem.WeightsOp, op: mem.LaunchOp, blocks: Mapping[int, tupl
 
 def _has_two_operands(op: mem.LaunchOp) -> bool:
     """Whether a row of the stream is two windows of a MemTile, one behind the other."""
-    return bool(op.common_parameters.get("skip", 0)) or op.kernel is Kernel.MATMUL
+    return bool(op.common_parameters.get("skip", 0)) or op.kernel.multiplies_maps
 
 
 def launch_facts(op: mem.LaunchOp, chip: Chip) -> LaunchFacts:

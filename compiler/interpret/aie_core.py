@@ -38,7 +38,7 @@ def _sensible(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
     # an area of no words may lie at the very end of the arena; what is touched is looked at by the caller
     if call.blocks < 1 or not 0 < taps <= TABLE_WORDS or not all(0 <= offset <= arena.size for offset in offsets):
         return False
-    if kernel is Kernel.MATMUL:
+    if kernel.multiplies_maps:
         return 0 < int(params[Parameter.DEPTH]) <= arena.size and taps == 1 and int(params[PARAMETER_WORDS]) >= 0
     if not kernel.convolves:
         return not kernel.weighted or call.weights + LOOKUP_WORDS <= arena.size

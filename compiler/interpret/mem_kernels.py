@@ -173,9 +173,14 @@ def multiply(parameters: Parameters, stream: Bytes) -> Bytes:
 def scaled_multiply(parameters: Parameters, stream: Bytes) -> Bytes:
     """The product of two rows, times one multiplier, whose lowest places are 0."""
     left, right = _pairs(parameters, stream)
+    return _rescaled(parameters, left * right)
+
+
+def _rescaled(parameters: Parameters, total: npt.NDArray[np.int64]) -> Bytes:
+    """Sums times the one multiplier of all channels."""
     factor = parameters["factor_b"] << 2 * DIGIT_BITS | parameters["factor_a"]
     shift = np.array(parameters["shift"] + DIGITS * DIGIT_BITS - DISTANCE)
-    rounded = round_shifts(left * right * (factor >> DISTANCE), shift, _rounding(parameters))
+    rounded = round_shifts(total * (factor >> DISTANCE), shift, _rounding(parameters))
     return saturate_int8(rounded + parameters["zero"], _clamp(parameters))
 
 
@@ -184,16 +189,32 @@ def lookup(parameters: Parameters, stream: Bytes, table: npt.NDArray[np.int32]) 
     return table[_rows(parameters, stream).astype(np.int64) & 255].astype(np.int8)
 
 
-def matmul(parameters: Parameters, stream: Bytes) -> Bytes:
-    """The blocks of the right operand, then one row of the left one, whose pixels are as many as the result's."""
+def _matrices(parameters: Parameters, stream: Bytes) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """
+    [pixel][term] and [block][term][8] from the blocks of the right operand, then one row of the left one, whose pixels
+    are as many as the result's.
+    """
     blocks, depth, width = parameters["blocks"], parameters["depth"], parameters["width"]
     words = blocks * depth * BLOCK_WORDS
     right = stream[0, 0, : 4 * words].reshape(blocks, depth, 8, 8)
     if parameters["transposed"]:
         right = right.swapaxes(2, 3)
     left = stream[0, 0, 4 * words :].reshape(depth, width, 8).transpose(1, 0, 2).reshape(width, -1)
-    matrices = right.reshape(blocks, -1, 8).astype(np.float64)
-    return _narrowed(parameters, (left.astype(np.float64) @ matrices).astype(np.int64)[None])
+    return left.astype(np.float64), right.reshape(blocks, -1, 8).astype(np.float64)
+
+
+def matmul(parameters: Parameters, stream: Bytes) -> Bytes:
+    """One row of a matrix product."""
+    left, right = _matrices(parameters, stream)
+    return _narrowed(parameters, (left @ right).astype(np.int64)[None])
+
+
+def scaled_matmul(parameters: Parameters, stream: Bytes) -> Bytes:
+    """The same of as many terms as count, less their zero-points."""
+    left, right = _matrices(parameters, stream)
+    terms = slice(parameters["terms"])
+    total = (left[:, terms] - parameters["zero_a"]) @ (right[:, terms] - parameters["zero_b"])
+    return _rescaled(parameters, total.astype(np.int64)[None])
 
 
 def extremum(parameters: Parameters, stream: Bytes, chosen: np.ufunc) -> Bytes:
@@ -293,6 +314,8 @@ def compute(
             return [lookup(parameters, stream, chunks[0])]
         case Kernel.MATMUL:
             return [matmul(parameters, stream)]
+        case Kernel.SCALED_MATMUL:
+            return [scaled_matmul(parameters, stream)]
         case Kernel.MAXIMUM:
             return [extremum(parameters, stream, np.maximum)]
         case Kernel.MINIMUM:

@@ -28,6 +28,7 @@ from compiler.kernels.pieces import (
     PIECES,
     REQUANTISE,
     SCALED_CONV,
+    SCALED_MATMUL,
     Code,
 )
 from compiler.kernels.pool_steps import BLOCKS_TOGETHER, LARGEST_FAST_STRIDE, average_steps, pool_steps
@@ -125,17 +126,30 @@ def _scaled_conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
     return total + pieces["/if0+"].alone(chip) + sum(steps) * step + call.blocks * groups * group
 
 
-def _matmul(chip: Chip, params: Words, call: Call) -> int:
-    """The blocks that come transposed, the head of a chunk, and the convolution that reads it."""
+def _matmul(chip: Chip, params: Words, call: Call, pieces: dict[str, Code], *, last: bool = True) -> int:
+    """The blocks that come transposed, the head of a chunk, and the convolution that reads it, up to int8 or not."""
     depth, width = int(params[P.DEPTH]), int(params[P.WIDTH])
     entries = call.blocks * depth
-    total = MATMUL[""].alone(chip) + 3 * chip.loop_cycles
-    total += entries * MATMUL["/for0"].pipelined(chip) * int(params[P.TRANSPOSED])
-    total += (call.blocks + 1) * MATMUL["/for1"].pipelined(chip)
-    block = MATMUL["/for2"].alone(chip) + depth * MATMUL["/for2/for0"].pipelined(chip) + chip.loop_cycles
+    total = pieces[""].alone(chip) + 3 * chip.loop_cycles
+    total += entries * pieces["/for0"].pipelined(chip) * int(params[P.TRANSPOSED])
+    total += (call.blocks + 1) * pieces["/for1"].pipelined(chip)
+    # a loop over offsets; with zero-points another one, over what the bias sums
+    loops = [code.pipelined(chip) for way, code in pieces.items() if way.startswith("/for2/")]
+    block = pieces["/for2"].alone(chip) + depth * sum(loops) + len(loops) * chip.loop_cycles
     total += call.blocks * block
-    made = conv_cycles(chip, width=width, taps=1, blocks=call.blocks, first=True, last=True, entries=entries)
+    made = conv_cycles(chip, width=width, taps=1, blocks=call.blocks, first=True, last=last, entries=entries)
     return total + chip.kernel_call_cycles + made
+
+
+def _scaled_matmul(chip: Chip, params: Words, call: Call) -> int:
+    """The same, and what makes int8 of four pixels after the other: their zero-points, then output block by block."""
+    pieces, steps = SCALED_MATMUL, row_steps(int(params[P.WIDTH]))
+    groups = sum(size // GROUP * count for size, count in zip(STEPS, steps, strict=True))
+    group = pieces["/for3/for0"].alone(chip) + 2 * chip.loop_cycles
+    group += (int(params[P.DEPTH]) - 1) * pieces["/for3/for0/for0"].pipelined(chip)
+    group += call.blocks * pieces["/for3/for0/for1"].pipelined(chip)
+    made = _matmul(chip, params, call, pieces, last=False)
+    return made + sum(steps) * pieces["/for3"].alone(chip) + groups * group
 
 
 def _run_of_words(
@@ -221,7 +235,9 @@ def kernel_cycles(chip: Chip, kernel: Kernel, params: Words, call: Call, work: W
         case Kernel.SCALED_CONV:
             cycles = _scaled_conv(chip, params, call, work)
         case Kernel.MATMUL:
-            cycles = _matmul(chip, params, call)
+            cycles = _matmul(chip, params, call, MATMUL)
+        case Kernel.SCALED_MATMUL:
+            cycles = _scaled_matmul(chip, params, call)
         case Kernel.LOOKUP:
             cycles = _run_of_words(chip, params, call, LOOKUP, 4)
         case _:

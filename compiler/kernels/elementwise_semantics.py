@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from compiler.kernels.call import Call, Words, requantise, rows_of, store
 from compiler.kernels.parameters import FACTOR_DIGIT_BITS, LARGEST_WEIGHT_SHIFT, LOOKUP_WORDS, Parameter
@@ -43,11 +44,15 @@ def multiply(params: Words, arena: Words, call: Call) -> None:
 def scaled_multiply(params: Words, arena: Words, call: Call) -> None:
     """(a - ZERO_A) · (b - ZERO_B) times the multiplier, as `compiler.kernels.rescaling` defines it."""
     a, b = rows_of(params, arena, call).astype(np.int64)
-    products = (a - int(params[P.ZERO_A])) * (b - int(params[P.ZERO_B]))
+    store_rescaled(params, arena, call, (a - int(params[P.ZERO_A])) * (b - int(params[P.ZERO_B])))
+
+
+def store_rescaled(params: Words, arena: Words, call: Call, sums: npt.NDArray[np.int64]) -> None:
+    """Write sums [block][pixel][8] times the one multiplier of all channels."""
     words = uniform_words(int(params[P.FACTOR_A]), int(params[P.FACTOR_B]), int(params[P.TIE_MASK]))
     clamp = max(-128, int(params[P.CLAMP_LOW])), min(127, int(params[P.CLAMP_HIGH]))
     each = np.tile(words, (call.blocks, 1))
-    store(arena, call, rescale(products, each, int(params[P.SHIFT]), int(params[P.ZERO]), clamp))
+    store(arena, call, rescale(sums, each, int(params[P.SHIFT]), int(params[P.ZERO]), clamp))
 
 
 def lookup(params: Words, arena: Words, call: Call) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from compiler.kernels.parameters import LOOKUP_WORDS, PARAMETER_WORDS, Kernel, Parameter
 from compiler.kernels.row_steps import computed_pixels
 from compiler.kernels.semantics import Call
-from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
+from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView, product_head_words
 
 Range = tuple[int, int]
 P = Parameter
@@ -34,21 +34,22 @@ def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
     taps = int(params[P.TAPS])
     table: list[int] = params[PARAMETER_WORDS : PARAMETER_WORDS + taps].tolist()
     convolution, scaled = kernel.convolves, kernel is Kernel.SCALED_CONV
+    width = int(params[P.WIDTH])
     row = int(params[P.INPUT_SLOT]) if convolution else call.blocks * int(params[P.BLOCK_STRIDE])
-    if kernel is Kernel.MATMUL:
+    if kernel.multiplies_maps:
         row = _matrices_words(params, call)
     reads = [(tap, tap + row) for tap in table if tap >= 0]
     writes: list[Range] = []
-    if kernel is Kernel.MATMUL:
-        entries = call.blocks * int(params[P.DEPTH])
-        writes.append((call.partial, call.partial + ChunkView.of(call.blocks, taps).offsets + entries))
+    if kernel.multiplies_maps:
+        depth = int(params[P.DEPTH])
+        sums = call.blocks * computed_pixels(width) * 8 if kernel is Kernel.SCALED_MATMUL else 0
+        writes.append((call.partial, call.partial + product_head_words(call.blocks, depth) + sums))
         if params[P.TRANSPOSED]:
-            writes += [(tap, tap + entries * BLOCK_WORDS) for tap in table if tap >= 0]
+            writes += [(tap, tap + call.blocks * depth * BLOCK_WORDS) for tap in table if tap >= 0]
     if scaled and params[P.EDGE_LEFT] + params[P.EDGE_RIGHT]:
         writes += reads
     if kernel is Kernel.LOOKUP:
         reads.append((call.weights, call.weights + LOOKUP_WORDS))
-    width = int(params[P.WIDTH])
     if convolution:
         view = ChunkView.of(call.blocks, taps)
         head = arena[call.weights : call.weights + view.offsets]

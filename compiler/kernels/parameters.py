@@ -70,6 +70,7 @@ class Kernel(IntEnum):
     SCALED_MULTIPLY = 13
     LOOKUP = 14
     MATMUL = 15
+    SCALED_MATMUL = 16
 
     @property
     def symbol(self) -> str:
@@ -85,6 +86,11 @@ class Kernel(IntEnum):
     def weighted(self) -> bool:
         """Whether chunks of weights arrive: those of a convolution, or one table of values."""
         return self.convolves or self is Kernel.LOOKUP
+
+    @property
+    def multiplies_maps(self) -> bool:
+        """Whether it is a product of two matrices that are both computed."""
+        return self in (Kernel.MATMUL, Kernel.SCALED_MATMUL)
 
     @property
     def pairs(self) -> bool:
@@ -106,7 +112,7 @@ _OF_PAIRS = frozenset(
 )
 
 
-_CALLS_CONV = frozenset((Kernel.SCALED_CONV, Kernel.MATMUL))
+_CALLS_CONV = frozenset((Kernel.SCALED_CONV, Kernel.MATMUL, Kernel.SCALED_MATMUL))
 
 
 def with_called(kernels: Iterable[Kernel]) -> tuple[Kernel, ...]:
@@ -217,11 +223,11 @@ class Parameter(IntEnum):
     SUM_CLAMP_HIGH = 46
     FACTOR_A = 47
     """
-    Scaled sum, difference and requantisation: multiplier of the first operand, 31 bits. Scaled product: the lower two
-    digits of its multiplier.
+    Scaled sum, difference and requantisation: multiplier of the first operand, 31 bits. Scaled products, also of
+    matrices: the lower two digits of their multiplier.
     """
     FACTOR_B = 48
-    """Scaled sum and difference: multiplier of the second operand. Scaled product: the highest digit."""
+    """Scaled sum and difference: multiplier of the second operand. Scaled products: the highest digit."""
     ZERO_A = 49
     """Scaled kernels: zero-point of the first operand; a scaled convolution sees it around the map."""
     ZERO_B = 50
@@ -239,7 +245,7 @@ class Parameter(IntEnum):
     EDGE_STRIDE = 56
     """Scaled convolution: words from one of them to the next, of the columns that a stride keeps together."""
     TIE_MASK = 57
-    """Scaled product: the bits of a product that are 0 where it may be a tie."""
+    """Scaled products: the bits of a product, or of a sum of them, that are 0 where it may be a tie."""
     SKIPS_ALONE = 58
     """
     1 if a convolution with a skip keeps its input: whole stream rows come with the first output chunk; for each other
@@ -249,6 +255,11 @@ class Parameter(IntEnum):
     """Matrix product: blocks of the channels that each sum runs over."""
     TRANSPOSED = 60
     """Matrix product: 1 if the blocks of the right operand come as [8 output channels][8 of a sum's channels]."""
+    TERMS = 61
+    """
+    Scaled matrix product: the channels that each sum runs over. Those that fill up the last block are 0 in the right
+    operand, and anything in the left one.
+    """
 
 
 @dataclass(frozen=True)

@@ -209,6 +209,20 @@ MATMUL = {
 }
 """Beside the convolution that it calls."""
 
+SCALED_MATMUL = {
+    "/for0": Code(loads=(64,), stores=(64,), vectors=1),
+    "/for1": Code(stores=(4,)),
+    "/for2/for0": Code(loads=(64,), products=1),
+    "/for2/for1": Code(stores=(4,)),
+    "/for2": Code(stores=(32,), vectors=3, straight=12, branches=1),
+    "/for3/for0/for0": Code(loads=(32,), products=1),
+    "/for3/for0/for1": Code(loads=(128,), stores=(32,), products=11, vectors=13, narrowings=7),
+    "/for3/for0": Code(loads=(32,), products=1, vectors=1, straight=20, branches=1),
+    "/for3": Code(scalars=8, straight=15, branches=1),
+    "": Code(loads=(4,) * 15, stores=(4,), vectors=18, scalars=29, straight=59),
+}
+"""Beside the convolution that it calls."""
+
 PIECES: dict[Kernel, dict[str, Code]] = {
     Kernel.CONV: CONV,
     Kernel.ADD: ADD,
@@ -226,6 +240,7 @@ PIECES: dict[Kernel, dict[str, Code]] = {
     Kernel.SCALED_MULTIPLY: SCALED_MULTIPLY,
     Kernel.LOOKUP: LOOKUP,
     Kernel.MATMUL: MATMUL,
+    Kernel.SCALED_MATMUL: SCALED_MATMUL,
 }
 """
 Every piece of code of every kernel, as counted in its body, by its way from the function: `if1-` is the other side of

@@ -106,9 +106,13 @@ class Rescaling:
         return cls(least - MULTIPLIER_BITS, numbers, masks, biases.astype(np.int32))
 
     @classmethod
-    def of_product(cls, by: Multipliers, rounding: Rounding) -> Rescaling:
-        """Of products of two int8 less zero-points. Raises RescalingError if the ratio of scales is 1/2 or more."""
-        largest = np.array([-(-(255 * 255) // 128)], np.int64)
+    def of_products(cls, by: Multipliers, rounding: Rounding, terms: int = 1) -> Rescaling:
+        """
+        Of sums of so many products of two int8 less zero-points.
+
+        Raises RescalingError if a sum may exceed LARGEST_SUM or the ratio of scales is 1/2 or more.
+        """
+        largest = np.array([-(-(255 * 255 * terms) // 128)], np.int64)
         return cls.of(by.reshaped(1), np.zeros(1, np.int32), largest, rounding)
 
     @property

@@ -1,7 +1,8 @@
 """
 What each kernel function computes, in numpy: the definition its MLIR body is tested against.
 
-`compiler.kernels.call` says what a kernel sees, `elementwise_semantics` has the kernels that see each value once.
+`compiler.kernels.call` says what a kernel sees, `elementwise_semantics` has the kernels that see each value once, and
+`matmul_semantics` those that multiply two matrices.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from compiler.kernels.elementwise_semantics import (
     scaled_subtract,
     subtract,
 )
+from compiler.kernels.matmul_semantics import matmul, scaled_matmul
 from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, OF_SUM, Kernel, Parameter, Rounding
 from compiler.kernels.rescaling import edges_of, rescale, set_sides
 from compiler.kernels.row_steps import steps_of_row
@@ -210,32 +212,6 @@ def avg_pool(params: Words, arena: Words, call: Call) -> None:
     store(arena, call, np.clip(quotient + up, low, high).astype(np.int8))
 
 
-def matmul(params: Words, arena: Words, call: Call) -> None:
-    """
-    One row of a matrix product: the blocks of the right operand, then the row of the left one, lie in one slot.
-
-    What comes transposed is transposed there; the head of a chunk, as the convolution reads it, is in `partial`.
-    """
-    depth, stride, (slot,) = int(params[P.DEPTH]), int(params[P.BLOCK_STRIDE]), taps_of(params)
-    count = call.blocks * depth
-    blocks = arena[slot : slot + count * BLOCK_WORDS]
-    if params[P.TRANSPOSED]:
-        turned = blocks.view(np.int8).reshape(count, 8, 8).transpose(0, 2, 1)
-        blocks[...] = np.ascontiguousarray(turned).reshape(-1).view(np.int32)
-    view = ChunkView.of(call.blocks, 1)
-    head = arena[call.partial : call.partial + view.offsets + count]
-    head[0] = slot - call.partial
-    head[view.pointers : view.bias] = depth * np.arange(call.blocks + 1)
-    head[view.bias : view.offsets] = 0
-    head[view.offsets :] = np.tile(count * BLOCK_WORDS + stride * np.arange(depth), call.blocks)
-    row = slot + count * BLOCK_WORDS
-    left = bytes_of(arena)[4 * row : 4 * (row + depth * stride)].reshape(depth, -1, 8)[:, : int(params[P.WIDTH])]
-    right = blocks.view(np.int8).reshape(call.blocks, depth, 8, 8)
-    # float64 products of int8 are exact, and so are their sums far below 2**53
-    total = np.einsum("kpi,bkio->bpo", left.astype(np.float64), right.astype(np.float64), optimize=True)
-    store(arena, call, requantise(params, total.astype(np.int64)))
-
-
 KERNELS: dict[Kernel, Callable[[Words, Words, Call], None]] = {
     Kernel.CONV: conv,
     Kernel.ADD: add,
@@ -253,5 +229,6 @@ KERNELS: dict[Kernel, Callable[[Words, Words, Call], None]] = {
     Kernel.SCALED_MULTIPLY: scaled_multiply,
     Kernel.LOOKUP: lookup,
     Kernel.MATMUL: matmul,
+    Kernel.SCALED_MATMUL: scaled_matmul,
 }
 """Meaning of each kernel function."""

@@ -54,6 +54,11 @@ def chunk_words(blocks: int, taps: int, entries: int, rescaling: int = 0) -> int
     return -(-head // BLOCK_WORDS) * BLOCK_WORDS + entries * BLOCK_WORDS
 
 
+def product_head_words(blocks: int, depth: int) -> int:
+    """Of the chunk that a matrix product of two maps makes of blocks that are all there: what comes before them."""
+    return ChunkView.of(blocks, 1).offsets + blocks * depth
+
+
 def encode_chunk(
     pointers: npt.NDArray[np.int32],
     bias: npt.NDArray[np.int32],

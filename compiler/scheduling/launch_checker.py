@@ -241,8 +241,9 @@ def arena_faults(launch: Launch) -> list[str]:
         needs["words of a chunk of weights"] = (launch.chunk_words, fullest)
         needs["words of a weight slot"] = (arena.weight_slot, launch.chunk_words)
     if layer.product is not None:
+        sums = widest * -(-layer.output.width // 4) * 32 if layer.kernel is Kernel.SCALED_MATMUL else 0
         head = ChunkView.of(widest, 1).offsets + widest * launch.input_chunk
-        needs["words for the head of a chunk"] = (arena.partial_row * arena.partial_rows, head)
+        needs["words for the head of a chunk and sums"] = (arena.partial_row * arena.partial_rows, head + sums)
     if launch.input_chunks > 1 or layer.kernel is Kernel.SCALED_CONV:
         rows = max(work.rows for work in launch.cores) if launch.input_chunks > 1 else 1
         needs["rows of partial sums"] = (arena.partial_rows, rows)

@@ -154,7 +154,7 @@ class Core:
         if _KERNELS[symbol].convolves:
             entries = _count_entries(self._chunk_head(arena, call, taps.size), call.blocks, taps)
         work = Work(int(np.count_nonzero(taps)), entries)
-        if _KERNELS[symbol] is Kernel.MATMUL:
+        if _KERNELS[symbol].multiplies_maps:
             entries = call.blocks * words.item(Parameter.DEPTH)
         key = (symbol, words[:PARAMETER_WORDS].tobytes(), call.blocks, call.first, call.last, work)
         if key not in self.durations:

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
-from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView
+from compiler.kernels.parameters import Kernel
+from compiler.kernels.row_steps import computed_pixels
+from compiler.kernels.weight_chunk import BLOCK_WORDS, product_head_words
 from compiler.tiling.launch import (
     OUTPUT_SLACK_WORDS,
     Arena,
@@ -97,8 +99,10 @@ def _mapped(layer: Layer, narrow: Layer, tile: Tile, works: tuple[CoreWork, ...]
     fetch = full_width(narrow.input)
     input_slot = depth * (BLOCK_WORDS * widest + 2 * fetch.width)
     output_slot = widest * narrow.output.width * 2 + OUTPUT_SLACK_WORDS
-    head = ChunkView.of(widest, 1).offsets + widest * depth
-    arena = Arena(weight_slot_words(chip), input_slot, 1, output_slot, 1, head, 1)
+    kept = product_head_words(widest, depth)
+    if layer.kernel is Kernel.SCALED_MATMUL:
+        kept += widest * computed_pixels(narrow.output.width) * 8
+    arena = Arena(weight_slot_words(chip), input_slot, 1, output_slot, 1, kept, 1)
     whole = None if narrow is layer else layer
     return Launch(narrow, works, fetch, arena, widest, depth, tile=tile, tiled=whole)
 

@@ -352,6 +352,23 @@ def test_zero_points_around_the_map_cost_columns_of_each_row_and_sums_of_each_mi
     assert more(2, rescaling_words=48) == taps + (7 + 4) * 4
 
 
+def test_zero_points_of_a_matrix_product_cost_sums_of_both_operands_and_a_pass_over_the_result() -> None:
+    params, blocks, depth = pack({P.WIDTH: 44, P.DEPTH: 3}), 2, 3
+    pieces, plain = PIECES[Kernel.SCALED_MATMUL], PIECES[Kernel.MATMUL]
+    whole, kept = (
+        kernel_cycles(CHIP, Kernel.CONV, pack({P.WIDTH: 44, P.TAPS: 1}), call(blocks=2, last=last), Work(1, 6))
+        for last in (1, 0)
+    )
+    head = pieces[""].straight - plain[""].straight
+    bias = blocks * (pieces["/for2"].straight - plain["/for2"].straight + depth + 10)
+    # 44 pixels are a step of 28 and one of 16, which have 7 and 4 groups; 13 lane-wise operations in each block
+    group = pieces["/for3/for0"].straight + (depth - 1) + 10 + blocks * 13 + 10
+    made = 2 * pieces["/for3"].straight + 11 * group
+    both = Kernel.SCALED_MATMUL, Kernel.MATMUL
+    scaled, binary = (kernel_cycles(CHIP, kernel, params, call(blocks=2), Work(1)) for kernel in both)
+    assert scaled - binary == kept - whole + head + bias + made
+
+
 def test_scaled_rows_take_their_products() -> None:
     params = pack({P.BLOCK_STRIDE: 20})
     for kernel, step in ((Kernel.SCALED_ADD, 20), (Kernel.SCALED_REQUANTISE, 12), (Kernel.SCALED_MULTIPLY, 28)):

@@ -96,7 +96,7 @@ def test_every_scaled_product_of_bytes_is_rounded_as_a_fraction(
 ) -> None:
     by = multipliers(np.array(ratio), 1.0)
     name = "half_even" if rounding is Rounding.HALF_EVEN else "half_up"
-    rescaling = Rescaling.of_product(by, name)
+    rescaling = Rescaling.of_products(by, name)
     low, high = rescaling.digits
     scaled = {P.FACTOR_A: low, P.FACTOR_B: high, P.TIE_MASK: int(rescaling.masks[0]), P.SHIFT: rescaling.shift}
     around = {P.ZERO_A: zeros[0], P.ZERO_B: zeros[1], P.ZERO: zeros[2], P.ROUNDING: rounding}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies_graphs import GraphBuilder, Tensor
+from strategies_scaled import GeneralBuilder
 
 from compiler.checking import check_levels
 from compiler.onnxio.importer import import_model
@@ -80,12 +81,13 @@ def attention(builder: GraphBuilder, heads: int, tokens: int, features: int, *, 
     return dense(builder, moved(builder, back, "Reshape", (1, tokens, features)), features)
 
 
+@pytest.mark.parametrize("kind", [GraphBuilder, GeneralBuilder], ids=["powers of two", "general scales"])
 @pytest.mark.parametrize("fused", [False, True], ids=["three layers", "one layer split"])
 @pytest.mark.parametrize(("heads", "tokens", "features"), [(1, 10, 16), (2, 16, 32), (3, 24, 24), (2, 13, 16)])
 def test_attention_runs_on_the_array_without_moving_anything(
-    heads: int, tokens: int, features: int, fused: bool
+    heads: int, tokens: int, features: int, fused: bool, kind: type[GraphBuilder]
 ) -> None:
-    builder = GraphBuilder(heads)
+    builder = kind(heads)
     model = builder.model(attention(builder, heads, tokens, features, fused=fused))
     found, host = products_after(model, builder.feed(), "aie")
     # heads that are no whole blocks are multiplied one by one
@@ -99,10 +101,12 @@ def test_attention_runs_on_the_array_without_moving_anything(
     stack=st.sampled_from(((1,), (1, 1), (1, 2), (2,), ())),
     sizes=st.tuples(*[st.one_of(st.sampled_from((8, 16)), st.integers(1, 20))] * 3),
     turned=st.sampled_from(("left", "right", "none")),
+    builder=st.builds(GraphBuilder) | st.builds(GeneralBuilder, st.integers(0, 255)),
 )
-def test_any_two_stacks(stack: tuple[int, ...], sizes: tuple[int, int, int], turned: str) -> None:
+def test_any_two_stacks(
+    stack: tuple[int, ...], sizes: tuple[int, int, int], turned: str, builder: GraphBuilder
+) -> None:
     rows, terms, columns = sizes
-    builder = GraphBuilder()
     swapped = [*range(len(stack)), len(stack) + 1, len(stack)]
     operands: list[Tensor] = []
     for side, shape in (("left", (rows, terms)), ("right", (terms, columns))):
@@ -130,6 +134,26 @@ def test_constant_weights_on_rows(stack: tuple[int, ...], rows: int, terms: int,
     found, host = products_after(model, builder.feed())
     assert not found
     assert "MatMul" not in host
+
+
+@settings(max_examples=8)
+@given(sizes=st.tuples(*[st.integers(1, 40)] * 3), heads=st.sampled_from((1, 1, 2)), seed=st.integers(0, 255))
+def test_zero_points_of_both_operands_agree_down_to_the_array(
+    sizes: tuple[int, int, int], heads: int, seed: int
+) -> None:
+    rows, terms, columns = sizes
+    builder = GeneralBuilder(seed)
+    operands = [builder.input((1, heads, *shape), 4) for shape in ((rows, terms), (terms, columns))]
+    found, host = products_after(builder.model(product(builder, *operands, 0)), builder.feed(), "aie")
+    assert (len(found), "MatMul" in host) == (heads if terms % 8 or columns % 8 else 1, False)
+
+
+def test_a_scale_too_coarse_for_a_core_is_named() -> None:
+    builder = GeneralBuilder()
+    model = builder.model(product(builder, builder.input((1, 4, 8), 0), builder.input((1, 8, 8), 0), 0))
+    modules = Pipeline.default(target="mesh-2x2", until="bsr").run(import_model(model))
+    host = [op for op in modules["bsr"].walk() if isinstance(op, HostOp) and op.operator.data == "MatMul"]
+    assert [op.reason.data for op in host] == ["a sum is multiplied by 0.8, and a core multiplies by less than 1/2"]
 
 
 def test_stacks_that_repeat_stay_on_the_host() -> None:

@@ -10,6 +10,7 @@ from strategies_networks import matmul_layer, tight_chips
 
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip, chip_named
+from compiler.kernels.parameters import Kernel
 from compiler.scheduling.launch_checker import arena_faults
 from compiler.scheduling.stripes import even_stripes
 from compiler.tiling.launch import Launch
@@ -27,11 +28,14 @@ def planned(layer: Layer, chip: Chip) -> list[Launch]:
     heads=st.integers(1, 4),
     sizes=st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 200)),
     transposed=st.booleans(),
+    kernel=st.sampled_from((Kernel.MATMUL, Kernel.SCALED_MATMUL)),
 )
-def test_every_output_is_computed_once(chip: Chip, heads: int, sizes: tuple[int, int, int], transposed: bool) -> None:
+def test_every_output_is_computed_once(
+    chip: Chip, heads: int, sizes: tuple[int, int, int], transposed: bool, kernel: Kernel
+) -> None:
     terms, outputs, pixels = 8 * sizes[0], 8 * sizes[1], sizes[2]
     right = MapShape(heads * terms, 1, outputs) if transposed else MapShape(heads * outputs, 1, terms)
-    layer = matmul_layer(MapShape(heads * terms, 1, pixels), right, heads, transposed)
+    layer = matmul_layer(MapShape(heads * terms, 1, pixels), right, heads, transposed, kernel)
     try:
         launches = planned(layer, chip)
     except CapacityError:

@@ -18,7 +18,7 @@ from compiler.kernels.bodies.conv import conv
 from compiler.kernels.bodies.elementwise import add, requantise, subtract
 from compiler.kernels.bodies.extrema import maximum, minimum
 from compiler.kernels.bodies.lookup import lookup
-from compiler.kernels.bodies.matmul import matmul
+from compiler.kernels.bodies.matmul import matmul, scaled_matmul
 from compiler.kernels.bodies.pool import max_pool
 from compiler.kernels.bodies.products import multiply, scaled_multiply
 from compiler.kernels.bodies.scaled_conv import scaled_conv
@@ -45,6 +45,7 @@ KERNEL_BODIES: dict[Kernel, Callable[[int], func.FuncOp]] = {
     Kernel.SCALED_MULTIPLY: scaled_multiply,
     Kernel.LOOKUP: lookup,
     Kernel.MATMUL: matmul,
+    Kernel.SCALED_MATMUL: scaled_matmul,
 }
 
 

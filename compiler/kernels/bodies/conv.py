@@ -29,7 +29,7 @@ from xdsl.ir import SSAValue
 from compiler.kernels.bodies.assembler import ACCUMULATOR, W8, W16, W32, Assembler
 from compiler.kernels.bodies.pixel_loads import PIXEL_WORDS, PixelLoads, neighbours
 from compiler.kernels.bodies.row_sums import sum_rows
-from compiler.kernels.bodies.steps import step_ends, step_loops
+from compiler.kernels.bodies.steps import SUM_WORDS, step_ends, step_loops
 from compiler.kernels.bodies.taps import only_tap_on_map, taps_on_map
 from compiler.kernels.bodies.vector_unit import Requantiser, multiply_accumulate
 from compiler.kernels.parameters import OF_SUM, Kernel, Parameter
@@ -40,9 +40,6 @@ Sums = Sequence[SSAValue]
 
 Carried = Sequence[SSAValue]
 """Of an output block: its entries [begin, end), and what its sums start from."""
-
-SUM_WORDS = 8
-"""Partial sums of eight channels of one pixel."""
 
 
 @dataclass(frozen=True)

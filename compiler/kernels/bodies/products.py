@@ -11,17 +11,14 @@ multiplier for all channels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from xdsl.dialects import arith, func
+from xdsl.dialects import func
 from xdsl.ir import SSAValue
 
-from compiler.kernels.bodies.assembler import ACCUMULATOR, W8, W16, W32, Assembler
-from compiler.kernels.bodies.rescaling import Rescaler, broadcast_lanes
+from compiler.kernels.bodies.assembler import ACCUMULATOR, W8, W32, Assembler
+from compiler.kernels.bodies.rescaling import Rescaler
 from compiler.kernels.bodies.row_sums import LANE_WORDS, STEP_WORDS, requantise_row
 from compiler.kernels.bodies.vector_unit import Requantiser, Widener, multiply_signed, narrowed, zeros
 from compiler.kernels.parameters import Kernel, Parameter
-from compiler.kernels.rescaling import DIGIT_BITS, DIGITS
 
 
 def multiply(arena_words: int) -> func.FuncOp:
@@ -50,7 +47,7 @@ def scaled_multiply(arena_words: int) -> func.FuncOp:
     rows = [body.tap(body.index(tap)) for tap in range(2)]
     zero_points = [body.parameter_word(zero) for zero in (Parameter.ZERO_A, Parameter.ZERO_B)]
     less = [body.bitcast(body.broadcast(body.subtract(body.word(0), zero), W32), ACCUMULATOR) for zero in zero_points]
-    block = _constants(body)
+    block = rescaler.uniform()
     words = body.multiply(call.blocks, body.parameter(Parameter.BLOCK_STRIDE))
 
     def settled(place: SSAValue) -> SSAValue:
@@ -64,18 +61,3 @@ def scaled_multiply(arena_words: int) -> func.FuncOp:
         places = [step.index, body.add(step.index, body.index(LANE_WORDS))]
         rescaler.settler.store_two([settled(place) for place in places], body.add(call.out, step.index))
     return body.finish()
-
-
-def _constants(body: Assembler) -> tuple[SSAValue, ...]:
-    """What `Rescaler.block` loads for the channels of a block: digits of the multiplier, and the mask of ties."""
-    digit = body.word((1 << DIGIT_BITS) - 1)
-
-    def digits(word: SSAValue) -> Sequence[SSAValue]:
-        return word, body.shift_right(word, body.word(DIGIT_BITS))
-
-    low, high, mask = (
-        body.parameter_word(parameter) for parameter in (Parameter.FACTOR_A, Parameter.FACTOR_B, Parameter.TIE_MASK)
-    )
-    each = (*digits(low), high, *digits(mask))
-    lanes = [broadcast_lanes(body, body.binary(arith.AndIOp, number, digit)) for number in each]
-    return (*(body.bitcast(factor, W16) for factor in lanes[:DIGITS]), *lanes[DIGITS:])

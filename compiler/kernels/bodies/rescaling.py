@@ -105,6 +105,21 @@ class Rescaler:
         lanes = [body.shuffle(each, each, [*range(DIGIT_WORDS)] * GROUP, W16) for each in loaded]
         return (*lanes[:DIGITS], *(body.bitcast(mask, H32) for mask in lanes[DIGITS:]))
 
+    def uniform(self) -> tuple[SSAValue, ...]:
+        """The same of one multiplier for all channels, from parameters."""
+        body = self.body
+        digit = body.word((1 << DIGIT_BITS) - 1)
+
+        def digits(word: SSAValue) -> Sequence[SSAValue]:
+            return word, body.shift_right(word, body.word(DIGIT_BITS))
+
+        low, high, mask = (
+            body.parameter_word(parameter) for parameter in (Parameter.FACTOR_A, Parameter.FACTOR_B, Parameter.TIE_MASK)
+        )
+        each = (*digits(low), high, *digits(mask))
+        lanes = [broadcast_lanes(body, body.binary(arith.AndIOp, number, digit)) for number in each]
+        return (*(body.bitcast(factor, W16) for factor in lanes[:DIGITS]), *lanes[DIGITS:])
+
     def rescaled(self, sums: SSAValue, block: tuple[SSAValue, ...]) -> SSAValue:
         """int8 values in 16 lanes each, of 32 sums of a block."""
         body, ones = self.body, self.ones

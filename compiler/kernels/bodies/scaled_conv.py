@@ -19,12 +19,12 @@ from xdsl.dialects.builtin import i8
 from xdsl.ir import SSAValue
 
 from compiler.kernels.bodies.assembler import B64, W2, W8, W16, W32, Assembler
-from compiler.kernels.bodies.conv import SUM_WORDS
 from compiler.kernels.bodies.pixel_loads import PIXEL_WORDS
 from compiler.kernels.bodies.rescaling import Rescaler
+from compiler.kernels.bodies.steps import SUM_WORDS, kept_steps
 from compiler.kernels.parameters import Kernel, Parameter
 from compiler.kernels.rescaling import EDGE_WORDS, HEAD_WORDS
-from compiler.kernels.row_steps import GROUP, STEPS
+from compiler.kernels.row_steps import GROUP
 
 
 def _fill_sides(body: Assembler) -> None:
@@ -77,11 +77,7 @@ def _add_edges(body: Assembler, sums: SSAValue, end: SSAValue, edges: SSAValue, 
 
 
 def _rescale(body: Assembler) -> None:
-    """
-    Make int8 of the sums of all output blocks, step by step as the convolution left them.
-
-    All steps but the last are the longest; that one is the shortest that covers the rest.
-    """
+    """Make int8 of the sums of all output blocks, step by step as the convolution left them."""
     call = body.arguments
     rescaler = Rescaler.of(body)
     width = body.parameter(Parameter.WIDTH)
@@ -89,23 +85,15 @@ def _rescale(body: Assembler) -> None:
     edge_bits = body.index(EDGE_WORDS.bit_length() - 1)
     edge_taps = body.shift_right(body.subtract(stride, body.index(HEAD_WORDS)), edge_bits)
     start = body.subtract(body.add(call.weights, body.load_index(call.weights)), body.multiply(call.blocks, stride))
-    longest, *shorter = STEPS
-    with body.loop(body.index(0), width, longest) as step:
-        left = body.subtract(width, step.index)
-        size = body.index(longest)
-        for pixels in shorter:
-            size = body.select(body.compare(left, "sle", body.index(pixels)), body.index(pixels), size)
-        first = body.maximum(body.minimum(step.index, body.subtract(width, size)), body.index(0))
-        sums = body.add(call.partial, body.multiply(body.multiply(step.index, call.blocks), body.index(SUM_WORDS)))
-        words = body.multiply(size, body.index(SUM_WORDS))
-        out = body.add(call.out, body.multiply(first, body.index(PIXEL_WORDS)))
+    with kept_steps(body, call.partial, width) as step:
+        out = body.add(call.out, body.multiply(step.first, body.index(PIXEL_WORDS)))
         with body.loop(body.index(0), call.blocks) as block:
             head = body.add(start, body.multiply(block.index, stride))
-            own = body.add(sums, body.multiply(block.index, words))
+            own = body.add(step.sums, body.multiply(block.index, step.words))
             row = body.add(out, body.multiply(block.index, body.multiply(width, body.index(PIXEL_WORDS))))
-            _add_edges(body, own, body.add(own, words), body.add(head, body.index(HEAD_WORDS)), edge_taps)
+            _add_edges(body, own, body.add(own, step.words), body.add(head, body.index(HEAD_WORDS)), edge_taps)
             factors = rescaler.block(head)
-            with body.loop(body.index(0), size, GROUP) as pixel:
+            with body.loop(body.index(0), step.size, GROUP) as pixel:
                 place = body.add(own, body.multiply(pixel.index, body.index(SUM_WORDS)))
                 lanes = rescaler.rescaled(body.load(place, W32), factors)
                 rescaler.settler.store_one(lanes, body.add(row, body.multiply(pixel.index, body.index(PIXEL_WORDS))))

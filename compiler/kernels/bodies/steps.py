@@ -1,13 +1,19 @@
-"""The loops over the steps of a row: of each size as long as more is left than the next smaller one covers."""
+"""
+The loops over the steps of a row: of each size as long as more is left than the next smaller one covers.
+
+So all steps but the last are the longest, and that one is the shortest that covers the rest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
 
 from compiler.kernels.bodies.assembler import Assembler
-from compiler.kernels.row_steps import GROUP
+from compiler.kernels.row_steps import GROUP, STEPS
 
 
 def step_ends(body: Assembler, sizes: Sequence[int], end: SSAValue) -> list[SSAValue]:
@@ -29,3 +35,36 @@ def step_loops(
             compute(step.index, size // GROUP)
             body.yield_(body.add(step.index, body.index(size)))
         done = step.results[0]
+
+
+SUM_WORDS = 8
+"""Partial sums of eight channels of one pixel."""
+
+
+@dataclass(frozen=True)
+class KeptStep:
+    """A step whose sums a convolution has kept."""
+
+    size: SSAValue
+    """Pixels."""
+    first: SSAValue
+    """The first of them in the row."""
+    sums: SSAValue
+    """Where its sums begin: [output block][pixel][8]."""
+    words: SSAValue
+    """Of the sums of an output block."""
+
+
+@contextmanager
+def kept_steps(body: Assembler, partial: SSAValue, width: SSAValue) -> Generator[KeptStep]:
+    """One loop over the steps of a row, whose sums begin at `partial`."""
+    longest, *shorter = STEPS
+    with body.loop(body.index(0), width, longest) as step:
+        left = body.subtract(width, step.index)
+        size = body.index(longest)
+        for pixels in shorter:
+            size = body.select(body.compare(left, "sle", body.index(pixels)), body.index(pixels), size)
+        first = body.maximum(body.minimum(step.index, body.subtract(width, size)), body.index(0))
+        before = body.multiply(step.index, body.arguments.blocks)
+        sums = body.add(partial, body.multiply(before, body.index(SUM_WORDS)))
+        yield KeptStep(size, first, sums, body.multiply(size, body.index(SUM_WORDS)))

@@ -66,7 +66,8 @@ SUBTRACTED = 2048
 
 def intrinsics(kernels: Collection[Kernel]) -> list[func.FuncOp]:
     """Declarations that a device with these kernels needs beside them."""
-    shuffle = [func.FuncOp.external(SHUFFLE, [W16, W16, i32], [W16])] if Kernel.MATMUL in kernels else []
+    matrices = any(kernel.multiplies_maps for kernel in kernels)
+    shuffle = [func.FuncOp.external(SHUFFLE, [W16, W16, i32], [W16])] if matrices else []
     return [
         func.FuncOp.external(SET, [W8, i32], [W16]),
         func.FuncOp.external(MULTIPLY_ACCUMULATE, [B64, W16, ACCUMULATOR, i32], [ACCUMULATOR]),
