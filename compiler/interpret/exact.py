@@ -36,7 +36,9 @@ def _conv(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
     bias = rest[0] if rest else None
     if source is None or weights is None or window is None or source.scale.size != 1:
         return None
-    if len(source.integers) != 1 or weights.scale.size not in (1, len(weights.integers)):
+    if len(source.integers) != 1:
+        return None
+    if weights.scale.size > 1 and weights.scale.shape != (len(weights.integers), 1, 1, 1):
         return None
     if rest and bias is None and not is_absent(op.inputs[2]):
         return None
@@ -161,8 +163,7 @@ def _matmul(op: OnnxOp, inputs: Sequence[Exact | None]) -> Exact | None:
         return None
     if left.integers.ndim == right.integers.ndim == 2:
         return _gemm(op, inputs)
-    columns = right.integers.shape[-1]
-    if left.scale.size != 1 or (right.scale.size > 1 and right.scale.size != right.scale.shape[-1] != columns):
+    if left.scale.size != 1 or (right.scale.size > 1 and right.scale.size != right.scale.shape[-1]):
         return None
     integers = (left.integers.astype(np.float64) @ right.integers.astype(np.float64)).astype(np.int64)
     products = left.scale.item() * right.scale

@@ -110,6 +110,40 @@ def test_half_up_changes_ties_only() -> None:
     np.testing.assert_array_equal(up - even, (source % 4 == 1).astype(np.int8))
 
 
+@pytest.mark.parametrize(
+    ("operator", "shape", "weights"),
+    [
+        ("Conv", (1, 4, 3, 3), (4, 4, 1, 1)),
+        ("ConvTranspose", (1, 4, 3, 3), (4, 4, 1, 1)),
+        ("Gemm", (4, 4), (4, 4)),
+        ("MatMul", (4, 4), (4, 4)),
+        ("MatMul", (2, 4, 4), (1, 4, 4)),
+        ("MatMul", (2, 3, 4), (1, 4, 1)),
+        ("MatMul", (2, 3, 4), (2, 4, 2)),
+    ],
+)
+@pytest.mark.parametrize("axis", range(4))
+def test_weights_with_scales_along_any_axis(
+    operator: str, shape: tuple[int, ...], weights: tuple[int, ...], axis: int
+) -> None:
+    """
+    Only of the output's channels they are scales of the products. ONNX Runtime, which makes one operator of a Conv and
+    its DequantizeLinear, takes those of other axes for them; so the ONNX reference evaluator is the judge.
+    """
+    axis = min(axis, len(weights) - 1)
+    builder = GraphBuilder(seed=axis)
+    x = builder.input(shape, 4)
+    integers = builder.constant("weights", builder.random.integers(-128, 128, weights).astype(np.int8))
+    scales = builder.constant("scales", (2.0 ** -(3 + np.arange(weights[axis]))).astype(np.float32))
+    zeros = builder.constant("zeros", np.zeros(weights[axis], np.int8))
+    weight = builder.node("DequantizeLinear", [integers, scales, zeros], axis=axis)
+    result = (*shape[:-1], weights[-1]) if operator in ("Gemm", "MatMul") else shape
+    model = builder.model(builder.quantise(builder.node(operator, [x.name, weight]), result, 1))
+    inputs = builder.feed()
+    (found,) = run_reference(import_model(model), inputs).outputs.values()
+    np.testing.assert_array_equal(found, onnx.reference.ReferenceEvaluator(model).run(None, inputs)[0])
+
+
 def test_an_accumulator_that_could_overflow_is_refused_with_its_bound() -> None:
     builder = GraphBuilder()
     x = builder.input((1, 8, 2, 2), 4)
