@@ -29,6 +29,7 @@ from compiler.scheduling.launch_checker import (
     arena_faults,
     input_faults,
     output_numbers,
+    share_faults,
 )
 from compiler.scheduling.matmul_checker import matmul_input_faults
 from compiler.scheduling.network import ArrayStep, HostStep, Network, outputs_of
@@ -224,6 +225,11 @@ class _Run:
         places = [(work.column, work.row) for work in launch.cores]
         if len(set(places)) < len(places):
             self.fault(f"a core has two shares of one launch: {places}")
+        beyond = share_faults(launch)
+        if beyond:
+            for fault in beyond:
+                self.fault(fault)
+            return
         reads = [self._core_reads(planned, work, operands) for work in launch.cores]
         writes = [self._core_writes(planned, work) for work in launch.cores]
         self._concurrency(planned, reads, writes)

@@ -216,6 +216,20 @@ def _fullest_chunk(launch: Launch) -> int:
     return fullest
 
 
+def share_faults(launch: Launch) -> list[str]:
+    """Shares of cores that are no part of the map that the launch computes; asking on about them has no meaning."""
+    shape = launch.on_map.output
+    return [
+        f"core ({work.column}, {work.row}) computes {what} {share}, its map has {most}"
+        for work in launch.cores
+        for what, share, most in (
+            ("rows", launch.map_rows(work), shape.height),
+            ("output blocks", work.blocks, shape.blocks),
+        )
+        if not 0 <= share[0] <= share[1] <= most
+    ]
+
+
 def arena_faults(launch: Launch) -> list[str]:
     """Slots of the arena that are smaller than what comes into them."""
     layer, arena = launch.layer, launch.arena

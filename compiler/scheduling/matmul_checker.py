@@ -19,8 +19,6 @@ def matmul_input_faults(
     """Where the operands of a core are not what its output needs. `maps` are the left and the right one."""
     product, whole = launch.layer.product, launch.whole
     assert product is not None, f"'{launch.layer.name}' is a matrix product"
-    if launch.map_rows(work) != (0, 1):
-        return [f"rows {launch.map_rows(work)} of a map of one row"]
     depth, per_head = whole.input.blocks // product.heads, whole.output.blocks // product.heads
     head, last = work.blocks[0] // per_head, (work.blocks[1] - 1) // per_head
     if head != last:

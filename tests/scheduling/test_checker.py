@@ -243,6 +243,19 @@ def test_a_core_gets_rows_from_one_too_far() -> None:
     assert faults
 
 
+@pytest.mark.parametrize(
+    ("share", "fault"),
+    [
+        ({"output_rows": (6, 9)}, "computes rows (6, 9), its map has 8"),
+        ({"blocks": (-1, 1)}, "computes output blocks (-1, 1), its map has 2"),
+    ],
+)
+def test_a_core_computes_what_is_not_there(share: dict[str, object], fault: str) -> None:
+    plan = the_plan()
+    cores = launch_of(plan, FIRST).cores
+    check(with_launch(plan, FIRST, cores=(replace(cores[0], **share), *cores[1:])), fault)
+
+
 def test_a_border_is_not_sent() -> None:
     plan = the_plan()
     check(with_launch(plan, FIRST, fetch=Fetch(0, 8, 2)), "is not input row")
