@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from bsr_modules import arrays_of, module_of
 from bsr_networks import Conv, Input, Mask, Network, Pads, Pair
+from every_operation import every_operation, every_scaled_operation
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from quantised_models import NETWORKS, Form, quantised
@@ -25,10 +26,12 @@ from compiler.native.network import NativeNetwork
 from compiler.onnxio.importer import import_model
 from compiler.pipelines import Pipeline
 from compiler.quantization.arithmetic import Rounding
-from dialects.bsr import WeightsOp
+from dialects.bsr import BsrOp, WeightsOp
 from passes.convert_onnx_to_bsr import ConvertOnnxToBsrPass
 
 pytestmark = pytest.mark.skipif(not has_jit(), reason="llvmlite is an extra")
+INTERPRETED = {"bsr.concat", "bsr.matmul", "bsr.pad", "bsr.reshape"}
+"""Of these, what there is no code for: they are rare. A concatenation is if an operand ends within a block."""
 WAYS = usable(this_processor()) if has_jit() else ()
 
 
@@ -62,6 +65,25 @@ def test_general_scales_give_the_numbers_of_the_interpreter(
     network = assert_equal_twice(module, dict(graph.inputs), dots)
     for operation in network.interpreted:
         event(f"interpreted: {operation.operation}")
+
+
+@pytest.mark.parametrize("rounding", get_args(Rounding))
+@pytest.mark.parametrize("dots", WAYS, ids=lambda dots: dots.name)
+def test_every_operation(dots: DotProducts, rounding: Rounding) -> None:
+    drawn = every_operation(rounding)
+    network = assert_equal_twice(module_of(drawn), dict(arrays_of(drawn)), dots)
+    assert {operation.operation for operation in network.interpreted} == INTERPRETED
+
+
+@pytest.mark.parametrize("rounding", get_args(Rounding))
+def test_every_operation_of_general_scales(rounding: Rounding) -> None:
+    graph = every_scaled_operation()
+    module = import_model(graph.model)
+    ConvertOnnxToBsrPass(rounding=rounding).apply(Context(), module)
+    network = assert_equal_twice(module, dict(graph.inputs), WAYS[0])
+    assert {operation.operation for operation in network.interpreted} == {"bsr.host"}
+    scaled = {op.name for op in module.walk() if isinstance(op, BsrOp) and op.is_scaled}
+    assert scaled >= {f"bsr.{name}" for name in ("conv2d", "add", "sub", "mul", "max", "min", "concat")}
 
 
 @pytest.mark.parametrize("form", [Form(unsigned=True, per_channel=True), Form(operators=True)], ids=str)

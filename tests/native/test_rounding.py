@@ -5,13 +5,13 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from compiler.jit.machine import Library, has_jit
 from compiler.jit.writer import Writer, module_text
-from compiler.native.rounding import requantised
-from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR, Clamp, Rounding, requantise
+from compiler.native.rounding import WIDEST_CLAMPED_SHIFT, WIDEST_SHIFT, requantised
+from compiler.quantization.arithmetic import INT8_RANGE, LARGEST_ACCUMULATOR, Clamp, Rounding, requantise
 
 pytestmark = pytest.mark.skipif(not has_jit(), reason="llvmlite is an extra")
 LANES = 16
@@ -35,6 +35,12 @@ def compiled(values: np.ndarray, shift: int, rounding: Rounding, clamp: Clamp) -
 
 
 @given(st.integers(-40, 40), roundings, clamps, st.integers(0, 2**16))
+@example(-5, "half_even", INT8_RANGE, 0)
+@example(0, "half_up", (-3, 100), 0)
+@example(WIDEST_CLAMPED_SHIFT, "half_even", INT8_RANGE, 0)
+@example(WIDEST_CLAMPED_SHIFT + 1, "half_even", INT8_RANGE, 0)
+@example(WIDEST_SHIFT, "half_up", INT8_RANGE, 0)
+@example(WIDEST_SHIFT + 1, "half_up", (3, 100), 0)
 def test_every_shift_and_tie(shift: int, rounding: Rounding, clamp: Clamp, seed: int) -> None:
     random = np.random.default_rng(seed)
     ends = [LARGEST_ACCUMULATOR, -LARGEST_ACCUMULATOR, 0, 1, -1]
