@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from strategies import allocation_buffers, allocation_problems
 
 from compiler.allocation import Buffer, Method, Problem, allocate, check, lower_bound, require_valid
+from compiler.allocation.cpsat import solve_with_cpsat
 from compiler.allocation.greedy import best_of_orders, first_fit
 from compiler.allocation.restarts import ORDERS, URGENCIES, search_placement
 from compiler.allocation.search import Outcome, Search
@@ -94,8 +95,30 @@ def test_skylines_stay_joined() -> None:
     assert cut(step, 0, 3) == [(0, 0), (3, ENDLESS)]
 
 
-def test_cp_sat_agrees() -> None:
+@pytest.fixture
+def ortools() -> None:
+    """Tests with it are skipped where there is none."""
     pytest.importorskip("ortools", reason="an extra: pip install 'blockloom[ortools]'")
+
+
+@pytest.mark.usefixtures("ortools")
+@given(allocation_buffers(maximum=8), st.integers(-64, 64))
+def test_cp_sat_gives_the_verdict_of_the_search(buffers: tuple[Buffer, ...], spare: int) -> None:
+    problem = Problem(buffers, max(0, lower_bound(Problem(buffers, 0)).live_bytes + spare))
+    found = solve_with_cpsat(problem)
+    assert found.outcome is search_placement(problem, nodes=ENOUGH_NODES).outcome
+    assert (found.solution is not None) == (found.outcome is Outcome.FOUND)
+    if found.solution is not None:
+        require_valid(problem, found.solution)
+
+
+@pytest.mark.usefixtures("ortools")
+def test_cp_sat_out_of_time_says_so() -> None:
+    assert solve_with_cpsat(cut_rectangle(0, 30), seconds=0).outcome is Outcome.GAVE_UP
+
+
+@pytest.mark.usefixtures("ortools")
+def test_cp_sat_is_a_method_of_allocate() -> None:
     problem = cut_rectangle(0, 30)
     require_valid(problem, allocate(problem, method=Method.CPSAT, seconds=60))
     pair = Problem((Buffer("a", 0, 1, 60), Buffer("b", 0, 1, 60)), capacity=120)

@@ -1,5 +1,6 @@
 """Exploring: every point becomes a row, whatever happens to it; rows are on disk at once and are not measured twice."""
 
+import os
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -191,3 +192,19 @@ def test_dask_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"pip install 'blockloom\[dask\]'"):
         explore(POINTS, tmp_path / "results.csv", jobs=1, scheduler=Scheduler.DASK)
+
+
+def test_a_worker_of_dask_that_dies_costs_only_its_own_row(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="an extra: pip install 'blockloom[dask]'")
+    guilty, *others = POINTS[:3]
+
+    def measured(point: Point) -> Row:
+        """Defined here, so that it travels as code: the workers cannot import this file."""
+        if point == guilty:
+            os._exit(1)
+        return Row(point.model, point.target, point.sparsity, estimated_array_cycles=os.getpid())
+
+    rows = explore(POINTS[:3], tmp_path / "results.csv", jobs=1, scheduler=Scheduler.DASK, measure=measured)
+    assert rows[0].error.startswith("the worker that measured it died")
+    assert [row.target for row in rows[1:]] == [point.target for point in others]
+    assert os.getpid() not in {row.estimated_array_cycles for row in rows}
