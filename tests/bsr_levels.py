@@ -75,8 +75,9 @@ def assert_levels_are_equal(
     network: Network, place: Place, seeds: tuple[int, ...], *, thorough: bool = False
 ) -> dict[str, ModuleOp]:
     """
-    Each level on each seed; with `thorough`, a plan that its checker has seen, what the printed modules mean, and every
-    kernel call by the function of the device, compiled. The quick profile takes one seed, and is never thorough.
+    Each level on each seed; with `thorough`, a plan that its checker has seen, every kernel call by the function of the
+    device, compiled, and for every fourth seed what the printed modules mean: xDSL's parser takes as long as all the
+    rest. The quick profile takes one seed, and is never thorough.
     Returns the modules by level.
     """
     if settings.get_current_profile_name() == "quick":
@@ -85,7 +86,7 @@ def assert_levels_are_equal(
     expected = interpret_bsr(module_of(network), inputs)
     modules = dict(lowered(network, place, verify=thorough))
     for level, module in modules.items():
-        meant = read_back(module) if thorough else module
+        meant = read_back(module) if thorough and seeds[0] % 4 == 0 else module
         for seed in seeds if level == "aie" else seeds[:1]:
             found = execute(level, meant, inputs, seed)
             _assert_equal(level, found, expected, seed)
