@@ -20,8 +20,18 @@ not check most of them either, and the pass that emits descriptors checks all of
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
-from xdsl.dialects.builtin import BoolAttr, IndexType, IntegerAttr, MemRefType, StringAttr, SymbolNameConstraint, i64
+from xdsl.dialects.builtin import (
+    BoolAttr,
+    IndexType,
+    IntegerAttr,
+    IntegerType,
+    MemRefType,
+    StringAttr,
+    SymbolNameConstraint,
+    i64,
+)
 from xdsl.dialects.builtin import i1 as bit
 from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.irdl import (
@@ -53,6 +63,7 @@ from dialects.aie_attributes import (
     parse_enumerator,
 )
 from dialects.aie_structure import I32, INDEX
+from dialects.notes import FIRST_RUN
 
 
 class _DMAProgramOp(IRDLOperation):
@@ -133,7 +144,8 @@ class DMABDOp(IRDLOperation):
     One buffer descriptor.
 
     Our task form may hold a fifth dimension as the discardable attribute
-    `blockloom.iteration = array<i64: size, stride>`; upstream keeps it and ignores it.
+    `blockloom.iteration = array<i64: size, stride>`, and begin with another iteration than the first by
+    `blockloom.first_run = 1 : i32`; upstream keeps them and ignores them.
     """
 
     name = "aie.dma_bd"
@@ -172,6 +184,12 @@ class DMABDOp(IRDLOperation):
                 "packet": None if packet is None else PacketInfoAttr(packet),
             },
         )
+
+    @property
+    def first_run(self) -> int:
+        """The iteration with which it begins."""
+        note = self.attributes.get(FIRST_RUN)
+        return cast("IntegerAttr[IntegerType]", note).value.data if isinstance(note, IntegerAttr) else 0
 
     @classmethod
     def parse(cls, parser: Parser) -> DMABDOp:

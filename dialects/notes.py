@@ -6,6 +6,9 @@ SEGMENT = "blockloom.segment"
 ITERATION = "blockloom.iteration"
 """On a descriptor whose `dimensions` are all data: (size, stride) of its iteration, `array<i64: …>`."""
 
+FIRST_RUN = "blockloom.first_run"
+"""On a descriptor with an iteration: the run of a turn with which it begins, `i32`; 0 where it is not said."""
+
 RUNS = "blockloom.runs"
 """On a start: how often the task runs this time, `i32`, where its repeat count says another number."""
 

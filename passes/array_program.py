@@ -90,6 +90,8 @@ class Descriptor:
     step: int
     uses: tuple[LockUse, ...]
     packet: Pair | None
+    first_run: int
+    """The iteration with which it begins."""
 
     @property
     def moved(self) -> int:

@@ -260,4 +260,5 @@ class _Reader:
             step,
             tuple(uses),
             None if op.packet is None else op.packet.data,
+            op.first_run,
         )

@@ -121,6 +121,7 @@ def _fields(descriptor: Descriptor, task: Task, following: int | None) -> Descri
         release,
         following,
         descriptor.packet,
+        descriptor.first_run,
     ).normalised()
 
 

@@ -20,7 +20,7 @@ from dialects.aie import DMABDOp, EndOp, LockAction, NextBDOp, UseLockOp
 from dialects.aie_attributes import i32_attr
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAFreeTaskOp, DMAStartTaskOp
 from dialects.mem_attributes import integers_attr
-from dialects.notes import ITERATION, RUNS, SEGMENT
+from dialects.notes import FIRST_RUN, ITERATION, RUNS, SEGMENT
 
 TASK_DIMENSIONS = 3
 """Data dimensions that upstream's task form has beside the iteration."""
@@ -47,9 +47,11 @@ def _task_dimensions(window: Window, limit: int) -> list[tuple[int, int]] | None
     return data if len(data) <= TASK_DIMENSIONS else None
 
 
-def descriptor_op(descriptor: Descriptor, handles: Handles, number: int, limit: int) -> DMABDOp:
+def descriptor_op(descriptor: Descriptor, handles: Handles, number: int, limit: int, first: int = 0) -> DMABDOp:
     """
     `aie.dma_bd`; the iteration is the first of four dimensions where three within `limit` do for the data, else a note.
+
+    It begins with run `first` of its turn.
     """
     window = descriptor.window
     data = list(zip(window.sizes, window.strides, strict=True))
@@ -79,6 +81,8 @@ def descriptor_op(descriptor: Descriptor, handles: Handles, number: int, limit: 
     )
     if note is not None:
         op.attributes[ITERATION] = integers_attr(note)
+    if first % window.wrap:
+        op.attributes[FIRST_RUN] = i32_attr(first % window.wrap)
     return op
 
 
@@ -127,7 +131,7 @@ class TaskWriter(Issuer):
             if descriptor.acquire is not None:
                 name, count = descriptor.acquire
                 block.add_op(UseLockOp(self.handles.locks[name], LockAction.AcquireGreaterEqual, count))
-            block.add_op(descriptor_op(descriptor, self.handles, number, limit))
+            block.add_op(descriptor_op(descriptor, self.handles, number, limit, task.first))
             if descriptor.release is not None:
                 name, count = descriptor.release
                 block.add_op(UseLockOp(self.handles.locks[name], LockAction.Release, count))

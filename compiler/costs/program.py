@@ -61,7 +61,7 @@ class ProgramCycles:
 
 
 PIECES: dict[str, Steps] = {
-    "begin": Steps(25),
+    "begin": Steps(27),
     "lock": Steps(1, 1),
     "chunk": Steps(5, 1),
     "drained": Steps(6),

@@ -220,8 +220,7 @@ class _Clock:
         everything = [(task, ends[at]) for at, (task, _) in enumerate(pushes)]
         times = [push for push in everything if push[0].place[1] != SHIM_ROW]
         if number not in self.early:
-            pushed_early = self.sequence.launches[number].early_pushes
-            pushed_early -= sum(task.place[1] == SHIM_ROW for task in tasks.early)
+            pushed_early = sum(task.place[1] != SHIM_ROW for task in tasks.early)
             self._parameters(number, self._at(times[:pushed_early]))
             times = times[pushed_early:]
         early, weights, there = self.early.pop(number)

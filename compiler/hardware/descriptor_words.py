@@ -75,6 +75,7 @@ LAYOUTS: dict[TileKind, Layout] = {
         "wrap_1": Field(3, 21, 8),
         "wrap_0": Field(3, 13, 8),
         "step_2": Field(3, 0, 13),
+        "iteration_current": Field(4, 19, 6),
         "iteration_wrap": Field(4, 13, 6),
         "iteration_step": Field(4, 0, 13),
         **_tail(5),
@@ -100,6 +101,7 @@ LAYOUTS: dict[TileKind, Layout] = {
         "after_1": Field(5, 23, 5),
         "after_0": Field(5, 17, 6),
         "step_3": Field(5, 0, 17),
+        "iteration_current": Field(6, 23, 6),
         "iteration_wrap": Field(6, 17, 6),
         "iteration_step": Field(6, 0, 17),
         "valid": Field(7, 31, 1),
@@ -120,12 +122,13 @@ LAYOUTS: dict[TileKind, Layout] = {
         "step_1": Field(4, 0, 20),
         "cache": Field(5, 24, 4),
         "step_2": Field(5, 0, 20),
+        "iteration_current": Field(6, 26, 6),
         "iteration_wrap": Field(6, 20, 6),
         "iteration_step": Field(6, 0, 20),
         **_tail(7),
     },
 }
-"""Fields that upstream leaves at 0 (compression, out-of-order ids, iteration counters, security) are not listed."""
+"""Fields that are always 0 (compression, out-of-order ids, security) are not listed."""
 
 WORDS: dict[TileKind, int] = {TileKind.CORE: 6, TileKind.MEMTILE: 8, TileKind.SHIM: 8}
 DIMENSIONS: dict[TileKind, int] = {TileKind.CORE: 3, TileKind.MEMTILE: 4, TileKind.SHIM: 3}
@@ -162,6 +165,8 @@ class DescriptorFields:
     following: int | None = None
     packet: Pair | None = None
     """Type and id."""
+    current: int = 0
+    """The iteration with which it begins: engines count on from there, and back to 0 behind the last one."""
 
     def normalised(self) -> DescriptorFields:
         """The same with no dimension that does nothing, and no dimensions at all where one run of words is meant."""
@@ -174,7 +179,7 @@ class DescriptorFields:
         step = self.step if self.wrap > 1 else 1
         return DescriptorFields(
             self.length, self.base, sizes, strides, padding, self.wrap, step,
-            self.acquire, self.release, self.following, self.packet,
+            self.acquire, self.release, self.following, self.packet, self.current if self.wrap > 1 else 0,
         )  # fmt: skip
 
 
@@ -186,6 +191,7 @@ def encode(kind: TileKind, fields: DescriptorFields) -> tuple[int, ...]:
     if fields.wrap > 1:
         values["iteration_wrap"] = fields.wrap - 1
         values["iteration_step"] = fields.step - 1
+        values["iteration_current"] = fields.current
     if fields.acquire is not None:
         number, count = fields.acquire
         values |= {"acquire_lock": number, "acquire_enable": 1, "acquire_value": _seven_bits(kind, -count)}
@@ -263,6 +269,7 @@ def decode(kind: TileKind, words: Sequence[int]) -> DescriptorFields:
         (value["release_lock"], value["release_value"]) if value["release_value"] else None,
         value["next"] if value["use_next"] else None,
         (value["packet_type"], value["packet_id"]) if value["packet"] else None,
+        value["iteration_current"],
     ).normalised()
 
 

@@ -24,7 +24,7 @@ TASK_DIMENSIONS = 4
 
 @dataclass(eq=False)
 class LoadedDescriptor:
-    """A descriptor in a tile's table. `iteration` is its counter, 0 when it is written."""
+    """A descriptor in a tile's table. `iteration` is its counter, from where it was written to begin."""
 
     number: int
     memory: Memory
@@ -124,6 +124,7 @@ def load_chain(entry: Block, place: Callable[[DMABDOp], tuple[Memory, int]]) -> 
                 f"descriptor {int_value(found.bd_id)} visits words {window.offset} to {window.highest_word()} of a "
                 f"buffer of {size} words: {found}"
             )
-        chain.append(LoadedDescriptor(int_value(found.bd_id), memory, base, window, acquire, release))
+        number = int_value(found.bd_id)
+        chain.append(LoadedDescriptor(number, memory, base, window, acquire, release, found.first_run))
         block = following
     return chain

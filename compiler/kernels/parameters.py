@@ -260,6 +260,13 @@ class Parameter(IntEnum):
     Scaled matrix product: the channels that each sum runs over. Those that fill up the last block are 0 in the right
     operand, and anything in the left one.
     """
+    INPUT_ORIGIN = 62
+    """
+    Slot of the launch's first stream row, plus ROW_ORIGIN: rings go on where a launch before left them, so that their
+    descriptors need not be written again.
+    """
+    OUTPUT_FIRST = 63
+    """Slot of the launch's first output row."""
 
 
 @dataclass(frozen=True)

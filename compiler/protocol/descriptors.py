@@ -29,11 +29,9 @@ class Request:
     """Descriptors of its chain."""
     runs: int = 1
     first: int = 0
-    """The run of a turn that it begins with; descriptors that are written for it begin with 0."""
+    """The run of a turn that it begins with."""
     turn: int = 1
     """Runs after which its iterations are back where they were."""
-    ring: bool = False
-    """Whether it can begin anywhere, what comes before going by itself."""
     token: bool = False
     kept: bool = True
     """Whether its descriptors stay as they are when it has ended, since it may be asked for again."""
@@ -59,7 +57,7 @@ class _Held:
     numbers: tuple[int, ...]
     busy: int = 0
     runs: int = 0
-    """Since they were written, when all that is under way has ended."""
+    """Where their iterations stand when all that is under way has ended."""
 
     def stands_at(self, request: Request) -> bool:
         """Whether a task may go on where the iterations stand then."""
@@ -139,15 +137,10 @@ class DescriptorBook:
         """The first copy that may be pushed."""
         held, copy = self._pool(request).held, 0
         while (found := held.get((request.what, copy))) is not None and found.busy:
-            if not request.token and (request.ring or found.stands_at(request)):
+            if not request.token and found.stands_at(request):
                 break
             copy += 1
         return copy
-
-    def stands(self, request: Request) -> int:
-        """The run of its turn with which a task would go on; 0 if its descriptors have to be written."""
-        held = self._pool(request).held.get((request.what, self._copy(request)))
-        return 0 if held is None else held.runs % request.turn
 
     def has_room(
         self, requests: Iterable[Request], queue_depth: int, held: Iterable[Request] = (), spare: int = 0
@@ -192,7 +185,6 @@ class DescriptorBook:
         key = (request.what, copy)
         held = pool.held.get(key)
         written = held is None or not held.stands_at(request)
-        assert not (written and request.first), "descriptors that are written begin with their first run"
         dropped = pool.make_room(request.links) if held is None else []
         if held is None:
             if len(pool.free) < request.links:
@@ -203,7 +195,7 @@ class DescriptorBook:
             held = pool.held[key] = _Held(pool.take(request.links, request.kept))
         pool.held.move_to_end(key)
         held.busy += 1
-        held.runs = request.runs + (0 if written else held.runs)
+        held.runs = request.runs + (request.first if written else held.runs)
         return Started(request, copy, held.numbers, written, tuple(dropped))
 
     def push(self, task: Started) -> None:

@@ -75,7 +75,7 @@ class Issuer(ABC):
         """Push tasks as `start` does; of those that are `late` only write the descriptors."""
         now = len(tasks)
         tasks = [*tasks, *late]
-        begun: dict[int, list[UnderWay]] = {}
+        begun: dict[int, UnderWay] = {}
         places: dict[Place, list[int]] = {}
         for number, task in enumerate(tasks):
             places.setdefault(task.place, []).append(number)
@@ -84,21 +84,12 @@ class Issuer(ABC):
             mine = places[place]
             self.book.aim(tasks[number].request(self.chip) for number in mine)
             for number in mine:
-                begun[number] = self._begin(tasks[number])
-            parts = [one for number in mine for one in begun[number]]
-            for one in parts:
-                self.drop(one.started.dropped)
-            self._write([one for one in parts if one.started.written])
-            self.push_prepared([one for number in mine if number < now for one in begun[number]])
+                begun[number] = UnderWay(tasks[number], begin(self.book, tasks[number], self.chip, self.segment))
+                self.drop(begun[number].started.dropped)
+            self._write([begun[number] for number in mine if begun[number].started.written])
+            self.push_prepared([begun[number] for number in mine if number < now])
         ordered = [begun[number] for number in range(len(tasks))]
-        return [one for parts in ordered[:now] for one in parts], [one for parts in ordered[now:] for one in parts]
-
-    def _begin(self, task: Task) -> list[UnderWay]:
-        """Descriptors for a task; a ring that does not begin where they stand takes some for what comes before."""
-        parts = task.from_where(self.book.stands(task.request(self.chip)) if task.first is not None else 0)
-        # the ring first: it is held, and would otherwise give way to what comes before it
-        taken = [UnderWay(part, begin(self.book, part, self.chip, self.segment)) for part in reversed(parts)]
-        return taken[::-1]
+        return ordered[:now], ordered[now:]
 
     def push_prepared(self, tasks: Sequence[UnderWay]) -> None:
         """Push tasks whose descriptors are written."""
@@ -109,11 +100,6 @@ class Issuer(ABC):
             for one in _by_register(mine):
                 self.book.push(one.started)
                 self.push(one.task, one.started)
-
-    def most_parts(self, task: Task) -> tuple[Task, ...]:
-        """What a task is at most: others may yet take the descriptors that it could go on with."""
-        parts = task.from_where(self.book.stands(task.request(self.chip)) if task.first is not None else 0)
-        return parts if len(parts) > 1 else task.from_where(0)
 
     def _write(self, tasks: list[UnderWay]) -> None:
         numbered = [(descriptor_numbers(one.task, one.started, self.chip), one) for one in tasks]
@@ -152,10 +138,7 @@ def have_room(issuer: Issuer, wanted: Sequence[Task], prepared: Sequence[Task] =
     Whether tasks can be started beside what is under way, and the descriptors of others be written, with `spare`
     descriptors left to whatever else comes.
     """
-    requests, held = (
-        [part.request(issuer.chip) for task in tasks for part in issuer.most_parts(task)]
-        for tasks in (wanted, prepared)
-    )
+    requests, held = ([task.request(issuer.chip) for task in tasks] for tasks in (wanted, prepared))
     return issuer.book.has_room(requests, issuer.chip.queue_depth, held, spare)
 
 

@@ -37,7 +37,7 @@ from compiler.protocol.feed import (
     weights_come_early,
 )
 from compiler.protocol.image import WEIGHTS, Image, linear
-from compiler.protocol.slots import input_slots, output_slots, ring_tasks
+from compiler.protocol.slots import RowRings, arriving_slots, input_slots, output_slots, ring_tasks
 from compiler.protocol.tasks import Descriptor, Place, Task, parameter_lock, place_name, ring_lock
 from compiler.tiling.launch import WEIGHT_SLOTS
 from dialects import mem
@@ -69,7 +69,10 @@ def _waits_for_input(core: mem.CoreOp, common: dict[str, int]) -> bool:
 
 
 class LaunchWriter:
-    """Makes the tasks of launches, one after the other: most weights go on with the slot after the last one's."""
+    """
+    Makes the tasks of launches, one after the other: rings of slots go on where they stand, so that descriptors that
+    hold them need not be written again.
+    """
 
     def __init__(self, chip: Chip, image: Image, parameters_word: int):
         self.chip = chip
@@ -77,6 +80,7 @@ class LaunchWriter:
         self.parameters_word = parameters_word
         self.channels = channels(chip)
         self.first_slot = [0] * chip.domains
+        self.rows = RowRings(chip)
         self.after_deep = False
         """Whether the launch before was DEEP."""
         self.blocks = 0
@@ -96,6 +100,8 @@ class LaunchWriter:
                 first_slot = 0 if op.rings else self.first_slot[self.chip.domain(row)]
                 own = core.own_parameters if core else self._idle_parameters(op, row)
                 values = {**common, **own, P.WEIGHT_FIRST.name.lower(): first_slot}
+                if core is not None:
+                    values |= self.rows.first_slots(op, core, values)
                 blocks.append(pack({P[name.upper()]: value for name, value in values.items()}))
                 if deep:
                     assert core is not None, "in a DEEP launch every core has work"
@@ -216,8 +222,7 @@ class LaunchWriter:
         """Chunks into the weight slots, from where the ring stands."""
         base, pitch, first = (values[name] for name in ("weight_base", "weight_slot", "weight_first"))
         window = linear(base, words, WEIGHT_SLOTS, pitch)
-        tasks = ring_tasks(self.chip, place, S2MM, channel, window, "weights", chunks)
-        return [replace(task, first=first) for task in tasks]
+        return ring_tasks(self.chip, place, S2MM, channel, window, "weights", chunks, first)
 
     def _input(
         self, made: LaunchTasks, place: Place, tile: Place, row: int, core: mem.CoreOp, values: dict[str, int]
@@ -238,12 +243,8 @@ class LaunchWriter:
 
     def _arriving_input(self, place: Place, core: mem.CoreOp, values: dict[str, int], channel: int) -> list[Task]:
         """Rows on a stream of the core into its ring."""
-        total = core.read_words
-        passes = values["input_chunks"] * (1 if values["stays"] else values["output_chunks"])
-        rows = passes * values["stream_rows"]
-        window = input_slots(values, total // rows)
-        assert total == rows * window.words, f"{total} words do not make {rows} rows"
-        return ring_tasks(self.chip, place, S2MM, channel, window, "input", rows)
+        window, first = arriving_slots(core, values), values["input_origin"] - values["row_origin"]
+        return self.rows.tasks(place, S2MM, channel, window, "input", core.read_words // window.words, first)
 
     def _kept_input(self, parameters: Task, core: mem.CoreOp, values: dict[str, int]) -> list[Task]:
         """
@@ -261,7 +262,7 @@ class LaunchWriter:
         empty, full = (place_name(f"input_{state}", place) for state in ("empty", "full"))
         arriving = [Descriptor(place_name("arena", place), window, (empty, 1), (full, 1)) for window in whole]
         first = replace(parameters, chain=(*parameters.chain, *arriving))
-        return [first, *ring_tasks(self.chip, place, S2MM, CORE_INPUT, alone, "input", later)]
+        return [first, *ring_tasks(self.chip, place, S2MM, CORE_INPUT, alone, "input", later, 0)]
 
     def _output(
         self,
@@ -278,11 +279,15 @@ class LaunchWriter:
 
         What leaves the core is added to `leaving`.
         """
+        first, ring = values["output_first"], None
         for index, (window, runs) in enumerate(core.writes):
             check_window(window, self.chip, made.segment)
             rows = runs * values["rows"]
             slot = output_slots(made.sent, window.words // values["rows"], values)
-            leaving += ring_tasks(self.chip, place, MM2S, CORE_OUTPUT, slot, "output", rows)
+            # a smaller last chunk begins with the first slot
+            first = first if slot == ring or ring is None else 0
+            leaving += self.rows.tasks(place, MM2S, CORE_OUTPUT, slot, "output", rows, first)
+            first, ring = (first + rows) % slot.wrap, slot
             descriptor = Descriptor(place_name("memtile", (window.column, MEMTILE_ROW)), window)
             last = index + 1 == len(core.writes)
             made.early.append(Task(tile, S2MM, row, (descriptor,), runs, token=last))

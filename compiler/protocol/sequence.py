@@ -33,8 +33,6 @@ class _Launch:
     tasks: LaunchTasks
     running: list[UnderWay] = field(default_factory=list[UnderWay])
     early_done: bool = False
-    early_pushes: int = 0
-    """Of its early tasks; a ring that does not begin where it stands is pushed in two."""
     loads: list[Task] = field(default_factory=list[Task])
     """What loads the parameters of this launch and of others after it; they belong to none."""
     load_ends: int = 0
@@ -119,7 +117,7 @@ class Sequence:
         launch.runs = True
         if not launch.early_done:
             self._load(launch)
-            self._start_early(launch)
+            self._start(launch, launch.tasks.early)
         self.tasks.enter(launch.tasks.segment)
         if launch.prepared:
             self.tasks.push_prepared(launch.prepared)
@@ -139,13 +137,8 @@ class Sequence:
         if have_room(self.tasks, early, late, SPARE_DESCRIPTORS):
             self.tasks.enter(launch.tasks.segment)
             launch.running, launch.prepared = self.tasks.prepare(early, late)
-            launch.early_pushes = len(launch.running)
         else:
-            self._start_early(launch)
-
-    def _start_early(self, launch: _Launch) -> None:
-        self._start(launch, launch.tasks.early)
-        launch.early_pushes = len(launch.running)
+            self._start(launch, early)
 
     def _start(self, launch: _Launch, tasks: list[Task]) -> None:
         self.tasks.enter(launch.tasks.segment)

@@ -7,7 +7,7 @@ none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import lcm
 
@@ -63,13 +63,11 @@ class Task:
     chain: tuple[Descriptor, ...]
     runs: int = field(default=1, compare=False)
     token: bool = False
-    first: int | None = field(default=None, compare=False)
-    """
-    Of a turn the run that it begins with, where slots are a ring that goes on from task to task; any other task begins
-    with the first one, run 0.
-    """
+    first: int = field(default=0, compare=False)
+    """Of a turn the run that it begins with, where slots are a ring that goes on from task to task."""
 
-    # Runs are said when a task is pushed. So tasks that differ in them alone are the same to a tile's descriptors.
+    # Runs are said when a task is pushed, and where descriptors stand is known. So tasks that differ in them alone are
+    # the same to a tile's descriptors.
 
     def __hash__(self) -> int:
         return self._hash
@@ -84,27 +82,6 @@ class Task:
         """Runs after which every iteration is back where it was."""
         return lcm(*(descriptor.window.wrap for descriptor in self.chain))
 
-    def from_where(self, stands: int) -> tuple[Task, ...]:
-        """
-        The same words by descriptors that stand at run `stands` of their turn: what comes before that goes by itself.
-
-        Only for a ring, which is one descriptor; any other task is what it is.
-        """
-        if self.first is None or self.first % self.turn == stands % self.turn:
-            return (self,)
-        (descriptor,), window = self.chain, self.chain[0].window
-        first, before = self.first % self.turn, min(self.runs, (stands - self.first) % self.turn)
-        head = replace(
-            window,
-            offset=window.offset + first * window.step,
-            wrap=before if before > 1 else 1,
-            step=window.step if before > 1 else 0,
-        )
-        assert first + before <= self.turn, "a turn that has begun ends before another one"
-        alone = replace(self, chain=(replace(descriptor, window=head),), runs=before, first=None)
-        rest = replace(self, runs=self.runs - before, first=stands)
-        return (alone, rest) if rest.runs else (alone,)
-
     def request(self, chip: Chip) -> Request:
         """What it asks of its tile: MemTile channels of even number have other descriptors than odd ones."""
         row, half, size = self.place[1], 0, chip.core_descriptors
@@ -115,10 +92,8 @@ class Task:
         channel = (self.place, self.direction, self.channel)
         # what moves maps without locks is rarely asked for again
         kept = not self.token and any(descriptor.acquire is not None for descriptor in self.chain)
-        first, links, ring = self.first or 0, len(self.chain), self.first is not None
-        return Request(
-            (self.place, half), size, channel, self, links, self.runs, first, self.turn, ring, self.token, kept
-        )
+        pool, links = (self.place, half), len(self.chain)
+        return Request(pool, size, channel, self, links, self.runs, self.first, self.turn, self.token, kept)
 
 
 def begin(book: DescriptorBook, task: Task, chip: Chip, segment: str) -> Started:

@@ -2,8 +2,8 @@
 Descriptors and tasks as the DMA engines see them, read from `aiex.dma_configure_task`.
 
 A descriptor moves `words` words: those of its pattern, and zeros around them where a MemTile pads. Its iteration
-moves the start by a step per run and turns around after `wrap` runs; the counter stays when a task ends and goes back
-to 0 when the descriptor is written again, which is when its task is configured.
+moves the start by a step per run and turns around after `wrap` runs; the counter stays when a task ends and goes
+to `first` when the descriptor is written again, which is when its task is configured.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Descriptor:
     step: int = 0
     acquire: tuple[SSAValue, int] | None = None
     release: tuple[SSAValue, int] | None = None
+    first: int = 0
 
     @property
     def padded(self) -> bool:
@@ -124,6 +125,6 @@ def read_task(op: DMAConfigureTaskOp) -> TaskForm:
         if found is None:
             raise SimulationError("a descriptor of a task moves nothing; it needs an aie.dma_bd")
         words, pattern, wrap, step = _shape(found)
-        offset = int_value(found.offset)
-        chain.append(Descriptor(found.buffer, offset, words, pattern, wrap, step, acquire, release))
+        offset, first = int_value(found.offset), found.first_run
+        chain.append(Descriptor(found.buffer, offset, words, pattern, wrap, step, acquire, release, first))
     return TaskForm(tuple(chain), int_value(op.repeat_count) + 1, bool(int_value(op.issue_token)))

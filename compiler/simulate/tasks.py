@@ -33,8 +33,8 @@ class Step:
     stride: int
     acquire: Grant | None
     release: Grant | None
-    count: int = 0
-    """Runs since it was written."""
+    count: int
+    """Runs since it was written, and those that it was written to begin behind."""
 
     @property
     def start(self) -> int:
@@ -71,4 +71,5 @@ def _step(part: Descriptor, memories: Mapping[SSAValue, Memory], locks: Mapping[
     acquire = None if part.acquire is None else (locks[part.acquire[0]], part.acquire[1])
     release = None if part.release is None else (locks[part.release[0]], part.release[1])
     memory = memories[part.buffer]
-    return Step(memory, part.pattern, part.words, part.padded, part.offset, part.wrap, part.step, acquire, release)
+    moved = (memory, part.pattern, part.words, part.padded, part.offset, part.wrap, part.step)
+    return Step(*moved, acquire, release, part.first)

@@ -122,9 +122,14 @@ def strides_fit(chip: Chip, task: Task, descriptor: Descriptor) -> str | None:
 
 
 def iteration_fits(chip: Chip, task: Task, descriptor: Descriptor) -> str | None:
-    """An iteration counts 1 to 64 and moves on by a step that fits its field; 65 is stored as 1."""
+    """
+    An iteration counts 1 to 64, begins with one of these, and moves on by a step that fits its field; 65 is stored as
+    1.
+    """
     if not 1 <= descriptor.wrap <= chip.iteration_limit:
         return f"{descriptor.wrap} iterations, 1 to {chip.iteration_limit} is the range"
+    if not 0 <= descriptor.first_run < descriptor.wrap:
+        return f"it begins with iteration {descriptor.first_run}, 0 to {descriptor.wrap - 1} is the range"
     limit = _limit(task, "iteration_step") + 1
     step = _in_words(descriptor.step, descriptor)
     if descriptor.wrap > 1 and not 1 <= step <= limit:

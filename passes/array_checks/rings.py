@@ -27,10 +27,9 @@ def _acquired(descriptor: Descriptor) -> Lock | None:
 
 def iteration_goes_on_in_a_ring(program: Program) -> Iterator[Found]:
     """
-    A task that is started again without being written begins with a whole turn of its iterations, or acquires a lock,
-    by which the slots of a ring go on from task to task: it begins behind the slot in which the task before it ended
-    that acquires this lock on the same channel. Only where a core begins a launch may that be any slot, since its
-    parameters say which.
+    A task begins with the first of its iterations, or acquires a lock, by which the slots of a ring go on from task to
+    task: it begins behind the slot in which the task before it ended that acquires this lock on the same channel. Only
+    where a core begins a launch may that be any slot, since its parameters say which.
     """
     streams = streams_of(program)
     for sequence in program.sequences:
@@ -39,14 +38,15 @@ def iteration_goes_on_in_a_ring(program: Program) -> Iterator[Found]:
         """Turn and last slot of the task before, by place in the chain."""
         starts = [step for step in sequence.steps if step.what == "start"]
         for step, turn in zip(starts, turns_of(sequence, streams)[0], strict=True):
-            key, run = key_of(step.task), runs[step.task.op]
+            key = key_of(step.task)
             for number, descriptor in enumerate(step.task.chain):
+                run = runs[step.task.op] + descriptor.first_run
                 where, lock = f"{where_of(step)}, descriptor {descriptor.number}", _acquired(descriptor)
                 stands = run % descriptor.wrap
                 if stands and lock is None:
                     yield (
                         where,
-                        f"started again at run {stands} of {descriptor.wrap} iterations, with no lock that counts them",
+                        f"started at run {stands} of {descriptor.wrap} iterations, with no lock that counts them",
                     )
                 if lock is None:
                     continue
@@ -54,7 +54,7 @@ def iteration_goes_on_in_a_ring(program: Program) -> Iterator[Found]:
                 if stands and before == turn and last != _place(descriptor, run - 1):
                     yield (
                         where,
-                        f"started again at run {stands} of {descriptor.wrap} iterations, element "
+                        f"started at run {stands} of {descriptor.wrap} iterations, element "
                         f"{_place(descriptor, run)}; the task before it on this channel ended with the slot at {last}",
                     )
                 ended[key, lock, number] = (turn, _place(descriptor, run + step.task.runs - 1))

@@ -61,18 +61,20 @@ def descriptors(draw: st.DrawFn, kind: TileKind) -> DescriptorFields:
         padding.insert(0, (before, after))
     length = prod(n + sum(p) for n, p in zip(sizes, padding, strict=True)) if sizes else draw(st.integers(1, room))
     locks = st.tuples(st.integers(0, up_to(kind, "acquire_lock")), st.integers(1, 63))
+    wrap = draw(st.integers(1, up_to(kind, "iteration_wrap") + 1))
     return DescriptorFields(
         length,
         draw(st.integers(0, up_to(kind, "base"))),
         tuple(sizes),
         tuple(strides),
         tuple(padding),
-        draw(st.integers(1, up_to(kind, "iteration_wrap") + 1)),
+        wrap,
         draw(st.integers(1, up_to(kind, "iteration_step") + 1)),
         draw(optional(locks)),
         draw(optional(locks)),
         draw(st.none() | st.integers(0, up_to(kind, "next"))),
         draw(optional(st.tuples(st.integers(0, 7), st.integers(0, 31)))),
+        draw(st.integers(0, wrap - 1)),
     )
 
 

@@ -9,15 +9,16 @@ mutation that does not apply leaves its task as it was.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
-from xdsl.dialects.builtin import BoolAttr
+from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, IntegerType
 from xdsl.ir import Operation
 
 from dialects.aie import DMABDOp, LockAction, UseLockOp, int_value
 from dialects.aie_attributes import BDDimLayoutArrayAttr, i32_attr
 from dialects.aiex import DMAAwaitTaskOp, DMAConfigureTaskOp, DMAStartTaskOp
-from dialects.mem_attributes import integers_attr
-from dialects.notes import ITERATION
+from dialects.mem_attributes import integers_attr, integers_of
+from dialects.notes import FIRST_RUN, ITERATION
 
 Mutation = Callable[[DMAConfigureTaskOp], bool]
 
@@ -135,6 +136,20 @@ def stand_still(task: DMAConfigureTaskOp) -> bool:
     return True
 
 
+def begin_elsewhere(task: DMAConfigureTaskOp) -> bool:
+    """A ring begins with the slot behind the right one."""
+    first = descriptors(task)[0]
+    note = first.attributes.get(ITERATION)
+    if note is not None:
+        (wrap, _) = integers_of(cast("DenseArrayBase[IntegerType]", note))
+    elif first.dimensions is not None and len(first.dimensions.data) == 4:
+        wrap = first.dimensions.data[0][0]
+    else:
+        wrap = 1
+    first.attributes[FIRST_RUN] = i32_attr((first.first_run + 1) % wrap)
+    return wrap > 1
+
+
 def swap_windows(task: DMAConfigureTaskOp) -> bool:
     """The two first descriptors of a chain change places."""
     found = descriptors(task)
@@ -198,6 +213,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     shorten,
     lie_about_length,
     stand_still,
+    begin_elsewhere,
     swap_windows,
     never_start,
     start_twice,

@@ -213,7 +213,7 @@ BROKEN: dict[str, tuple[Change, ...]] = {
     "strides_fit": (
         static("aie.dma_bd(%upper : memref<4096xi32>, 0, 8, [<size = 2, stride = 0>, <size = 4, stride = 1>])"),
     ),
-    "iteration_fits": (("<size = 2, stride = 32>", "<size = 65, stride = 32>"),),
+    "iteration_fits": ((f"32, {RING}) {{", f"32, {RING}) {{blockloom.first_run = 2 : i32, "),),
     "padding_fits": (
         static(
             "aie.dma_bd(%memory : memref<4096xi32>, 0, 66, [<size = 2, stride = 1>], "
@@ -337,6 +337,19 @@ def test_a_ring_goes_on_where_it_stands() -> None:
     start = "aiex.dma_start_task(%take)"
     once = f"{start} {{blockloom.runs = 1 : i32}}"
     assert not rules_broken(("<size = 2, stride = 32>", "<size = 3, stride = 32>"), (start, f"{once}\n{once}"))
+
+
+def test_an_iteration_has_a_longest_turn() -> None:
+    assert rules_broken(("<size = 2, stride = 32>", "<size = 65, stride = 32>")) == {"iteration_fits"}
+
+
+def test_only_a_ring_begins_with_another_run_than_the_first() -> None:
+    elsewhere = "blockloom.first_run = 1 : i32"
+    # parameters say with which slot a launch begins
+    assert not rules_broken((f"32, {RING}) {{", f"32, {RING}) {{{elsewhere}, "))
+    ring = RING.replace("stride = 32", "stride = 64").replace("size = 32", "size = 64")
+    keep = KEEP.replace("64, 64) {", f"64, 64, {ring}) {{{elsewhere}, ")
+    assert rules_broken((KEEP, keep)) == {"iteration_goes_on_in_a_ring"}
 
 
 @pytest.mark.parametrize(("place", "broken"), [(0, set[str]()), (32, {"iteration_goes_on_in_a_ring"})])

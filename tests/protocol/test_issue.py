@@ -1,4 +1,4 @@
-"""Rings of slots that go on from task to task keep the descriptors with which they go on."""
+"""Rings of slots go on from task to task, with the descriptors that there are if these stand where a task begins."""
 
 from __future__ import annotations
 
@@ -34,17 +34,27 @@ class Listing(Issuer):
         """Of no interest."""
 
 
-def arriving(offset: int, slots: int, runs: int, first: int | None = None) -> Task:
+def arriving(offset: int, slots: int, runs: int, first: int = 0) -> Task:
     """Into slots of a core."""
     chain = (Descriptor("arena", linear(offset, 16, slots, 16), ("empty", 1), ("full", 1)),)
     return Task((0, 2), DMAChannelDir.S2MM, 1, chain, runs, first=first)
 
 
-def test_a_ring_does_not_give_way_to_what_comes_before_it() -> None:
+def test_a_ring_goes_on_with_its_descriptor_where_it_stands() -> None:
     issuer = Listing(descriptors=2)
-    for task in (arriving(0, 2, 1, first=0), arriving(64, 1, 1)):
+    for task in (arriving(0, 3, 4), arriving(64, 1, 1), arriving(0, 3, 4, first=1)):
         (under_way,) = issuer.start(task)
         issuer.ended(under_way)
-    # the ring stands at its second slot: the first comes by itself, in the place of the other task
-    parts = issuer.start(arriving(0, 2, 4, first=0))
-    assert [(one.task.runs, one.task.first, one.started.written) for one in parts] == [(1, None, True), (3, 1, False)]
+    assert [(task.runs, task.first) for task in issuer.written] == [(4, 0), (1, 0)]
+    # eight runs have been: it stands at the third slot, and this begins with the second
+    (under_way,) = issuer.start(arriving(0, 3, 4, first=1))
+    assert under_way.started.written
+
+
+def test_a_ring_that_begins_elsewhere_has_another_descriptor_while_one_is_under_way() -> None:
+    issuer = Listing(descriptors=2)
+    (one,) = issuer.start(arriving(0, 2, 1))
+    (goes_on,) = issuer.start(arriving(0, 2, 2, first=1))
+    (other,) = issuer.start(arriving(0, 2, 2, first=0))
+    assert goes_on.started.numbers == one.started.numbers != other.started.numbers
+    assert [task.first for task in issuer.written] == [0, 0]

@@ -50,6 +50,7 @@ _USED = (
     P.INPUT_BASE,
     P.INPUT_SLOT,
     P.INPUT_SLOTS,
+    P.INPUT_ORIGIN,
     P.WEIGHT_BASE,
     P.WEIGHT_SLOT,
     P.WEIGHT_SLOTS,
@@ -57,6 +58,7 @@ _USED = (
     P.OUTPUT_BASE,
     P.OUTPUT_SLOT,
     P.OUTPUT_SLOTS,
+    P.OUTPUT_FIRST,
     P.PARTIAL_BASE,
     P.PARTIAL_ROW,
     P.BLOCKS,
@@ -157,7 +159,7 @@ def _row(
 
 def _pass(p: ProgramBuilder, kernels: Iterable[Kernel], chunk: _Chunk) -> SSAValue:
     """One pass of the input stream over one chunk of weights; the output slot that follows its last row's."""
-    first = p.remainder(p.add(chunk.stream_start, p.read[P.ROW_ORIGIN]), P.INPUT_SLOTS)
+    first = p.remainder(p.add(chunk.stream_start, p.read[P.INPUT_ORIGIN]), P.INPUT_SLOTS)
     start = (chunk.have, chunk.freed, first, chunk.first_slot)
     has_weights = p.compare(p.read[P.WEIGHT_SLOTS], "ne", p.index(0))
     p.when(has_weights, lambda: p.lock(p.r.weights_full, ACQUIRE))
@@ -218,7 +220,7 @@ def _launch(p: ProgramBuilder, kernels: Iterable[Kernel]) -> None:
     def chunk(number: SSAValue, state: tuple[SSAValue, ...]) -> tuple[SSAValue, ...]:
         return (_output_chunk(p, kernels, number, state[0]),)
 
-    p.loop(p.read[P.OUTPUT_CHUNKS], chunk, (p.index(0),))
+    p.loop(p.read[P.OUTPUT_CHUNKS], chunk, (p.read[P.OUTPUT_FIRST],))
     idle = p.compare(p.read[P.ROWS], "eq", p.index(0))
     p.when(idle, lambda: p.lock(r.output_empty, ACQUIRE))
     p.repeat_lock(inputs, r.input_empty, ACQUIRE)
