@@ -56,6 +56,25 @@ def test_last_map(name: str, size: int, edge: int):
     assert shapes["pool5" if name == "vgg16" else "mixed_7c"][2:] == (edge, edge)
 
 
+def test_the_classifier_of_vgg_is_three_layers_behind_the_same_maps():
+    features, classified = (load_model(f"zoo:{name}@32", seed=None) for name in ("vgg16", "vgg16_fc"))
+    shared = len(features.graph.node)
+    names = [[node.name for node in model.graph.node[:shared]] for model in (features, classified)]
+    assert names[0] == names[1]
+    behind = [node.op_type for node in classified.graph.node[shared:]]
+    assert [operator for operator in behind if operator != "Flatten"] == [
+        "Gemm",
+        "Relu",
+        "Gemm",
+        "Relu",
+        "Gemm",
+        "Softmax",
+    ]
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in classified.graph.initializer}
+    weights = [shapes[node.input[1]] for node in classified.graph.node if node.op_type == "Gemm"]
+    assert weights == [(4096, 512), (4096, 4096), (1000, 4096)]
+
+
 def test_unknown_network_lists_all():
     with pytest.raises(InputError, match=f"no network 'resnet51'; it has {', '.join(sorted(ZOO))}"):
         load_model("zoo:resnet51")

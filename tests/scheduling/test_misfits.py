@@ -67,3 +67,22 @@ def test_a_layer_whose_weights_are_not_known_is_asked_with_all_blocks() -> None:
         layer = Layer("large", Kernel.CONV, shape, MapShape(8, 16, 16), (49, 49), gamma=gamma)
         network = Network((shape, layer.output), (ArrayStep("large", ((layer, (0,)),), 1),), (1,))
         assert misfits(network, chip_named("npu1")).keys() == {0}
+
+
+@pytest.mark.parametrize(("side", "left_out"), [(9, 0), (2, 1)])
+def test_where_one_of_two_steps_fits_the_one_of_less_work_is_left_out(side: int, left_out: int) -> None:
+    """
+    41x121 pixels at once leave too little of a core for 121 taps of weights. They are 43 thousand products and bytes;
+    the other layer is 631 thousand for an output of 9x9, and 32 thousand for one of 2x2.
+    """
+    block = np.ones((1, 1), np.bool_)
+    far = Layer("far", Kernel.CONV, MapShape(8, 42, 122), MapShape(8, 2, 2), (3, 3), dilations=(20, 60), gamma=block)
+    image, result = MapShape(8, side + 10, side + 10), MapShape(8, side, side)
+    large = Layer("large", Kernel.CONV, image, result, (11, 11), gamma=block)
+    steps = (ArrayStep("far", ((far, (0,)),), 2), ArrayStep("large", ((large, (1,)),), 3))
+    network, chip = Network((far.input, image, far.output, result), steps, (2, 3)), chip_named("npu1")
+    found = misfits(network, chip)
+    assert found.keys() == {left_out}
+    plan_program(on_host(network, found), chip)
+    with pytest.raises(CapacityError):
+        plan_program(network, chip)
