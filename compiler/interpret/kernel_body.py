@@ -27,6 +27,7 @@ from compiler.kernels.bodies.faults import (
     unknown_configuration,
     unknown_function,
     unknown_operation,
+    unknown_shuffle,
     unsigned_comparison,
     wrong_operands,
 )
@@ -251,7 +252,7 @@ def _call(frame: _Frame, op: Operation) -> list[Value]:
         return [(sums.view(np.int32) + (-product if configuration & SUBTRACTED else product)).view(np.int64)]
     if symbol == SHUFFLE:
         if (order := frame.number(op.arguments[2])) != TRANSPOSE_BYTES:
-            raise unknown_configuration(order)
+            raise unknown_shuffle(order)
         block = frame.lanes(op.arguments[0]).view(np.int8).reshape(8, 8)
         return [np.ascontiguousarray(block.T).reshape(-1).view(np.int32)]
     if symbol in frame.functions:

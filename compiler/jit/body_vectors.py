@@ -13,7 +13,7 @@ from xdsl.ir import SSAValue
 from compiler.jit.body_scalars import Handlers
 from compiler.jit.lowering import Lowering, element_bits, lanes_of, llvm_type, suffix
 from compiler.jit.writer import Writer
-from compiler.kernels.bodies.faults import unknown_configuration, unknown_function
+from compiler.kernels.bodies.faults import unknown_configuration, unknown_function, unknown_shuffle
 from compiler.kernels.bodies.vector_unit import (
     MULTIPLY_ACCUMULATE,
     SET,
@@ -164,7 +164,7 @@ def _transpose(lowering: Lowering, op: func.CallOp) -> None:
     """The bytes of an 8 × 8 block, columns first."""
     order = _constant_operand(op.arguments[2])
     if order != TRANSPOSE_BYTES:
-        raise unknown_configuration("that is no constant" if order is None else order)
+        raise unknown_shuffle("that is no constant" if order is None else order)
     kind = llvm_type(op.arguments[0].type)
     block = lowering.writer.emit(f"bitcast {kind} {lowering[op.arguments[0]]} to <64 x i8>")
     lanes = [8 * row + column for column in range(8) for row in range(8)]

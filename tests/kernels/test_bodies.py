@@ -44,9 +44,9 @@ from compiler.interpret.kernel_body import run_kernel_body
 from compiler.jit.kernels import CompiledKernels
 from compiler.jit.machine import has_jit
 from compiler.kernels.bodies import KERNEL_BODIES, kernel_functions
-from compiler.kernels.bodies.assembler import W8, W32, Assembler
+from compiler.kernels.bodies.assembler import W8, W16, W32, Assembler
 from compiler.kernels.bodies.faults import KernelBodyError
-from compiler.kernels.bodies.vector_unit import MULTIPLY_ACCUMULATE, SET, Requantiser
+from compiler.kernels.bodies.vector_unit import ACCUMULATOR, B64, MULTIPLY_ACCUMULATE, SET, SHUFFLE, Requantiser
 from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, Kernel, Parameter, Rounding, pack
 from compiler.kernels.row_steps import computed_pixels, steps_of_row, surplus_reach
 from compiler.kernels.semantics import Call, requantise
@@ -312,6 +312,29 @@ def test_an_unknown_function_is_named(how: str) -> None:
     arguments = [np.zeros(128, np.int32), noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))]
     with pytest.raises(KernelBodyError, match=r"calls 'llvm\.aie2\.set\.ctrl\.reg'; only"):
         run(how, body.finish(), arguments)
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+def test_an_unknown_way_to_multiply_or_to_shuffle_is_named(how: str) -> None:
+    body = Assembler("odd", ARENA_WORDS)
+    left, right = body.load(body.index(0), W16), body.load(body.index(16), W16)
+    sums = body.bitcast(body.load(body.index(32), W32), ACCUMULATOR)
+    body.call(MULTIPLY_ACCUMULATE, [body.bitcast(left, B64), right, sums, body.word(8)], ACCUMULATOR)
+    with pytest.raises(KernelBodyError, match="multiplies with configuration 8; only 776"):
+        run(how, body.finish(), [np.zeros(128, np.int32), noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))])
+    body = Assembler("odd", ARENA_WORDS)
+    block = body.load(body.index(0), W16)
+    body.call(SHUFFLE, [block, block, body.word(34)], W16)
+    with pytest.raises(KernelBodyError, match="shuffles in the order 34; only 35"):
+        run(how, body.finish(), [np.zeros(128, np.int32), noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))])
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+def test_numbers_are_compared_with_their_signs(how: str) -> None:
+    body = Assembler("odd", ARENA_WORDS)
+    body.compare(body.word(1), "ult", body.word(2))
+    with pytest.raises(KernelBodyError, match="a kernel compares unsigned"):
+        run(how, body.finish(), [np.zeros(128, np.int32), noise(0), *astuple(Call(0, 0, 0, 1, 1, 1, 0))])
 
 
 def rounded_by_the_vector_unit(totals: Words, params: Words) -> npt.NDArray[np.int8]:

@@ -10,9 +10,11 @@ from compiler.errors import BlockloomError
 from compiler.kernels.bodies.vector_unit import (
     MULTIPLY_ACCUMULATE,
     SET,
+    SHUFFLE,
     SIGNED_4X8X8,
     SIGNED_BY_UNSIGNED_LANES,
     SIGNED_LANES,
+    TRANSPOSE_BYTES,
 )
 
 
@@ -35,7 +37,8 @@ def unknown_operation(name: str) -> KernelBodyError:
 
 def unknown_function(symbol: str) -> KernelBodyError:
     """A call of anything but the intrinsics."""
-    return KernelBodyError(f"a kernel calls '{symbol}'; only '{SET}' and '{MULTIPLY_ACCUMULATE}' are run here")
+    known = f"'{SET}', '{MULTIPLY_ACCUMULATE}', '{SHUFFLE}' and kernels of its device"
+    return KernelBodyError(f"a kernel calls '{symbol}'; only {known} are run here")
 
 
 def unknown_configuration(configuration: int | str) -> KernelBodyError:
@@ -43,6 +46,13 @@ def unknown_configuration(configuration: int | str) -> KernelBodyError:
     return KernelBodyError(
         f"a kernel multiplies with configuration {configuration}; only {SIGNED_4X8X8} (int8 4x8x8, both operands "
         f"signed), {SIGNED_LANES} (32 lanes of int16) and {SIGNED_BY_UNSIGNED_LANES} (of int16 by uint16) are run here"
+    )
+
+
+def unknown_shuffle(order: int | str) -> KernelBodyError:
+    """An order of bytes that has no meaning here."""
+    return KernelBodyError(
+        f"a kernel shuffles in the order {order}; only {TRANSPOSE_BYTES} (8x8 bytes, transposed) is run here"
     )
 
 
