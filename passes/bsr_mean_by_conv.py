@@ -1,5 +1,5 @@
 """
-A mean with general scales becomes a convolution with ones, whose multiplier divides by the cells as well.
+A mean with general scales becomes a convolution with equal weights, whose multiplier divides by the cells as well.
 
 Before:
 
@@ -7,13 +7,14 @@ Before:
 
 After:
 
-    %w = bsr.weights … : tensor<64x64x7x7xi8, #bsr.blocks<scaled, 8 of 64>>      1 at a scale of 1/49
+    %w = bsr.weights … : tensor<64x64x7x7xi8, #bsr.blocks<scaled, 8 of 64>>    64 at a scale of 1/(64 · 49)
     %y = bsr.conv2d(%x, %w) …
 
 A mean is one quotient by the cells and the shift, and a multiplier has 31 bits of it, so the two may differ next to a
 tie. But windows have few sums: all of them are tried, with the scales next to 1/49 too, and the first scale that gives
-every sum the same int8 is taken. Refused when there is none (a scale that makes ties, over cells that are no power of
-two), when windows at a border have fewer cells, and when there are more cells than MOST_CELLS.
+every sum the same int8 is taken. Weights of 64 stand for 1, because a core multiplies sums by less than 1/2. Refused
+when there is none (a scale that makes ties, over cells that are no power of two), when windows at a border have fewer
+cells, and when there are more cells than MOST_CELLS.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from xdsl.pattern_rewriter import PatternRewriter, PatternRewriteWalker, Rewrite
 from compiler.quantization.arithmetic import saturate_int8
 from compiler.quantization.scaling import ScaleError, multipliers, scale_mean, scale_round
 from dialects.bsr import AvgPoolOp, Conv2dOp, WeightsOp, encoding_of, scale_of, shape_of, zero_point_of
+from dialects.bsr_weights import SCALED_ONE
 
 MOST_CELLS = 196
 """As many as 14x14: a block of 8 channels then has 14 KB of weights, which a core of 64 KB has room for twice."""
@@ -51,7 +53,7 @@ class MeanByConv(RewritePattern):
         if any(op.pads) and not op.count_include_pad:
             return
         cells = op.kernel[0] * op.kernel[1]
-        # Weights of ones would not fit a core
+        # So many weights would not fit a core
         if cells > MOST_CELLS:
             return
         scale = next((each for each in islice(_scales(cells), _NEIGHBOURS) if _is_exact(op, cells, each)), None)
@@ -60,10 +62,10 @@ class MeanByConv(RewritePattern):
             return
         channels = shape_of(op.input.type)[1]
         ones = np.zeros((channels, channels, *op.kernel), np.int8)
-        ones[np.arange(channels), np.arange(channels)] = 1
-        bias = np.full(channels, -cells * zero_point_of(op.input.type), np.int32)
+        ones[np.arange(channels), np.arange(channels)] = SCALED_ONE
+        bias = np.full(channels, -SCALED_ONE * cells * zero_point_of(op.input.type), np.int32)
         key = f"mean{channels}.{op.kernel[0]}x{op.kernel[1]}.{zero_point_of(op.input.type)}"
-        weights = WeightsOp.from_dense(ones, bias, np.full(channels, scale, np.float32), key)
+        weights = WeightsOp.from_dense(ones, bias, np.full(channels, scale / SCALED_ONE, np.float32), key)
         conv = Conv2dOp(
             op.input,
             weights.result,
@@ -94,10 +96,11 @@ def _is_exact(op: AvgPoolOp, cells: int, scale: np.float32) -> bool:
     by, zero = op.multipliers(), zero_point_of(op.result.type)
     mean = scale_mean(total, np.array(cells), (int(by.factors), int(by.shifts)), op.rounding)
     try:
-        ratio = multipliers(np.array(scale_of(op.input.type) * float(scale)), scale_of(op.result.type))
+        products = np.array(scale_of(op.input.type) * float(scale / SCALED_ONE))
+        ratio = multipliers(products, scale_of(op.result.type))
     except ScaleError:
         return False
-    product = scale_round(total, ratio, op.rounding)
+    product = scale_round(SCALED_ONE * total, ratio, op.rounding)
     return np.array_equal(saturate_int8(zero + mean, op.clamp), saturate_int8(zero + product, op.clamp))
 
 

@@ -10,9 +10,11 @@ becomes
     %y = onnx.QuantizeLinear(%c, %ys, %yz)
 
 and so do QLinearMatMul and those of `dialects.onnx_quantised`, which ONNX Runtime's quantiser writes. A MaxPool,
-Reshape or Transpose of quantised values gets the same form around it. That changes no number: each form is by
-definition what the operator computes. A quantised operator that leaves out a zero-point is refused. One whose scale is
-computed stays as it is, for the host, if it is standard ONNX, and is refused as well if it is not.
+Reshape, Transpose or Resize to the nearest of quantised values gets the same form around it. That changes no number:
+each form is by definition what the operator computes. Where another operator gives integers that are then dequantised,
+they are quantised again with the same scale, so that what reads them finds an int8 tensor. A quantised operator that
+leaves out a zero-point is refused. One whose scale is computed stays as it is, for the host, if it is standard ONNX,
+and is refused as well if it is not.
 """
 
 from __future__ import annotations
@@ -29,12 +31,24 @@ from xdsl.passes import ModulePass
 
 from compiler.errors import InputError
 from compiler.onnxio.inference import UNKNOWN_TYPE, infer_types
-from dialects.onnx import CustomOp, OnnxOp, is_operator, operator
+from dialects.onnx import ConstantOp, CustomOp, OnnxOp, is_operator, operator
 from dialects.onnx_fixed_point import is_absent
 from dialects.onnx_quantised import MICROSOFT
 from passes.graph import ConstantMaker, constant_of, nodes_of, replace_node, sweep, value_name
 
-_MOVERS = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Gather")
+_MOVERS = (
+    "MaxPool",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Transpose",
+    "Identity",
+    "Slice",
+    "Gather",
+    "DepthToSpace",
+    "SpaceToDepth",
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,8 @@ class OnnxUnfuseQuantisedPass(ModulePass):
         unfuser = _Unfuser(op)
         for node in nodes_of(op):
             unfuser.visit(node)
+        for node in nodes_of(op):
+            unfuser.quantise_again(node)
         if unfuser.changed:
             infer_types(op)
             sweep(op)
@@ -171,11 +187,30 @@ class _Unfuser:
                 self._unfuse(node, form)
         elif is_operator(node, "QuantizeLinear") and len(node.inputs) > 2:
             self.meaning[node.output] = _Scale(node.inputs[1], node.inputs[2])
-        elif is_operator(node, *_MOVERS) and (says := self.meaning.get(node.inputs[0])) is not None:
+        elif _moves(node) and (says := self.meaning.get(node.inputs[0])) is not None:
             if all(value.first_use is None for value in node.outputs[1:]):
                 self._unfuse(node, _Form(node.operator, (_Quantised(node.inputs[0], says),), says))
         elif isinstance(node, CustomOp) and node.operator.startswith(f"{MICROSOFT}."):
             raise InputError(f"{node.describe()} has no standard form here; export the model without it")
+
+    def quantise_again(self, node: OnnxOp) -> None:
+        """Put a pair of its own scale before a DequantizeLinear of integers that no QuantizeLinear gives."""
+        if not is_operator(node, "DequantizeLinear") or len(node.inputs) < 3 or is_absent(node.inputs[2]):
+            return
+        value, says = node.inputs[0], _Scale(node.inputs[1], node.inputs[2])
+        maker = value.owner
+        if not isinstance(maker, OnnxOp) or isinstance(maker, ConstantOp):
+            return
+        if is_operator(maker, "QuantizeLinear") or _moves(maker):
+            return
+        if any(constant_of(each) is None for each in (says.scale, says.zero)):
+            return
+        real = self._dequantised(_Quantised(value, says), node)
+        quantize = operator("QuantizeLinear")([real, says.scale, says.zero], [UNKNOWN_TYPE])
+        assert node.parent is not None, f"{node.describe()} is in no block"
+        node.parent.insert_op_before(quantize, node)
+        node.operands[0] = quantize.output
+        self.changed = True
 
     def _standard(self, node: OnnxOp) -> OnnxOp:
         """A Quantize or DequantizeLinear of the other domain as the standard one."""
@@ -190,7 +225,7 @@ class _Unfuser:
         inputs = [self._dequantised(operand, node) for operand in form.operands]
         if form.bias is not None:
             inputs.append(self._bias(form, node))
-        inputs += node.inputs[1:] if node.operator in _MOVERS else ()
+        inputs += node.inputs[1:] if _moves(node) else ()
         name = next(iter(node.output_names), "")
         computed = operator(form.operator)(
             inputs,
@@ -248,6 +283,15 @@ class _Unfuser:
         assert node.parent is not None, f"{node.describe()} is in no block"
         node.parent.insert_op_before(linear, node)
         return linear.output
+
+
+def _moves(node: OnnxOp) -> bool:
+    """Whether each element of the first result is one of the first input's."""
+    if is_operator(node, "Resize"):
+        # what lies outside of a crop has a value of its own
+        cropped = node.string("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize"
+        return node.string("mode", "nearest") == "nearest" and not cropped
+    return is_operator(node, *_MOVERS)
 
 
 def _has_constant_scales(form: _Form) -> bool:

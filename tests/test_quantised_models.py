@@ -24,6 +24,7 @@ OTHERS = (Form(unsigned=True, per_channel=True), Form(operators=True), Form(bina
 CASES = [
     *(("residual", form) for form in FORMS),
     *((network, form) for network in ("depthwise", "unet", "gated", "vit") for form in OTHERS),
+    ("unet", Form(operators=True, unsigned=True)),
 ]
 
 
@@ -36,7 +37,10 @@ def test_every_level_agrees(network: str, form: Form, tmp_path: Path) -> None:
     for comparison in comparisons.values():
         assert comparison.holds, str(comparison)
     assert all(comparisons[level].differences == 0 for level in ("bsr", "mem", "aie"))
-    assert not any(segment.op in ("Conv", "Gemm", "MatMul", "Add") for segment in compilation.host)
+    hosted = {operator for segment in compilation.host for operator in segment.op.split(", ")}
+    # ONNX Runtime interpolates int8 in its own way
+    interpolated = {"Resize"} if network == "gated" else set[str]()
+    assert not hosted & {"Conv", "Gemm", "MatMul", "Add", "Resize"} - interpolated
     assert comparisons["ONNX Runtime"].differences < comparisons["ONNX Runtime"].values / 100
     assert comparisons["bsr"].tensors >= 4
     if form.binary:

@@ -15,6 +15,7 @@ from compiler.quantization.arithmetic import ROUNDINGS, Rounding
 from dialects.bsr import AvgPoolOp, Conv2dOp, PadOp, map_type
 from dialects.bsr_attributes import Scaled, ScaledAttr
 from passes.bsr_mean_by_conv import BsrMeanByConvPass
+from passes.bsr_scaled_on_host import BsrScaledOnHostPass
 from passes.bsr_unfit_on_host import BsrUnfitOnHostPass
 
 SCALES = st.floats(2.0**-7, 0.25, width=32) | st.sampled_from((0.0625, 0.09375, 0.1875))
@@ -58,11 +59,13 @@ def test_every_sum_rounds_as_the_quotient(
     event("convolution" if any(isinstance(op, Conv2dOp) for op in module.walk()) else "quotient")
 
 
-@pytest.mark.parametrize("side", [7, 14])
-def test_the_array_computes_a_global_mean(side: int) -> None:
+@pytest.mark.parametrize(("side", "scale"), [(7, 0.017), (14, 0.017), (2, 0.0031)], ids=str)
+def test_the_array_computes_a_global_mean(side: int, scale: float) -> None:
+    """Of four cells, and finer than they are, a sum is multiplied by more than 1."""
     shape = (24, side, side)
-    module = mean(shape, (side, side), (Scaled(float(np.float32(0.021)), -128), Scaled(float(np.float32(0.017)), -5)))
-    same_before_and_after(module, values_of(shape, 1), BsrMeanByConvPass(), BsrUnfitOnHostPass(target="npu1"))
+    module = mean(shape, (side, side), (Scaled(float(np.float32(0.021)), -128), Scaled(float(np.float32(scale)), -5)))
+    legalise = (BsrMeanByConvPass(), BsrScaledOnHostPass(), BsrUnfitOnHostPass(target="npu1"))
+    same_before_and_after(module, values_of(shape, 1), *legalise)
     assert "mem.launch" in {op.name for op in module.walk()}
     assert "mem.host" not in {op.name for op in module.walk()}
 
