@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from xdsl.universe import XDSL_UNIVERSE, Universe
 
+import compiler
 from compiler.registry import DIALECTS, available_dialects, available_passes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +35,11 @@ def test_format() -> None:
 
 def test_types() -> None:
     run("pyright", "--pythonpath", sys.executable)
+
+
+def test_the_package_says_what_it_does_not_have() -> None:
+    with pytest.raises(AttributeError, match="module 'compiler' has no attribute 'compile'"):
+        _ = compiler.compile
 
 
 @pytest.mark.parametrize("name", sorted(available_passes()))

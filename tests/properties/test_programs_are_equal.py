@@ -33,7 +33,7 @@ TARGETS = st.sampled_from(("mesh-1x1", "mesh-1x1", "mesh-1x2", "mesh-2x1", "mesh
 MEMORIES = st.sampled_from(PROGRAM_MEMORIES[:3])
 
 
-@settings(max_examples=16)
+@settings(max_examples=min(16, settings.default.max_examples))
 @given(st.integers(0, 2**32 - 1), TARGETS, MEMORIES)
 def test_every_level_computes_what_bsr_does(seed: int, target: str, program_memory_bytes: int) -> None:
     network = random_network(Random(seed))
