@@ -44,6 +44,7 @@ from dialects import mem
 from dialects.aie import DMAChannelDir
 
 S2MM, MM2S = DMAChannelDir.S2MM, DMAChannelDir.MM2S
+Words = npt.NDArray[np.int32]
 P = Parameter
 
 
@@ -59,8 +60,8 @@ class LaunchTasks:
     late: list[Task] = field(default_factory=list[Task])
     """Activations: pushed when the launch before has ended."""
     may_be_early: bool = True
-    parameters: list[npt.NDArray[np.int32]] = field(default_factory=list[npt.NDArray[np.int32]])
-    """Blocks of each column's cores, which shims load."""
+    loaded: list[list[Words]] = field(default_factory=list[list[Words]])
+    """What each column's shim loads: the blocks of the cores, and weights behind them."""
 
 
 def _waits_for_input(core: mem.CoreOp, common: dict[str, int]) -> bool:
@@ -86,14 +87,18 @@ class LaunchWriter:
         self.blocks = 0
         """Which set of parameter blocks is next."""
 
-    def tasks(self, op: mem.LaunchOp, segment: str) -> LaunchTasks:
-        """All tasks of a launch. Raises CapacityError for a window that no descriptor holds."""
+    def tasks(self, op: mem.LaunchOp, segment: str, filled: bool = False) -> LaunchTasks:
+        """
+        All tasks of a launch, before which maps are `filled` while another one may run, or not.
+
+        Raises CapacityError for a window that no descriptor holds.
+        """
         made = LaunchTasks(segment, op.sent)
         cores = {(core.column, core.row): core for core in op.cores}
         deep, common = op.deep, op.common_parameters
         streams = [stream_of(op, self.chip, row) for row in range(self.chip.core_rows)]
         for column in range(self.chip.columns):
-            blocks: list[npt.NDArray[np.int32]] = []
+            blocks: list[Words] = []
             for row in range(self.chip.core_rows):
                 core = cores.get((column, row))
                 # weights that come behind parameters find all slots empty: those of a DEEP launch begin with the first
@@ -110,7 +115,7 @@ class LaunchWriter:
                     self._core_tasks(made, (column, row), core, values, streams[row])
             self._parameters(made, column, np.concatenate(blocks))
             if deep:
-                self._deep_column(made, op, column)
+                self._deep_column(made, op, column, filled)
         for row in range(self.chip.domains):
             begun = 0 if op.rings else self.first_slot[row]
             self.first_slot[row] = (begun + self._chunks(op, row)) % WEIGHT_SLOTS
@@ -179,7 +184,7 @@ class LaunchWriter:
         made.late += self._arriving_input(place, core, values, CORE_WEIGHTS)
         self._output(made, place, tile, row, core, values, made.late)
 
-    def _deep_column(self, made: LaunchTasks, op: mem.LaunchOp, column: int) -> None:
+    def _deep_column(self, made: LaunchTasks, op: mem.LaunchOp, column: int, filled: bool) -> None:
         """The map, broadcast to all who hear the column's MemTile, and weights for the cores of odd rows."""
         tile, heard = (column, MEMTILE_ROW), listeners(self.chip, column)
         if heard:
@@ -188,15 +193,13 @@ class LaunchWriter:
         rows = range(1, self.chip.core_rows, 2)
         if rows and op.rings:
             words = own_words(op, column, rows)
-            source = Descriptor(WEIGHTS, linear(self.image.append(words), words.size))
-            bringing = (
-                arriving_pages(op, tile, self.channels.fill, rows),
-                Task((column, SHIM_ROW), MM2S, SHIM_FILL, (source,)),
-            )
-            if weights_come_early(op):
-                made.early += bringing
+            bringing = made.early if weights_come_early(op) else made.late
+            bringing.append(arriving_pages(op, tile, self.channels.fill, rows))
+            if filled:
+                source = Descriptor(WEIGHTS, linear(self.image.append(words), words.size))
+                bringing.append(Task((column, SHIM_ROW), MM2S, SHIM_FILL, (source,)))
             else:
-                made.late += bringing
+                made.loaded[column].append(words)
 
     def _block(self, row: int) -> int:
         """Word of the MemTile at which the parameters for a core row lie."""
@@ -300,11 +303,11 @@ class LaunchWriter:
         taken = Descriptor(place_name("memtile", tile), linear(scratch, 1))
         return [Task(place, MM2S, CORE_OUTPUT, (word,)), Task(tile, S2MM, row, (taken,), token=True)]
 
-    def _parameters(self, made: LaunchTasks, column: int, words: npt.NDArray[np.int32]) -> None:
+    def _parameters(self, made: LaunchTasks, column: int, words: Words) -> None:
         """Parameter blocks of a column's cores, into the MemTile, which hands one to each."""
         tile, count = (column, MEMTILE_ROW), self.chip.core_rows
         empty, full = (place_name(parameter_lock(self.blocks, state), tile) for state in ("empty", "full"))
         window = linear(self._block(0), words.size)
         arriving = Descriptor(place_name("memtile", tile), window, (empty, count), (full, count))
         made.early.append(Task(tile, S2MM, self.channels.fill, (arriving,)))
-        made.parameters.append(words)
+        made.loaded.append([words])

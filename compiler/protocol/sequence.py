@@ -17,7 +17,7 @@ from compiler.protocol.feed import WeightFeed
 from compiler.protocol.image import Image
 from compiler.protocol.issue import Issuer, UnderWay, have_room
 from compiler.protocol.launch import LaunchTasks, LaunchWriter
-from compiler.protocol.loads import load_task, loaded_together
+from compiler.protocol.loads import launches_behind_fills, load_task, loaded_together
 from compiler.protocol.tasks import Task
 from dialects import mem
 from dialects.notes import WEIGHT_STREAM
@@ -34,7 +34,7 @@ class _Launch:
     running: list[UnderWay] = field(default_factory=list[UnderWay])
     early_done: bool = False
     loads: list[Task] = field(default_factory=list[Task])
-    """What loads the parameters of this launch and of others after it; they belong to none."""
+    """What loads the words of this launch and of others after it; they belong to none."""
     load_ends: int = 0
     """The launch with which they end."""
     prepared: list[UnderWay] = field(default_factory=list[UnderWay])
@@ -57,15 +57,20 @@ class Sequence:
         self.copying: dict[SSAValue, Copy] = {}
         ops = [(op, s) for s in invocation.segments for op in s.body.block.ops if isinstance(op, mem.LaunchOp)]
         writer = LaunchWriter(tasks.chip, image, parameters_word)
-        self.launches = [_Launch(writer.tasks(op, segment.segment_name.data)) for op, segment in ops]
+        filled = launches_behind_fills(invocation)
+        self.launches = [
+            _Launch(writer.tasks(op, segment.segment_name.data, number in filled))
+            for number, (op, segment) in enumerate(ops)
+        ]
         self.loading: dict[int, list[UnderWay]] = {}
-        """Tasks that load parameters, by the launch with which they end."""
-        for group in loaded_together(invocation, tasks.chip):
+        """Tasks that load what launches need, by the launch with which they end."""
+        for group in loaded_together(len(ops), filled):
             first, made = self.launches[group.start], [self.launches[number].tasks for number in group]
             first.load_ends = group[-1]
-            columns = enumerate(zip(*(each.parameters for each in made), strict=True))
-            loads = [load_task(column, blocks, image) for column, blocks in columns]
-            first.loads = loads
+            columns = enumerate(zip(*(each.loaded for each in made), strict=True))
+            first.loads = [
+                load_task(column, [part for each in parts for part in each], image) for column, parts in columns
+            ]
         self.numbers: dict[SSAValue, int] = {op.token: number for number, (op, _) in enumerate(ops)}
         self.segments = {segment: number for number, segment in enumerate(invocation.segments)}
         self.feed = WeightFeed(tasks.chip, tasks, image, [(op, self.segments[segment]) for op, segment in ops])
@@ -145,7 +150,7 @@ class Sequence:
         launch.running += self.tasks.start(*tasks)
 
     def _load(self, launch: _Launch) -> None:
-        """Parameters of a launch and those after it, if those before it did not load them."""
+        """What a launch and those after it load, if those before it did not."""
         self.tasks.enter(WEIGHT_STREAM)
         self.loading.setdefault(launch.load_ends, []).extend(self.tasks.start(*launch.loads))
 

@@ -25,7 +25,7 @@ def first_slots(target: str, layers: tuple[Layer, ...], shape: Input) -> list[tu
             made = writer.tasks(op, "segment")
             lock = [task.chain[0].acquire for task in made.early if task.channel in (CORE_INPUT, CORE_WEIGHTS)]
             weights = [acquired for acquired in lock if acquired is not None and acquired[0] == "weights_empty_0_2"]
-            parameters = made.parameters[0].reshape(-1, PARAMETER_WORDS)[0]
+            parameters = made.loaded[0][0].reshape(-1, PARAMETER_WORDS)[0]
             found.append((op.deep, int(parameters[Parameter.WEIGHT_FIRST]), len(weights)))
     return found
 
