@@ -66,6 +66,11 @@ def print_estimate(compilation: Compilation, estimate: Estimate) -> None:
     _print_table(compilation, ESTIMATED, rows)
     print(f"{SPLIT}\n{EXPOSED}")
     _print_controller(estimate)
+    if between := estimate.between_launches:
+        average = sum(between) / len(between)
+        print(
+            f"between launches: {average:.1f} instructions on average that wait for the one before, {max(between)} at most"
+        )
     _print_totals(estimate)
 
 

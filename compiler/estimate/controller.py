@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable
 
 from compiler.hardware.bursts import Bursts, Step
 from compiler.hardware.chip import Chip
+from compiler.hardware.routes import MEMTILE_ROW
 from compiler.protocol.descriptors import Started
 from compiler.protocol.issue import Issuer, UnderWay, awaited, described, pushed
 from compiler.protocol.tasks import Task
@@ -28,6 +29,8 @@ class InstructionCount(Issuer):
         """Every task with the number of instructions up to its push."""
         self.waits: list[tuple[Task, int]] = []
         """Every task whose token was waited for, with the instructions that the wait took."""
+        self.last_output: int | None = None
+        """Instructions up to the last wait for the output of a launch."""
 
     def _issue(self, step: Step) -> int:
         instructions = self.bursts.count(step).instructions
@@ -49,4 +52,7 @@ class InstructionCount(Issuer):
 
     def take_token(self, under_way: UnderWay) -> None:
         """Count a wait."""
-        self.waits.append((under_way.task, self._issue(awaited(under_way.task))))
+        task = under_way.task
+        self.waits.append((task, self._issue(awaited(task))))
+        if task.place[1] == MEMTILE_ROW and task.channel < self.chip.core_rows:
+            self.last_output = self.count

@@ -73,6 +73,8 @@ class _Clock:
         self.since = self.now
         """When the segment before had ended."""
         self.count, self.instructions = 0, Counter[str]()
+        self.between: list[int] = []
+        """Instructions from the end of each launch to the last activations of the next one."""
 
     def invocation(self, op: mem.InvokeOp) -> None:
         """All segments of an invocation, which begins with nothing under way."""
@@ -217,6 +219,7 @@ class _Clock:
         pushes = self.counted.pushes[pushed:]
         after = np.array([count - before for _, count in pushes], np.int64)
         ends = self.now + after[:, None] * self.instruction
+        self._count_between(number, [count for _, count in pushes])
         everything = [(task, ends[at]) for at, (task, _) in enumerate(pushes)]
         times = [push for push in everything if push[0].place[1] != SHIM_ROW]
         if number not in self.early:
@@ -246,6 +249,15 @@ class _Clock:
         self.done[op.token] = result.done
         self.segments[-1].spent += _of_all_cores(result.spent)
         self.segments[-2].spent += _of_all_cores(result.ahead)
+
+    def _count_between(self, number: int, pushes: list[int]) -> None:
+        """Instructions from the launch before to the last activations of this one; those so far at its `pushes`."""
+        launch, ended = self.sequence.launches[number], self.counted.last_output
+        own = len(launch.tasks.late)
+        if number not in self.early:
+            own += len(launch.loads) + len(launch.tasks.early)
+        if ended is not None and own:
+            self.between.append(pushes[own - 1] - ended)
 
     def _at(self, pushes: list[tuple[Task, Numbers]]) -> PushTimes:
         return PushTimes(self.chip, self.now, pushes)
@@ -316,6 +328,7 @@ def _estimate(module: ModuleOp, chip: Chip) -> Estimate:
         tuple(segments),
         clock.count,
         clock.instructions[WEIGHT_STREAM],
+        tuple(clock.between),
         len(invocations),
         clock.reconfigurations,
         chip.clock_hz,

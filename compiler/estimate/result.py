@@ -88,6 +88,11 @@ class Estimate:
     controller_instructions: int
     weights_instructions: int
     """Those of them that feed the weights of all segments, and are in none."""
+    between_launches: tuple[int, ...]
+    """
+    Of each launch but the first those that wait for the one before: from its end to the push of what sends the last
+    activations.
+    """
     launches: int
     reconfigurations: int
     """How often the array is loaded with another configuration."""
@@ -102,6 +107,7 @@ class Estimate:
             "total_cycles": self.total_cycles,
             "controller_instructions": self.controller_instructions,
             "weights_instructions": self.weights_instructions,
+            "between_launches": list(self.between_launches),
             "launches": self.launches,
             "reconfigurations": self.reconfigurations,
             "clock_hz": self.clock_hz,
