@@ -69,7 +69,7 @@ def print_estimate(compilation: Compilation, estimate: Estimate) -> None:
     if between := estimate.between_launches:
         average = sum(between) / len(between)
         print(
-            f"between launches: {average:.1f} instructions on average that wait for the one before, {max(between)} at most"
+            f"between launches: {average:.1f} instructions on average, {max(between)} at most, wait for the one before"
         )
     _print_totals(estimate)
 
