@@ -9,11 +9,15 @@ each has a token that is waited for, the second one needs descriptors of its own
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.errors import CapacityError
+
+NEVER = 1 << 31
+"""A launch that does not come."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +76,19 @@ class _Pool:
     last: int = -1
     """The number that was taken last."""
 
-    def make_room(self, count: int) -> list[tuple[Hashable, int]]:
-        """Forget tasks that are not under way, the oldest first, until `count` numbers are free: which."""
+    def make_room(self, count: int, next_use: Callable[[Hashable], int]) -> list[tuple[Hashable, int]]:
+        """
+        Forget tasks that are not under way until `count` numbers are free: which. Those go first that are wanted last
+        (Belady), and among them the oldest.
+        """
         dropped: list[tuple[Hashable, int]] = []
-        free = len(self.free)
-        for key, held in self.held.items():
-            if free >= count:
-                break
-            if not held.busy:
-                free += len(held.numbers)
+        if len(self.free) < count:
+            idle = [key for key, held in self.held.items() if not held.busy]
+            for key in sorted(idle, key=lambda key: -next_use(key[0])):
+                if len(self.free) >= count:
+                    break
+                self.free += self.held.pop(key).numbers
                 dropped.append(key)
-        for key in dropped:
-            self.free += self.held.pop(key).numbers
         return dropped
 
     def aim(self, count: int) -> None:
@@ -127,6 +132,18 @@ class DescriptorBook:
 
     pools: dict[Hashable, _Pool] = field(default_factory=dict[Hashable, _Pool])
     queued: Counter[Hashable] = field(default_factory=Counter[Hashable])
+    users: Mapping[Hashable, Sequence[int]] = field(default_factory=dict[Hashable, Sequence[int]])
+    """Numbers of the launches that ask for each task, in order."""
+    launch: int = 0
+    """The one that asks now."""
+
+    def _next_use(self, what: Hashable) -> int:
+        """The next launch that asks for a task, this one or a later one; what no launch asks for is wanted soon."""
+        if what not in self.users:
+            return self.launch + 1
+        users = self.users[what]
+        later = bisect_left(users, self.launch)
+        return users[later] if later < len(users) else NEVER
 
     def _pool(self, request: Request) -> _Pool:
         if request.pool not in self.pools:
@@ -185,7 +202,7 @@ class DescriptorBook:
         key = (request.what, copy)
         held = pool.held.get(key)
         written = held is None or not held.stands_at(request)
-        dropped = pool.make_room(request.links) if held is None else []
+        dropped = pool.make_room(request.links, self._next_use) if held is None else []
         if held is None:
             if len(pool.free) < request.links:
                 raise CapacityError(

@@ -7,6 +7,8 @@ weights of all launches come by themselves.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from xdsl.ir import Operation, SSAValue
@@ -62,6 +64,11 @@ class Sequence:
             _Launch(writer.tasks(op, segment.segment_name.data, number in filled))
             for number, (op, segment) in enumerate(ops)
         ]
+        users = defaultdict[Hashable, list[int]](list)
+        for number, launch in enumerate(self.launches):
+            for task in (*launch.tasks.early, *launch.tasks.late):
+                users[task].append(number)
+        tasks.book.users = users
         self.loading: dict[int, list[UnderWay]] = {}
         """Tasks that load what launches need, by the launch with which they end."""
         for group in loaded_together(len(ops), filled):
@@ -119,7 +126,7 @@ class Sequence:
     def launch(self, number: int) -> None:
         """What this launch still needs, and what the next one can have beside it."""
         launch, late = self.launches[number], self.launches[number].tasks.late
-        launch.runs = True
+        launch.runs, self.tasks.book.launch = True, number
         if not launch.early_done:
             self._load(launch)
             self._start(launch, launch.tasks.early)
@@ -130,6 +137,7 @@ class Sequence:
         else:
             self._start(launch, late)
         if number + 1 < len(self.launches) and self.launches[number + 1].tasks.may_be_early:
+            self.tasks.book.launch = number + 1
             self._ahead(self.launches[number + 1])
 
     def _ahead(self, launch: _Launch) -> None:
