@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel, Parameter, Rounding
-from compiler.tiling.launch import CoreWork, Fetch, Launch, full_width
+from compiler.tiling.launch import CoreWork, Launch
 from compiler.tiling.layer import Layer, MapShape, Range, split_evenly
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.pointwise import mapped_works
@@ -66,15 +66,9 @@ def _gathered(layer: Layer, chip: Chip, parts: Sequence[tuple[Range, Range]]) ->
         for row in range(chip.core_rows):
             rows, blocks = parts[chip.source_column(column, row)]
             works.append(CoreWork(column, row, rows, blocks, layer.input_rows(rows)))
-    fetch = full_width(layer.input) if layer.kernel is not Kernel.REQUANTISE else looked_at(layer)
-    launch = mapped_works(layer, chip, tuple(works), fetch)
+    launch = mapped_works(layer, chip, tuple(works))
     gathered = launch and replace(launch, gathers=True)
     return None if gathered is None or launch_faults(gathered, chip) else gathered
-
-
-def looked_at(layer: Layer) -> Fetch:
-    """Of a layer of single pixels: those that its strides find."""
-    return Fetch(0, layer.output.width, 0, layer.strides[1], layer.strides[0])
 
 
 def copy_layer(name: str, shape: MapShape, strides: tuple[int, int] = (1, 1)) -> Layer:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import LOOKUP_WORDS
+from compiler.kernels.parameters import LOOKUP_WORDS, Kernel
 from compiler.tiling.launch import (
     OUTPUT_SLACK_WORDS,
     WEIGHT_SLOTS,
@@ -45,10 +45,17 @@ def _assign(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Rang
     return tuple(works)
 
 
-def mapped_works(layer: Layer, chip: Chip, works: tuple[CoreWork, ...], fetch: Fetch | None = None) -> Launch | None:
-    """The launch in which cores have these shares, of whole rows or what else to `fetch`; None if they have no room."""
+def looked_at(layer: Layer) -> Fetch:
+    """What a core gets of each row, and of which rows: of a copy the pixels that its strides find, else all."""
+    if layer.kernel is not Kernel.REQUANTISE:
+        return full_width(layer.input)
+    return Fetch(0, layer.output.width, 0, layer.strides[1], layer.strides[0])
+
+
+def mapped_works(layer: Layer, chip: Chip, works: tuple[CoreWork, ...]) -> Launch | None:
+    """The launch in which cores have these shares; None if they have no room."""
     widest = max(work.block_count for work in works)
-    fetch = fetch or full_width(layer.input)
+    fetch = looked_at(layer)
     input_slot = widest * fetch.width * 2
     output_slot = widest * layer.output.width * 2 + OUTPUT_SLACK_WORDS
     window = 2 if layer.kernel.pairs else layer.window_rows

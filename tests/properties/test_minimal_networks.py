@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bsr_levels import assert_levels_are_equal
-from bsr_networks import AvgPool, Concat, Conv, Extremum, Input, MaxPool, Network, Pad, Requantise
+from bsr_networks import AvgPool, Concat, Conv, Extremum, Input, Interleave, MaxPool, Network, Pad, Requantise
 from strategies_bsr import Place
 
 CASES = {
@@ -143,6 +143,15 @@ CASES = {
     "two models of one tensor": (
         Network(1, (Input(1, 3, 101),), (Conv(0, 123, (3, 4), (2, 1), dilations=(1, 2)), Concat((1, 1), -8))),
         Place("npu2", ("memtile_bytes=24576", "core_memory_bytes=17892")),
+    ),
+    # a traceback: a copy of strided pixels that memory has no room for at once, and whole rows of which were sent
+    "strided copy in bands": (
+        Network(
+            1,
+            (Input(9, 29, 23),),
+            (Interleave((0, 0), (1, 2)), Conv(1, 90, (1, 1), (3, 5), mask="last_column")),
+        ),
+        Place("mesh-1x1", ("memtile_bytes=24576",)),
     ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
