@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
+
 import pytest
 
 from compiler.protocol.descriptors import DescriptorBook, Request
@@ -25,7 +27,7 @@ def asked_for(book: DescriptorBook, what: str) -> bool:
         ({"a": [0], "b": [1, 4], "c": [2]}, [True, True, True, True, False]),
     ],
 )
-def test_what_is_wanted_last_gives_way(users: dict[str, list[int]], written: list[bool]) -> None:
+def test_what_is_wanted_last_gives_way(users: Mapping[Hashable, Sequence[int]], written: list[bool]) -> None:
     book = DescriptorBook(users=users)
     found: list[bool] = []
     for book.launch, what in enumerate("abcab"):
