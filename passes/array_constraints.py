@@ -25,6 +25,7 @@ from dialects.onnx_transposed import transposed_window
 from dialects.onnx_window import shape_of_value, window_of
 from passes.regular_moves import selection_of
 from passes.repeated_maps import is_repetition, repetition_fault
+from passes.token_rows import is_of_tokens
 
 Rule: TypeAlias = Callable[[OnnxOp], str | None]
 
@@ -79,8 +80,21 @@ MOST_CONCATENATED = 2048
 """Of tensors that are no maps: their elements are put into order by a matrix."""
 
 
+def gives_tokens_or_a_tensor_of_known_size(node: OnnxOp) -> str | None:
+    """
+    The result is a map 1xCxHxW, a vector 1xK, or another tensor of at most 8192 elements; its sizes are known. Or one
+    operand is what a matrix product gives, or a sum of such: then it may have any size.
+    """
+    return None if is_of_tokens(node) else few_elements_fault(node)
+
+
 def gives_a_tensor_of_known_size(node: OnnxOp) -> str | None:
     """The result is a map 1xCxHxW, a vector 1xK, or another tensor of at most 8192 elements; its sizes are known."""
+    return few_elements_fault(node)
+
+
+def few_elements_fault(node: OnnxOp) -> str | None:
+    """Why the result of a node does not lie in memory as a map or as one pixel; None if it does."""
     value, shape = node.output, shape_of_value(node.output)
     if _is_map(value) or _is_vector(value) or (shape is not None and 0 < prod(shape) <= MOST_ELEMENTS):
         return None
@@ -166,7 +180,10 @@ def repeats_its_operands(node: OnnxOp) -> str | None:
         if result is None or own is None:
             return f"its operands have {' and '.join(_shape(value) for value in node.inputs)}"
         # a constant lies in memory as it is wanted
-        own = own if _parameter(value) is None else (1,) * (len(result) - len(own)) + own
+        constant = _parameter(value) is not None
+        own = (1,) * (len(result) - len(own)) + own if constant else own
+        if constant and is_of_tokens(node):
+            continue
         if (fault := repetition_fault(own, result)) is not None:
             return fault
     return None

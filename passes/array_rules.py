@@ -15,6 +15,7 @@ from passes.array_constraints import (
     concatenates_maps,
     counts_pads_alike,
     gives_a_tensor_of_known_size,
+    gives_tokens_or_a_tensor_of_known_size,
     has_a_matrix,
     has_a_plain_window,
     has_constant_bias,
@@ -42,7 +43,7 @@ from passes.array_constraints import (
 _PRODUCT: tuple[Rule, ...] = (has_constant_weight, has_constant_bias)
 _ROWS: tuple[Rule, ...] = (reads_rows, *_PRODUCT, has_a_matrix)
 _FUNCTION: tuple[Rule, ...] = (is_a_function_of_one_value, gives_a_tensor_of_known_size)
-_VALUES: tuple[Rule, ...] = (repeats_its_operands, gives_a_tensor_of_known_size)
+_VALUES: tuple[Rule, ...] = (repeats_its_operands, gives_tokens_or_a_tensor_of_known_size)
 _SUM: tuple[Rule, ...] = (has_two_operands, *_VALUES)
 _SHAPE: tuple[Rule, ...] = (gives_a_tensor_of_known_size, has_one_result)
 

@@ -129,6 +129,7 @@ class _Conversion:
                     op.result.name_hint = f"{quantize.output.name_hint or 'layer'}_weights"
             self._add(operands.emitted)
         except Unrepresentable as reason:
+            operands.withdraw()
             value = self._host(quantize.output, map_type(shape, encoding), str(reason), name)
         if isinstance(value.owner, Operation) and TENSOR_NAME not in value.owner.attributes:
             value.owner.attributes[TENSOR_NAME] = StringAttr(name)
@@ -162,6 +163,7 @@ class _Conversion:
                 self.block.add_ops(operands.emitted)
                 return result
             except Unrepresentable as refusal:
+                operands.withdraw()
                 reason = str(refusal)
         else:
             reason = self._float_reason(value)

@@ -79,6 +79,12 @@ class Operands:
         self.emitted.append(op)
         return op.results[0]
 
+    def withdraw(self, kept: int = 0) -> None:
+        """Drop all ops but the first `kept`, so that none of them counts as a reader of anything."""
+        for op in reversed(self.emitted[kept:]):
+            op.erase()
+        del self.emitted[kept:]
+
     def build(self, make: Callable[[], Operation], node: OnnxOp) -> SSAValue:
         """`emit` for an op whose constructor may find the shapes impossible."""
         try:

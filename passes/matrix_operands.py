@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ from passes.regular_moves import LARGEST_MAP
 _LONGEST = 16
 """Nodes between a dense layer and the product, with those that quantise in between."""
 
+Number = TypeVar("Number", bound=np.integer[Any])
 Stack = tuple[int, int, int]
 """Matrices, rows of each, columns of each."""
 
@@ -66,6 +68,13 @@ def right_operand(
     return _first(operands, value, stack, node, key, transposable=True)
 
 
+def constant_map(integers: npt.NDArray[Number], shape: tuple[int, ...]) -> npt.NDArray[Number]:
+    """The map of the matrices of a constant that is repeated to a `shape`."""
+    heads, rows, columns = stack_of(shape)
+    matrices = np.broadcast_to(integers, shape).reshape(heads, rows, columns)
+    return np.ascontiguousarray(matrices.transpose(0, 2, 1)).reshape(1, heads * columns, 1, rows)
+
+
 def tensor_of(operands: Operands, map: SSAValue, heads: int, shape: tuple[int, ...], node: OnnxOp) -> SSAValue:
     """The tensor of a `shape` whose matrices a map holds."""
     _, channels, _, pixels = shape_of(map.type)
@@ -84,7 +93,7 @@ def _first(
         try:
             return _taken(operands, origin, node, key), origin.transposed
         except Unrepresentable as reason:
-            del operands.emitted[emitted:]
+            operands.withdraw(emitted)
             refused = reason
     raise refused or Unrepresentable(f"{node.describe()} has matrices of more than {LARGEST_MAP} elements")
 

@@ -32,8 +32,9 @@ from dialects.onnx_window import window_of
 from passes.fixed_point_constants import bias_integers, weight_integers
 from passes.fixed_point_operands import Operands
 from passes.fixed_point_values import Unrepresentable, static_shape
-from passes.matrix_operands import operand_map, right_operand, stack_of, tensor_of
+from passes.matrix_operands import constant_map, operand_map, right_operand, stack_of, tensor_of
 from passes.quantised_target import Target
+from passes.token_rows import has_rows, is_transposed_map
 
 
 def conv(operands: Operands, node: OnnxOp, target: Target) -> SSAValue:
@@ -198,10 +199,12 @@ def weighted_sum(operands: Operands, node: OnnxOp, target: Target, places: int) 
     assert axes is not None, f"{node.describe()} has constant axes, as its rules demand"
     ones = np.zeros((prod(result), prod(shape)), np.int8)
     ones[reduced_into(axes, shape), np.arange(prod(shape))] = 1
-    if len(shape) != 4 or shape[0] != 1:
+    if has_rows(shape) and is_transposed_map(source):
+        source = operand_map(operands, node.inputs[0], stack_of(shape), node, key=f"{target.name}.rows")
+        ones = ones[:, constant_map(np.arange(prod(shape)).reshape(shape), shape).reshape(-1)]
+    elif len(shape) != 4 or shape[0] != 1:
         source = operands.shaped(source, (1, prod(shape)), node)
-    constant = _constant(
-        operands, node, target, source, ones.reshape(len(ones), *as_map(shape)), np.full(1, 2.0**-places, np.float32)
-    )
+    weights = ones.reshape(len(ones), *as_map(shape_of(source.type)))
+    constant = _constant(operands, node, target, source, weights, np.full(1, 2.0**-places, np.float32))
     total = GemmOp(source, constant, target.encoding, clamp=target.clamp, rounding=operands.rounding)
     return operands.shaped(operands.emit(total, node), result, node)

@@ -6,6 +6,8 @@ Constant operands as maps: the host stores them in DDR before the array begins, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 from onnx import helper, numpy_helper
@@ -21,15 +23,23 @@ _IR_VERSION = 10
 _REASON = "a constant that the array reads as a map; the host stores it in DDR before the array begins"
 
 
-def stored_constant(value: SSAValue, rank: int) -> HostOp:
-    """A dequantised constant as a map of its scale and zero-point; dimensions that it lacks to `rank` are in front."""
+Integers = npt.NDArray[np.int8]
+
+
+def with_rank(rank: int) -> Callable[[Integers], Integers]:
+    """Dimensions that a constant lacks are in front."""
+    return lambda integers: integers.reshape((1,) * (rank - integers.ndim) + integers.shape)
+
+
+def stored_constant(value: SSAValue, arranged: Callable[[Integers], Integers]) -> HostOp:
+    """A dequantised constant as a tensor of its scale and zero-point, `arranged` as its reader wants it."""
     dequantize = value.owner
     if not isinstance(dequantize, OnnxOp) or not is_operator(dequantize, "DequantizeLinear"):
         raise Unrepresentable("one of its operands is a constant that is not quantised")
     integers, owner = constant_of(dequantize.inputs[0]), dequantize.inputs[0].owner
     if integers is None or integers.dtype != np.int8 or not isinstance(owner, OnnxOp):
         raise Unrepresentable(f"{dequantize.describe()} reads no constant in int8")
-    integers = integers.reshape((1,) * (rank - integers.ndim) + integers.shape)
+    integers = arranged(integers)
     name = next(iter(owner.output_names), dequantize.node_name)
     return HostOp(
         [],
@@ -49,7 +59,7 @@ def is_stored(op: object) -> bool:
     return isinstance(op, HostOp) and not op.inputs
 
 
-def _model(integers: npt.NDArray[np.int8]) -> bytes:
+def _model(integers: Integers) -> bytes:
     """An ONNX model that gives this tensor."""
     value = numpy_helper.from_array(integers)
     result = helper.make_tensor_value_info("y", value.data_type, list(integers.shape))

@@ -156,6 +156,36 @@ def test_a_scale_too_coarse_for_a_core_is_named() -> None:
     assert [op.reason.data for op in host] == ["a sum is multiplied by 0.8, and a core multiplies by less than 1/2"]
 
 
+@pytest.mark.parametrize("kind", [GraphBuilder, GeneralBuilder], ids=["powers of two", "general scales"])
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Max", "Min"])
+def test_sums_of_tokens_stay_between_the_layers(operator: str, kind: type[GraphBuilder]) -> None:
+    builder = kind(1)
+    x = builder.input((1, 12, 16), 4)
+    both = builder.combine(operator, [dense(builder, x, 24), dense(builder, x, 24)], 3, relu=True)
+    bias = builder.weight(builder.random.integers(-128, 128, 24).astype(np.int8), 5)
+    shifted = builder.quantise(builder.node(operator, [both.name, bias]), both.shape, 3)
+    model = builder.model(dense(builder, shifted, 8))
+    # the tokens as they come, and as they leave
+    assert products_after(model, builder.feed(), "aie") == ([], ["Transpose", "Transpose"])
+
+
+@pytest.mark.parametrize("kind", [GraphBuilder, GeneralBuilder], ids=["powers of two", "general scales"])
+def test_a_tensor_of_the_host_is_added_to_more_tokens_than_one_pixel_holds(kind: type[GraphBuilder]) -> None:
+    builder = kind(1)
+    x = builder.input((1, 98, 96), 4)
+    total = builder.combine("Add", [x, dense(builder, x, 96)], 2)
+    assert products_after(builder.model(total), builder.feed()) == ([], ["Transpose", "Transpose"])
+
+
+@pytest.mark.parametrize("kind", [GraphBuilder, GeneralBuilder], ids=["powers of two", "general scales"])
+def test_the_mean_of_tokens_needs_no_transpose(kind: type[GraphBuilder]) -> None:
+    builder = kind(1)
+    tokens = dense(builder, builder.input((1, 16, 12), 4), 20)
+    axes = builder.constant("axes", np.array([1]))
+    mean = builder.quantise(builder.node("ReduceMean", [tokens.name, axes], keepdims=0), (1, 20), 4)
+    assert products_after(builder.model(mean), builder.feed(), "aie") == ([], ["Transpose"])
+
+
 def test_stacks_that_repeat_stay_on_the_host() -> None:
     builder = GraphBuilder()
     model = builder.model(product(builder, builder.input((1, 3, 4, 8), 4), builder.input((1, 8, 8), 4), 0))
