@@ -63,7 +63,7 @@ LIMITS = {
 Numbers of a chip that a program has to respect, and fewer of each than any real chip has. Lengths and steps in MemTiles
 are not among them: no MemTile is larger than what its descriptors reach, and planning relies on it.
 """
-PROGRAM_MEMORIES = tuple(3 * kernel_bytes(Kernel.CONV) // 2 + more for more in (2, 600, 2000, 4000))
+PROGRAM_MEMORIES = tuple(-(-4 * kernel_bytes(Kernel.CONV) // 3) + more for more in (2, 600, 2000, 4000))
 """Bytes in which a convolution fits beside few other kernels, or none."""
 AIE2P = ("mac_per_cycle=512", "load_bytes_per_cycle=128", "store_bytes_per_cycle=64")
 

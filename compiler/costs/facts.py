@@ -84,6 +84,11 @@ class LaunchFacts:
     """The rings through which each core of a DEEP launch gets weights of its own."""
 
     @property
+    def rows_together(self) -> int:
+        """Output rows of a kernel call."""
+        return max(self.parameters.get("rows_together", 1), 1)
+
+    @property
     def input_chunks(self) -> int:
         """Passes per output chunk."""
         return self.parameters["input_chunks"]

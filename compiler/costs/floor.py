@@ -10,7 +10,7 @@ A mapping whose floor lies above another's time need not be evaluated.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,22 +65,29 @@ class Calls:
     def __init__(self, launch: Launch, chip: Chip):
         self.chip, self.kernel = chip, launch.layer.kernel
         self.parameters = {parameter.name.lower(): int(n) for parameter, n in common_parameters(launch).items()}
-        self.known: dict[tuple[int, int, int], CallCycles] = {}
+        self.known: dict[tuple[int, int, int, int], CallCycles] = {}
 
-    def of(self, blocks: int, first: int, last: int) -> CallCycles:
+    def of(self, blocks: int, rows: int, first: int, last: int) -> CallCycles:
         """One call."""
-        key = (blocks, first, last)
+        key = (blocks, rows, first, last)
         if key not in self.known:
-            call = Call(0, 0, 0, blocks, first, last, 0)
+            call = Call(0, 0, 0, blocks, first, last, 0, rows)
             self.known[key] = CallCycles.of(self.chip, self.kernel, self.parameters, call)
         return self.known[key]
 
-    def parts(self, blocks: int, input_chunks: int) -> list[tuple[CallCycles, int]]:
-        """The calls for one row of an output chunk, and how many there are of each."""
+    def of_rows(self, blocks: int, rows: int, together: int, first: int, last: int) -> CallCycles:
+        """All calls of a pass over `rows`, so many of them in one; what a tap or a block takes is the same in each."""
+        full, rest = divmod(rows, together)
+        counts = [(together, full), (rest, 1)]
+        calls = [(self.of(blocks, count, first, last), times) for count, times in counts if count and times]
+        return replace(calls[0][0], fixed=sum(call.fixed * times for call, times in calls))
+
+    def parts(self, blocks: int, rows: int, together: int, input_chunks: int) -> list[tuple[CallCycles, int]]:
+        """The passes over the rows of an output chunk, and how many there are of each."""
         if input_chunks == 1:
-            return [(self.of(blocks, 1, 1), 1)]
-        ends = [(self.of(blocks, 1, 0), 1), (self.of(blocks, 0, 1), 1)]
-        return [*ends, (self.of(blocks, 0, 0), input_chunks - 2)] if input_chunks > 2 else ends
+            return [(self.of_rows(blocks, rows, together, 1, 1), 1)]
+        first, last, between = (self.of_rows(blocks, rows, together, *ends) for ends in ((1, 0), (0, 1), (0, 0)))
+        return [(first, 1), (last, 1), (between, input_chunks - 2)]
 
 
 @dataclass(frozen=True)
@@ -105,27 +112,33 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
     arriving = inputs if launch.stays else chunks * inputs
     alone = chunks - 1 if launch.skips_alone else 0
     last_blocks = share.blocks[1] - share.blocks[0] - (chunks - 1) * launch.output_chunk
-    table = layer.kernel_size[0] * program.tap + program.output + program.call + program.after + program.rows_end
-    each = share.rows * (program.row + table) + 2 * program.rest + program.weights_end + 1
+    together, stride = launch.rows_together, launch.row_stride
+    groups = -(-share.rows // together)
+    around = program.output + program.call + program.after + program.rows_end
+    entries = groups * layer.kernel_size[0] + (share.rows - groups) * stride
+    each = groups * (program.row + around) + entries * program.tap + 2 * program.rest + program.weights_end + 1
     locks = 2 * share.stream_rows * program.lock
     kernels, entry = 0, 0
     for blocks, count in ((launch.output_chunk, chunks - 1), (last_blocks, 1)):
-        for call, times in calls.parts(blocks, inputs) if count else ():
-            kernels += count * times * (call.fixed * share.rows + call.row * share.taps)
+        for call, times in calls.parts(blocks, share.rows, together, inputs) if count else ():
+            kernels += count * times * (call.fixed + call.row * share.taps)
             entry = min(entry or call.entry, call.entry)
     lines = share.taps * layer.kernel_size[1] * entry
     kernels += lines * share.present
-    final = calls.of(last_blocks, int(inputs == 1), 1)
-    last_pass = each + locks + final.fixed * share.rows + final.row * share.taps
+    final = calls.of_rows(last_blocks, share.rows, together, int(inputs == 1), 1)
+    last_pass = each + locks + final.fixed + final.row * share.taps
     end = share.blocks[1]
     last_pass += lines * int(np.count_nonzero(layer.gamma[end - last_blocks : end, -launch.input_chunk :]))
     passes = chunks * inputs
     serial = passes * each + (passes - 1) * (program.each_pass + 1) + (chunks - 1) * (program.chunk + program.drained)
-    serial += (arriving + alone) * locks + 2 * share.rows * chunks - 1 + kernels
+    serial += (arriving + alone) * locks + (2 * share.rows * chunks - 1) * program.lock + kernels
     last_row = program.weights_end + 1
     if share.to_the_end:
         # a tap off the map may cost more than one on it
-        last_row += table + final.fixed + min(final.row, 0) * layer.kernel_size[0]
+        rows = share.rows - (groups - 1) * together
+        call = calls.of(last_blocks, rows, int(inputs == 1), 1)
+        last_row += (layer.kernel_size[0] + (rows - 1) * stride) * program.tap + around
+        last_row += call.fixed + min(call.row, 0) * layer.kernel_size[0]
     return _Core(passes, arriving, alone, serial, last_pass, last_row, last_blocks * launch.sent_width * 2)
 
 

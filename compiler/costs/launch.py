@@ -203,10 +203,13 @@ class _Cores:
         self.spend(active, self.program.lock * slots)
         self.output_free = np.where(active, self.time + self.seen, self.output_free)
 
-    def take_output(self, active: Flags) -> None:
-        """Each active core takes space for a row."""
-        slot = self.sent % len(self.output_free)
-        self.wait("output", active, self.output_free[slot, :, self.cores].T)
+    def take_outputs(self, counts: Numbers) -> None:
+        """Each core takes space for `counts` rows."""
+        for number in range(int(counts.max(initial=0))):
+            active = number < counts
+            slot = (self.sent + number) % len(self.output_free)
+            self.spend(active, self.program.lock)
+            self.wait("output", active, self.output_free[slot, :, self.cores].T)
 
     def send(self, active: Flags, last: Flags) -> None:
         """An output row is released and leaves; its slot is free when it has left."""
@@ -219,40 +222,52 @@ class _Cores:
 
 
 class _Kernels:
-    """Cycles of every kernel call of a launch."""
+    """Cycles of every kernel call of a launch, each for several rows."""
 
     def __init__(self, facts: LaunchFacts, chip: Chip):
         self.facts, self.chip = facts, chip
-        self.known: dict[tuple[int, int, int], CallCycles] = {}
+        self.known: dict[tuple[int, int, int, int], CallCycles] = {}
         common = facts.parameters
         tops = facts.origin[:, None] + common["row_stride"] * np.arange(int(facts.rows.max()))[None, :]
         taps = tops[:, :, None] + common["row_step"] * np.arange(common["taps"])[None, None, :]
-        self.on_map = ((taps >= 0) & (taps < facts.stream_rows[:, None, None])).astype(np.int64)
-        self.taps_on_map = self.on_map.sum(axis=2)
-        self.tops = tops
+        on_map = (taps >= 0) & (taps < facts.stream_rows[:, None, None])
+        on_map &= np.arange(tops.shape[1])[None, :, None] < facts.rows[:, None, None]
+        starts = np.arange(0, tops.shape[1], facts.rows_together)
+        self.on_map: Numbers = np.add.reduceat(on_map.astype(np.int64), starts, axis=1)
+        """Of how many rows of a call each tap lies on the map, [core][call][tap]."""
+        self.taps_on_map: Numbers = self.on_map.sum(axis=2)
+        self.tops: Numbers = tops[:, starts]
+        """Where the window of each call begins, [core][call]."""
+        self.rows: Numbers = np.minimum(np.maximum(facts.rows[:, None] - starts, 0), facts.rows_together)
+        """Rows of each call, [core][call]."""
+        self.sizes: list[int] = np.unique(self.rows).tolist()
 
-    def _calls(self, blocks: int, first: int, last: int) -> CallCycles:
-        key = (blocks, first, last)
+    def _calls(self, blocks: int, rows: int, first: int, last: int) -> CallCycles:
+        key = (blocks, rows, first, last)
         if key not in self.known:
-            call = Call(0, 0, 0, blocks, first, last, 0)
+            call = Call(0, 0, 0, blocks, first, last, 0, rows)
             self.known[key] = CallCycles.of(self.chip, self.facts.kernel, self.facts.parameters, call)
         return self.known[key]
 
     def cycles(self, number: int, last_chunk: Flags) -> Numbers:
-        """[core][row] of pass `number`."""
+        """[core][call] of pass `number`."""
         facts = self.facts
         part = number % facts.input_chunks
         first, last = int(part == 0), int(part == facts.input_chunks - 1)
         blocks = np.where(last_chunk, facts.last_blocks, facts.blocks)
-        calls = [self._calls(int(count), first, last) for count in blocks]
-        fixed, row, entry = (np.array([getattr(c, name) for c in calls]) for name in ("fixed", "row", "entry"))
-        total = fixed[:, None] + row[:, None] * self.taps_on_map
+        total, entry = np.zeros_like(self.rows), np.zeros((len(self.rows), 1), np.int64)
+        for count in set(blocks.tolist()):
+            have = (blocks == count)[:, None]
+            for rows in self.sizes:
+                call = self._calls(count, max(rows, 1), first, last)
+                total += (have & (self.rows == rows)) * (call.fixed + call.row * self.taps_on_map)
+                entry = np.where(have, call.entry, entry)
         if facts.kernel.convolves:
             # nobody hears a stream that is over
             silence = np.zeros(facts.parameters["taps"], np.int64)
             heard = [s.entries[number] if number < s.chunks else silence for s in facts.streams]
             entries = np.stack(heard)[facts.stream]
-            total = total + entry[:, None] * (self.on_map @ entries[:, :, None])[:, :, 0]
+            total = total + entry * (self.on_map @ entries[:, :, None])[:, :, 0]
         return total
 
 
@@ -317,26 +332,30 @@ def _pass(
 ) -> None:
     """Pass `number` over the input, with one chunk of weights; `here` rows need not come, `staying` ones go."""
     facts, program = cores.facts, cores.program
-    tops, calls = kernels.tops, kernels.cycles(number, last_chunk)
+    calls = kernels.cycles(number, last_chunk)
     writes = number % facts.input_chunks == facts.input_chunks - 1
     window, stride = facts.parameters["window"], facts.parameters["row_stride"]
-    table = facts.parameters["taps"] * program.tap + program.output
+    taps = facts.parameters["taps"]
     have, freed = here, staying
-    for y in range(calls.shape[1]):
-        working = active & (y < facts.rows)
+    for index in range(calls.shape[1]):
+        rows = kernels.rows[:, index] * active
+        working = rows > 0
+        following = kernels.tops[:, index] + rows * stride
         cores.spend(working, program.row)
-        need = np.where(working, np.maximum(np.minimum(tops[:, y] + window, facts.stream_rows), have), have)
+        seen = np.minimum(following - stride + window, facts.stream_rows)
+        need = np.where(working, np.maximum(seen, have), have)
         cores.take_rows(need - have)
-        cores.spend(working, table)
+        cores.spend(working, (taps + (rows - 1) * stride) * program.tap + program.output)
         if writes:
-            cores.spend(working, 1)
-            cores.take_output(working)
-        cores.spend(working, program.call + calls[:, y] + program.after)
+            cores.take_outputs(rows)
+        cores.spend(working, program.call + calls[:, index] + program.after)
         if writes:
-            more = working & ~(last_chunk & (y + 1 == facts.rows))
-            cores.spend(more, 1)
-            cores.send(more, last_chunk)
-        done = np.where(working, np.maximum(np.minimum(tops[:, y] + stride, need), freed), freed)
+            last = last_chunk & ((index + 1) * facts.rows_together >= facts.rows)
+            for row in range(facts.rows_together):
+                sending = row < rows - last
+                cores.spend(sending, program.lock)
+                cores.send(sending, last_chunk)
+        done = np.where(working, np.maximum(np.minimum(following, need), freed), freed)
         cores.spend(working, program.rows_end)
         cores.give_rows(done - freed)
         have, freed = need, done

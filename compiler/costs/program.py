@@ -43,16 +43,17 @@ class ProgramCycles:
     each_pass: int
     """Head of a pass, to the request for weights."""
     row: int
-    """Head of a row, to the first request for an input row."""
+    """Head of the rows of a call, to the first request for an input row."""
     tap: int
     """One entry of the row table."""
     output: int
-    """From the row table to the request for output space."""
+    """Around the row table, to the first request for output space."""
     call: int
     """From the grant of output space to the kernel."""
     after: int
-    """From the end of the kernel to the release of the output slot."""
+    """From the end of the kernel to the release of the first output slot."""
     rows_end: int
+    """From there to the release of the first input row."""
     rest: int
     """Between the rows that no output needed and their release."""
     weights_end: int
@@ -61,17 +62,17 @@ class ProgramCycles:
 
 
 PIECES: dict[str, Steps] = {
-    "begin": Steps(27),
+    "begin": Steps(44, 0, 1),
     "lock": Steps(1, 1),
     "chunk": Steps(5, 1),
     "drained": Steps(6),
-    "each_pass": Steps(15, 2, 1),
-    "row": Steps(6, 1),
-    "tap": Steps(12, 1),
-    "output": Steps(0, 1),
-    "call": Steps(5, 1),
-    "after": Steps(5, 1),
-    "rows_end": Steps(12),
+    "each_pass": Steps(14, 2),
+    "row": Steps(8, 1),
+    "tap": Steps(8, 1),
+    "output": Steps(2),
+    "call": Steps(3, 1),
+    "after": Steps(5),
+    "rows_end": Steps(13),
     "rest": Steps(1),
     "weights_end": Steps(0, 1),
     "end": Steps(1, 1),

@@ -36,7 +36,10 @@ def _sensible(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
     taps = int(params[Parameter.TAPS])
     offsets = (call.weights, call.out, call.partial)
     # an area of no words may lie at the very end of the arena; what is touched is looked at by the caller
-    if call.blocks < 1 or not 0 < taps <= TABLE_WORDS or not all(0 <= offset <= arena.size for offset in offsets):
+    looked_at = taps + (call.rows - 1) * int(params[Parameter.ROW_STRIDE])
+    if min(call.blocks, call.rows, taps) < 1 or not taps <= looked_at <= TABLE_WORDS:
+        return False
+    if not all(0 <= offset <= arena.size for offset in offsets):
         return False
     if kernel.multiplies_maps:
         return 0 < int(params[Parameter.DEPTH]) <= arena.size and taps == 1 and int(params[PARAMETER_WORDS]) >= 0

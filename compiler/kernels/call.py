@@ -10,8 +10,10 @@ A kernel sees the parameter buffer (parameters, then the row table), the arena, 
     first     1 if this is the first input chunk: start from the bias, not from the partial sums
     last      1 if this is the last input chunk: requantise and write `out`, else write the partial sums
     row       output row of this core, counted from 0
+    rows      output rows from there on: a convolution's may be several, in slots that follow each other in the ring
 
-The row table holds the word offset of each vertical tap's slot, or -1 for a border row, which contributes nothing.
+The row table holds the word offset of each vertical tap's slot, or -1 for a border row, which contributes nothing; the
+taps of an output row begin ROW_STRIDE entries behind those of the row before.
 Border rows are the first taps, the last, or both: the map between them is in one piece.
 Everything is integer arithmetic on int32; results are saturated to int8, then clamped.
 """
@@ -40,6 +42,7 @@ class Call:
     first: int
     last: int
     row: int
+    rows: int = 1
 
 
 def requantise(params: Words, value: npt.NDArray[np.int64], narrowing: Narrowing = OF_RESULT) -> npt.NDArray[np.int8]:
@@ -53,9 +56,26 @@ def requantise(params: Words, value: npt.NDArray[np.int64], narrowing: Narrowing
     return np.clip(value, low, high).astype(np.int8)
 
 
-def taps_of(params: Words) -> list[int]:
-    """The row table: word offsets, -1 for a border."""
-    return params[PARAMETER_WORDS : PARAMETER_WORDS + int(params[P.TAPS])].tolist()
+def taps_of(params: Words, row: int = 0) -> list[int]:
+    """What the row table has for an output row of a call: word offsets, -1 for a border."""
+    first = PARAMETER_WORDS + row * int(params[P.ROW_STRIDE])
+    return params[first : first + int(params[P.TAPS])].tolist()
+
+
+def output_rows(params: Words, call: Call) -> list[tuple[int, int]]:
+    """For each output row of a convolution's call the word offsets of its output slot and of its partial sums."""
+    slot, end = int(params[P.OUTPUT_SLOT]), output_end(params)
+    found: list[tuple[int, int]] = []
+    out = call.out
+    for row in range(call.rows):
+        found.append((out, call.partial + row * int(params[P.PARTIAL_ROW])))
+        out = int(params[P.OUTPUT_BASE]) if out + slot == end else out + slot
+    return found
+
+
+def output_end(params: Words) -> int:
+    """Where the ring of output slots ends."""
+    return int(params[P.OUTPUT_BASE]) + int(params[P.OUTPUT_SLOT]) * int(params[P.OUTPUT_SLOTS])
 
 
 def bytes_of(arena: Words) -> npt.NDArray[np.int8]:

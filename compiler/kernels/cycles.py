@@ -51,7 +51,7 @@ class Work:
     rows: int
     """Vertical taps that lie on the map."""
     entries: int = 0
-    """Non-zero blocks in the chunk's lists of those taps, over all output blocks (convolution)."""
+    """Non-zero blocks in the chunk's lists of those taps, over all output blocks and rows (convolution)."""
 
 
 def conv_cycles(
@@ -63,30 +63,39 @@ def conv_cycles(
     first: bool,
     last: bool,
     entries: int,
+    rows: int = 1,
     skip: bool = False,
+    dilated: bool = False,
 ) -> int:
     """
-    Steps of pixels x output blocks, and in each the output block's list of non-zero blocks.
+    Rows x steps of pixels x output blocks, and in each the output block's list of non-zero blocks.
 
-    With a `skip`, the last input chunk's call adds a row to the row that was made.
+    With a `skip`, the last input chunk's call adds rows to the rows that were made. Taps that do not follow each other,
+    those of a `dilated` kernel, are looked at to know which are on the map; their rows come one by one.
     """
     way = "/if1+" if first and last else "/if1-"
-    total, entry = CONV[""].alone(chip) + CONV[way].alone(chip), 0
-    if taps != 1:
-        total += taps * CONV["/if0+/for0"].pipelined(chip) + chip.loop_cycles
+    total, entry = CONV[""].alone(chip) + CONV[way].alone(chip) + chip.branch_cycles, 0
+    if dilated:
+        total += taps * CONV["/if0-/for0"].pipelined(chip) + chip.loop_cycles
+    else:
+        total += CONV["/if0+"].alone(chip)
+    row = CONV[f"{way}/for0"].alone(chip)
     for number, steps in enumerate(row_steps(width)):
-        step = f"{way}/for{number}"
+        step = f"{way}/for0/for{number}"
+        start = CONV[step].alone(chip)
         block = CONV[f"{step}/for0"].alone(chip) + chip.loop_cycles
         if not (first and last):
-            block += CONV[f"{step}/for0/if0{'+' if first else '-'}"].alone(chip)
-            block += CONV[f"{step}/for0/if1{'+' if last else '-'}"].alone(chip)
-        total += chip.branch_cycles + steps * (CONV[step].alone(chip) + blocks * block)
+            start += CONV[f"{step}/if0{'+' if first else '-'}"].alone(chip)
+            ways = ["if0+"] if last else ["if0-", f"if0-/if0{'+' if first else '-'}"]
+            block += sum(CONV[f"{step}/for0/{way}"].alone(chip) for way in ways)
+        row += chip.branch_cycles + steps * (start + blocks * block)
         # the lists of all output blocks together, since only their lengths differ
         entry += steps * CONV[f"{step}/for0/for0"].pipelined(chip)
     if skip and last:
-        total += CONV["/if2+"].alone(chip) + chip.loop_cycles
-        total += -(-blocks * width * 8 // PRODUCT_BYTES) * CONV["/if2+/for0"].pipelined(chip)
-    return total + entries * entry
+        total += CONV["/if2+"].alone(chip) + chip.branch_cycles
+        row += CONV["/if2+/for0"].alone(chip) + chip.loop_cycles
+        row += -(-blocks * width * 8 // PRODUCT_BYTES) * CONV["/if2+/for0/for0"].pipelined(chip)
+    return total + rows * row + entries * entry
 
 
 def _conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
@@ -99,7 +108,9 @@ def _conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
         first=bool(call.first),
         last=bool(call.last),
         entries=work.entries,
+        rows=call.rows,
         skip=bool(params[P.SKIP]),
+        dilated=int(params[P.ROW_STEP]) != 1,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from compiler.kernels.call import output_rows
 from compiler.kernels.parameters import LOOKUP_WORDS, PARAMETER_WORDS, Kernel, Parameter
 from compiler.kernels.row_steps import computed_pixels
 from compiler.kernels.semantics import Call
@@ -32,7 +33,8 @@ def _matrices_words(params: npt.NDArray[np.int32], call: Call) -> int:
 def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[np.int32], call: Call) -> Footprint:
     """The words of one call. Pixels that only fill up a row to whole steps are read too, but do not count."""
     taps = int(params[P.TAPS])
-    table: list[int] = params[PARAMETER_WORDS : PARAMETER_WORDS + taps].tolist()
+    looked_at = taps + (call.rows - 1) * int(params[P.ROW_STRIDE])
+    table: list[int] = params[PARAMETER_WORDS : PARAMETER_WORDS + looked_at].tolist()
     convolution, scaled = kernel.convolves, kernel is Kernel.SCALED_CONV
     width = int(params[P.WIDTH])
     row = int(params[P.INPUT_SLOT]) if convolution else call.blocks * int(params[P.BLOCK_STRIDE])
@@ -50,18 +52,19 @@ def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
         writes += reads
     if kernel is Kernel.LOOKUP:
         reads.append((call.weights, call.weights + LOOKUP_WORDS))
+    places = output_rows(params, call)
     if convolution:
         view = ChunkView.of(call.blocks, taps)
         head = arena[call.weights : call.weights + view.offsets]
         end = int(head[0]) + int(head[view.bias - 1]) * BLOCK_WORDS
         reads.append((call.weights, call.weights + end))
-        partial = (call.partial, call.partial + call.blocks * computed_pixels(width) * 8)
+        sums = call.blocks * computed_pixels(width) * 8
+        partial = [(first, first + sums) for _, first in places]
         if not call.first:
-            reads.append(partial)
+            reads += partial
         if not call.last or scaled:
-            writes.append(partial)
+            writes += partial
     if call.last or not convolution:
         row_words = call.blocks * width * 2
-        result = (call.out, call.out + row_words)
-        writes.append(result)
+        writes += [(out, out + row_words) for out, _ in places]
     return Footprint(tuple(reads), tuple(writes))

@@ -12,6 +12,10 @@ writes the word offset of each tap's slot (or -1 for a border) into the row tabl
 kernel. A convolution's window is its dilated kernel; that of an addition and its kin is a pair of rows, one of each
 operand.
 
+One call of a convolution may compute several output rows, `ROWS_TOGETHER` of them or what is left. Its window begins
+where the first row's does and ends where the last one's does, and every row of it is in the table: the taps of the next
+output row are those `ROW_STRIDE` further on. `ROW_STEP` is 1 then.
+
 A convolution whose kernel has one row may add a skip row to each row it makes, with the numbers of a convolution and
 an addition after it. A stream row is then an input row with the skip row behind it, laid out like the output.
 
@@ -35,7 +39,7 @@ PARAMETER_SETS = 2
 """Sets of parameter blocks in every MemTile: those of a launch, and of the next one."""
 
 TABLE_WORDS = 64
-"""Row table behind the parameters: the largest number of vertical taps a kernel may have."""
+"""Row table behind the parameters: the largest number of vertical taps that the rows of a call may have."""
 
 CORE_PARAMETER_WORDS = PARAMETER_WORDS + TABLE_WORDS
 """Size of the parameter buffer in core memory."""
@@ -148,8 +152,10 @@ class Parameter(IntEnum):
     INPUT_BASE = 10
     INPUT_SLOT = 11
     INPUT_SLOTS = 12
-    WEIGHT_BASE = 13
+    ROWS_TOGETHER = 13
+    """Convolution: output rows of one call, the last one of a pass may have fewer; 0 is one like 1."""
     WEIGHT_SLOT = 14
+    """Words of each slot of weights; the first one lies at the start of the arena."""
     WEIGHT_SLOTS = 15
     """0: the kernel has no weights and the program never waits for any."""
     OUTPUT_BASE = 16

@@ -55,52 +55,70 @@ class Code:
 
 
 CONV = {
-    "/if0+/for0": Code(loads=(4,), scalars=4),
-    "/if1+/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 7), products=7, scalars=3),
-    "/if1+/for0/for0": Code(
+    "/if0+": Code(scalars=2, straight=2),
+    "/if0-/for0": Code(loads=(4,), scalars=4),
+    "/if1+/for0/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 7), products=7, scalars=3),
+    "/if1+/for0/for0/for0": Code(
         loads=(*(4,) * 2, 32), stores=(*(64,) * 3, 32), products=7, vectors=25, narrowings=14, straight=33, branches=1
     ),
-    "/if1+/for0": Code(loads=(*(4,) * 2, 32), vectors=9, scalars=10, straight=24, branches=1),
-    "/if1+/for1/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
-    "/if1+/for1/for0": Code(
+    "/if1+/for0/for0": Code(loads=(*(4,) * 2, 32), vectors=9, scalars=10, straight=24, branches=1),
+    "/if1+/for0/for1/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
+    "/if1+/for0/for1/for0": Code(
         loads=(*(4,) * 2, 32), stores=(64,) * 2, products=4, vectors=14, narrowings=8, straight=22, branches=1
     ),
-    "/if1+/for1": Code(loads=(*(4,) * 2, 32), vectors=6, scalars=7, straight=21, branches=1),
-    "/if1+/for2/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
-    "/if1+/for2/for0": Code(
+    "/if1+/for0/for1": Code(loads=(*(4,) * 2, 32), vectors=6, scalars=7, straight=21, branches=1),
+    "/if1+/for0/for2/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
+    "/if1+/for0/for2/for0": Code(
         loads=(*(4,) * 2, 32), stores=(64,), products=2, vectors=8, narrowings=4, straight=16, branches=1
     ),
-    "/if1+/for2": Code(loads=(*(4,) * 2, 32), vectors=4, scalars=5, straight=19, branches=1),
+    "/if1+/for0/for2": Code(loads=(*(4,) * 2, 32), vectors=4, scalars=5, straight=19, branches=1),
+    "/if1+/for0": Code(scalars=10, straight=16, branches=1),
     "/if1+": Code(scalars=2, straight=2),
-    "/if1-/for0/for0/if0+": Code(vectors=7, straight=8),
-    "/if1-/for0/for0/if0-": Code(loads=(128,) * 7, straight=34),
-    "/if1-/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 7), products=7, scalars=3),
-    "/if1-/for0/for0/if1+": Code(
-        loads=(*(4,) * 2, 32), stores=(*(64,) * 3, 32), products=7, vectors=18, narrowings=14, straight=27
+    "/if1-/for0/for0/if0+": Code(loads=(*(4,) * 2, 32), vectors=9, straight=18),
+    "/if1-/for0/for0/if0-": Code(loads=(*(128,) * 7, *(4,) * 2), scalars=4, straight=40),
+    "/if1-/for0/for0/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 7), products=7, scalars=3),
+    "/if1-/for0/for0/for0/if0+": Code(
+        loads=(*(128,) * 7, *(4,) * 2),
+        stores=(*(64,) * 3, 32),
+        products=7,
+        vectors=16,
+        narrowings=14,
+        scalars=4,
+        straight=40,
     ),
-    "/if1-/for0/for0/if1-": Code(loads=(*(4,) * 2, 32), stores=(128,) * 7, vectors=2, straight=28),
-    "/if1-/for0/for0": Code(straight=18, branches=3),
-    "/if1-/for0": Code(loads=(*(4,) * 2, 32), vectors=2, scalars=10, straight=17, branches=1),
-    "/if1-/for1/for0/if0+": Code(vectors=4, straight=5),
-    "/if1-/for1/for0/if0-": Code(loads=(128,) * 4, straight=22),
-    "/if1-/for1/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
-    "/if1-/for1/for0/if1+": Code(
-        loads=(*(4,) * 2, 32), stores=(64,) * 2, products=4, vectors=10, narrowings=8, straight=19
+    "/if1-/for0/for0/for0/if0-/if0+": Code(loads=(*(4,) * 2, 32), stores=(128,) * 7, vectors=9, straight=28),
+    "/if1-/for0/for0/for0/if0-/if0-": Code(loads=(*(128,) * 7, *(4,) * 2), stores=(128,) * 7, scalars=4, straight=40),
+    "/if1-/for0/for0/for0/if0-": Code(straight=6, branches=1),
+    "/if1-/for0/for0/for0": Code(straight=12, branches=2),
+    "/if1-/for0/for0": Code(scalars=10, straight=17, branches=2),
+    "/if1-/for0/for1/if0+": Code(loads=(*(4,) * 2, 32), vectors=6, straight=15),
+    "/if1-/for0/for1/if0-": Code(loads=(*(128,) * 4, *(4,) * 2), scalars=4, straight=28),
+    "/if1-/for0/for1/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 4), products=4, scalars=3),
+    "/if1-/for0/for1/for0/if0+": Code(
+        loads=(*(128,) * 4, *(4,) * 2), stores=(64,) * 2, products=4, vectors=8, narrowings=8, scalars=4, straight=28
     ),
-    "/if1-/for1/for0/if1-": Code(loads=(*(4,) * 2, 32), stores=(128,) * 4, vectors=2, straight=16),
-    "/if1-/for1/for0": Code(straight=18, branches=3),
-    "/if1-/for1": Code(loads=(*(4,) * 2, 32), vectors=2, scalars=7, straight=16, branches=1),
-    "/if1-/for2/for0/if0+": Code(vectors=2, straight=3),
-    "/if1-/for2/for0/if0-": Code(loads=(128,) * 2, straight=14),
-    "/if1-/for2/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
-    "/if1-/for2/for0/if1+": Code(loads=(*(4,) * 2, 32), stores=(64,), products=2, vectors=6, narrowings=4, straight=16),
-    "/if1-/for2/for0/if1-": Code(loads=(*(4,) * 2, 32), stores=(128,) * 2, vectors=2, straight=10),
-    "/if1-/for2/for0": Code(straight=18, branches=3),
-    "/if1-/for2": Code(loads=(*(4,) * 2, 32), vectors=2, scalars=5, straight=16, branches=1),
-    "/if1-": Code(scalars=2, straight=2),
-    "/if2+/for0": Code(loads=(32,) * 4, stores=(64,), products=6, vectors=4, narrowings=4),
-    "/if2+": Code(loads=(4,) * 7, vectors=7, scalars=12, straight=17),
-    "": Code(loads=(4,) * 9, vectors=3, scalars=22, straight=41, branches=3),
+    "/if1-/for0/for1/for0/if0-/if0+": Code(loads=(*(4,) * 2, 32), stores=(128,) * 4, vectors=6, straight=16),
+    "/if1-/for0/for1/for0/if0-/if0-": Code(loads=(*(128,) * 4, *(4,) * 2), stores=(128,) * 4, scalars=4, straight=28),
+    "/if1-/for0/for1/for0/if0-": Code(straight=6, branches=1),
+    "/if1-/for0/for1/for0": Code(straight=12, branches=2),
+    "/if1-/for0/for1": Code(scalars=7, straight=15, branches=2),
+    "/if1-/for0/for2/if0+": Code(loads=(*(4,) * 2, 32), vectors=4, straight=13),
+    "/if1-/for0/for2/if0-": Code(loads=(*(128,) * 2, *(4,) * 2), scalars=4, straight=20),
+    "/if1-/for0/for2/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 2), products=2, scalars=3),
+    "/if1-/for0/for2/for0/if0+": Code(
+        loads=(*(128,) * 2, *(4,) * 2), stores=(64,), products=2, vectors=4, narrowings=4, scalars=4, straight=20
+    ),
+    "/if1-/for0/for2/for0/if0-/if0+": Code(loads=(*(4,) * 2, 32), stores=(128,) * 2, vectors=4, straight=13),
+    "/if1-/for0/for2/for0/if0-/if0-": Code(loads=(*(128,) * 2, *(4,) * 2), stores=(128,) * 2, scalars=4, straight=20),
+    "/if1-/for0/for2/for0/if0-": Code(straight=6, branches=1),
+    "/if1-/for0/for2/for0": Code(straight=12, branches=2),
+    "/if1-/for0/for2": Code(scalars=5, straight=15, branches=2),
+    "/if1-/for0": Code(scalars=10, straight=16, branches=1),
+    "/if1-": Code(scalars=3, straight=3),
+    "/if2+/for0/for0": Code(loads=(32,) * 4, stores=(64,), products=6, vectors=4, narrowings=4),
+    "/if2+/for0": Code(loads=(4,), scalars=11, straight=20, branches=1),
+    "/if2+": Code(loads=(4,) * 6, vectors=7, scalars=10, straight=17),
+    "": Code(loads=(4,) * 16, vectors=3, scalars=26, straight=45, branches=3),
 }
 
 ADD = {

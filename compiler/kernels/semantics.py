@@ -8,12 +8,13 @@ What each kernel function computes, in numpy: the definition its MLIR body is te
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from compiler.kernels.call import Call, Words, bytes_of, requantise, store, taps_of
+from compiler.kernels.call import Call, Words, bytes_of, output_rows, requantise, store, taps_of
 from compiler.kernels.elementwise_semantics import (
     add,
     lookup,
@@ -60,8 +61,12 @@ def _partial_sums(arena: Words, call: Call, width: int) -> Iterator[tuple[slice,
         yield pixels, sums[:, : pixels.stop - pixels.start]
 
 
-def _sums(params: Words, arena: Words, call: Call) -> npt.NDArray[np.int64]:
-    """Sums of one output row over one chunk of weights, from the bias or from partial sums on: [block][pixel][8]."""
+def _sums(params: Words, arena: Words, call: Call, row: int = 0) -> npt.NDArray[np.int64]:
+    """
+    Sums of one output row over one chunk of weights, from the bias or from partial sums on: [block][pixel][8].
+
+    It is the `row`-th of a call, whose row table it looks at.
+    """
     taps, width = int(params[P.TAPS]), int(params[P.WIDTH])
     view = ChunkView.of(call.blocks, taps)
     head = arena[call.weights : call.weights + view.offsets]
@@ -77,7 +82,7 @@ def _sums(params: Words, arena: Words, call: Call) -> npt.NDArray[np.int64]:
             total[:, pixels] = sums
     data = bytes_of(arena)
     channels = 8 * np.arange(width)[None, :, None] + np.arange(8)
-    table = taps_of(params)
+    table = taps_of(params, row)
     for block in range(call.blocks):
         spans = [
             (table[tap], pointers[block * taps + tap], pointers[block * taps + tap + 1])
@@ -102,14 +107,20 @@ def _keep(params: Words, arena: Words, call: Call, total: npt.NDArray[np.int64])
 
 
 def conv(params: Words, arena: Words, call: Call) -> None:
-    """Block-sparse convolution of one output row for one chunk of weights; SKIP adds what the output slot holds."""
-    total = _sums(params, arena, call)
+    """Block-sparse convolution of some output rows for one chunk of weights; SKIP adds the row behind an input row."""
+    for row, (out, partial) in enumerate(output_rows(params, call)):
+        _conv_row(params, arena, replace(call, out=out, partial=partial), row)
+
+
+def _conv_row(params: Words, arena: Words, call: Call, row: int) -> None:
+    """The `row`-th output row of a call, whose places `call` has."""
+    total = _sums(params, arena, call, row)
     if not call.last:
         _keep(params, arena, call, total)
         return
     result = requantise(params, total)
     if params[P.SKIP]:
-        skip = 4 * (taps_of(params)[0] + int(params[P.SKIP]))
+        skip = 4 * (taps_of(params, row)[0] + int(params[P.SKIP]))
         result = _with_skip(params, result, bytes_of(arena)[skip : skip + result.size].reshape(result.shape))
     store(arena, call, result)
 

@@ -223,8 +223,8 @@ class LaunchWriter:
         self, place: Place, values: dict[str, int], chunks: int, words: int, channel: int = CORE_WEIGHTS
     ) -> list[Task]:
         """Chunks into the weight slots, from where the ring stands."""
-        base, pitch, first = (values[name] for name in ("weight_base", "weight_slot", "weight_first"))
-        window = linear(base, words, WEIGHT_SLOTS, pitch)
+        pitch, first = (values[name] for name in ("weight_slot", "weight_first"))
+        window = linear(0, words, WEIGHT_SLOTS, pitch)
         return ring_tasks(self.chip, place, S2MM, channel, window, "weights", chunks, first)
 
     def _input(

@@ -239,6 +239,8 @@ def arena_faults(launch: Launch) -> list[str]:
     arriving = launch.input_chunk if convolution else widest
     window = 2 if layer.kernel.pairs else layer.window_rows
     skip = launch.output_chunk * layer.output.width * 2 if layer.addition is not None else 0
+    together = min(launch.rows_together, max(work.rows for work in launch.cores))
+    window += (together - 1) * launch.row_stride
     if launch.stays:
         window = launch.input_chunks * max(launch.stream_rows(work) for work in launch.cores)
     if layer.product is not None:
@@ -248,7 +250,7 @@ def arena_faults(launch: Launch) -> list[str]:
         "words of an input slot": (arena.input_slot, arriving * launch.fetch.width * 2 + skip),
         "input slots": (arena.input_slots, window),
         "words of an output slot": (arena.output_slot, sent * layer.output.width * 2 + overhang),
-        "output slots": (arena.output_slots, 1),
+        "output slots": (arena.output_slots, together),
     }
     if layer.kernel.weighted:
         fullest = _fullest_chunk(launch) if convolution else LOOKUP_WORDS

@@ -27,10 +27,10 @@ from compiler.simulate.memory import Memory, Words
 _STATES = {"input": State.INPUT, "weights": State.WEIGHTS, "output": State.OUTPUT, "parameters": State.IDLE}
 BLOCK_MACS = 8 * 8
 """Of one non-zero block and one pixel."""
-Durations = dict[tuple[str, bytes, int, int, int, Work], int]
-"""Cycles by kernel, parameters without taps, output blocks, first and last chunk, and what the call finds."""
-CallKey = tuple[int, bytes, int, int, int, int]
-"""Kernel, parameters with taps, place of the weights, output blocks, first and last chunk."""
+Durations = dict[tuple[str, bytes, int, int, int, int, Work], int]
+"""Cycles by kernel, parameters without taps, output blocks and rows, first and last chunk, and what the call finds."""
+CallKey = tuple[int, bytes, int, int, int, int, int]
+"""Kernel, parameters with taps, place of the weights, output blocks and rows, first and last chunk."""
 _KERNELS = {kernel.symbol: kernel for kernel in Kernel}
 
 
@@ -131,8 +131,8 @@ class Core:
             self.calls.clear()
             self.version = memory.version
         # rows differ in where their data lies, which takes no time
-        block = words[: PARAMETER_WORDS + words.item(Parameter.TAPS)].tobytes()
-        key = (kernel, block, call.weights, call.blocks, call.first, call.last)
+        block = words[: PARAMETER_WORDS + _looked_at(words, call)].tobytes()
+        key = (kernel, block, call.weights, call.blocks, call.rows, call.first, call.last)
         known = self.calls.get(key)
         if known is None:
             known = self.calls[key] = self._length(self.code.kernels[kernel], words, memory, call)
@@ -149,14 +149,16 @@ class Core:
 
     def _length(self, symbol: str, words: Words, arena: Memory, call: Call) -> tuple[int, int]:
         """Cycles and products of a call that has not been made with these weights before."""
-        taps = words[PARAMETER_WORDS : PARAMETER_WORDS + words.item(Parameter.TAPS)] >= 0
-        entries = 0
+        taps, entries = words.item(Parameter.TAPS), 0
+        on_map = words[PARAMETER_WORDS : PARAMETER_WORDS + _looked_at(words, call)] >= 0
         if _KERNELS[symbol].convolves:
-            entries = _count_entries(self._chunk_head(arena, call, taps.size), call.blocks, taps)
-        work = Work(int(np.count_nonzero(taps)), entries)
+            pointers, stride = self._chunk_head(arena, call, taps), words.item(Parameter.ROW_STRIDE)
+            windows = (on_map[row * stride : row * stride + taps] for row in range(call.rows))
+            entries = sum(_count_entries(pointers, call.blocks, window) for window in windows)
+        work = Work(int(np.count_nonzero(on_map[:taps])), entries)
         if _KERNELS[symbol].multiplies_maps:
             entries = call.blocks * words.item(Parameter.DEPTH)
-        key = (symbol, words[:PARAMETER_WORDS].tobytes(), call.blocks, call.first, call.last, work)
+        key = (symbol, words[:PARAMETER_WORDS].tobytes(), call.blocks, call.rows, call.first, call.last, work)
         if key not in self.durations:
             self.durations[key] = kernel_cycles(self.chip, _KERNELS[symbol], words, call, work)
         return self.durations[key], entries * BLOCK_MACS * words.item(Parameter.WIDTH)
@@ -171,6 +173,11 @@ class Core:
                 "arena, which did not come from the weights argument"
             )
         return arena.words[start:end]
+
+
+def _looked_at(words: Words, call: Call) -> int:
+    """Entries of the row table that a call looks at."""
+    return words.item(Parameter.TAPS) + (call.rows - 1) * words.item(Parameter.ROW_STRIDE)
 
 
 def _count_entries(pointers: Words, blocks: int, taps: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from math import prod
 
 from compiler.costs.floor import Calls, Share, launch_floor, shares
@@ -27,7 +28,7 @@ from compiler.tiling.joined import Joined, joinings
 from compiler.tiling.launch import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, Launch, arena_words
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
-from compiler.tiling.mapping import conv_fetch, cuts, divisors, mapped, splits, with_more_slots
+from compiler.tiling.mapping import conv_fetch, cuts, divisors, joint_rows, mapped, splits, with_more_slots
 from compiler.tiling.shifted import moved_launch, moved_rows, sees_no_border
 from compiler.tiling.tiles import NARROW_WIDTHS, TILE_WIDTHS, tile_of, tilings
 
@@ -88,29 +89,35 @@ class ConvPlanner:
         return launch_floor(launch, parts, self.calls[geometry], self.chip, self.programs[launch.layer.kernel])
 
     def candidates(self, layer: Layer, column_rows: Sequence[Range], blocks: Range) -> Iterator[Candidate]:
-        """Every way to compute these rows and output blocks in one launch, row by row and with several as one."""
-        yield from self._candidates(layer, column_rows, blocks)
-        for joined in joinings(layer, column_rows):
+        """
+        Every way to compute these rows and output blocks in one launch: some rows by each call, or several as one. What
+        does the latter needs none of the former.
+        """
+        joined_ways = list(joinings(layer, column_rows))
+        yield from self._candidates(layer, column_rows, blocks, not joined_ways)
+        for joined in joined_ways:
             long = [joined.long_rows(rows) for rows in column_rows]
-            for candidate in self._candidates(joined.seen, long, blocks):
+            for candidate in self._candidates(joined.seen, long, blocks, False):
                 yield replace(candidate, launch=replace(candidate.launch, joined=joined))
 
-    def _candidates(self, layer: Layer, column_rows: Sequence[Range], blocks: Range) -> Iterator[Candidate]:
-        """Those of `column_rows` as the layer has them."""
+    def _candidates(
+        self, layer: Layer, column_rows: Sequence[Range], blocks: Range, several: bool
+    ) -> Iterator[Candidate]:
+        """Those of `column_rows` as the layer has them, with one row by each call or also `several`."""
         for split in splits(layer, self.chip, column_rows, blocks):
             parts: frozenset[Share] | None = None
-            for cut in cuts(layer, self.chip, split):
-                launch = mapped(layer, self.chip, split, cut, split.rows)
+            counts = joint_rows(layer, split) if several else [1]
+            for cut, together in product(cuts(layer, self.chip, split), counts):
+                launch = mapped(layer, self.chip, split, cut, split.rows, together=together)
                 fits = launch is not None
-                launch = launch or mapped(layer, self.chip, split, cut, 1)
-                if launch is not None:
-                    parts = parts or shares(launch)
-                    yield Candidate(launch, self.floor(launch, parts), fits)
-                several = cut.output_chunk < split.widest
-                stays = mapped(layer, self.chip, split, cut, split.rows, stays=True) if several else None
-                if stays is not None:
-                    parts = parts or shares(stays)
-                    yield Candidate(stays, self.floor(stays, parts), True)
+                launch = launch or mapped(layer, self.chip, split, cut, 1, together=together)
+                stays = None
+                if cut.output_chunk < split.widest:
+                    stays = mapped(layer, self.chip, split, cut, split.rows, stays=True, together=together)
+                for way, enough in ((launch, fits), (stays, True)):
+                    if way is not None:
+                        parts = parts or shares(way)
+                        yield Candidate(way, self.floor(way, parts), enough)
 
     def best(
         self, layer: Layer, column_rows: Sequence[Range], blocks: Range, below: int | None = None

@@ -236,6 +236,8 @@ class Launch:
     """Where several rows of a map are one of `layer`."""
     gathers: bool = False
     """Whether every MemTile broadcasts some channel blocks, and gets all of the result (`compiler.tiling.channels`)."""
+    rows_together: int = 1
+    """Output rows of one kernel call."""
 
     @property
     def deep(self) -> bool:
@@ -295,6 +297,11 @@ class Launch:
     def skipped(self) -> bool:
         """Whether the descriptors already leave out what the strides skip."""
         return self.fetch.row_step > 1 or self.fetch.column_step > 1
+
+    @property
+    def row_stride(self) -> int:
+        """Rows of the stream from one output row's window to the next one's."""
+        return 2 if self.layer.kernel.pairs else 1 if self.skipped else self.layer.strides[0]
 
     @property
     def column_stride(self) -> int:

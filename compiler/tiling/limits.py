@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import channels
-from compiler.kernels.parameters import PARAMETER_SETS, TABLE_WORDS, Parameter
+from compiler.kernels.parameters import PARAMETER_SETS, TABLE_WORDS, Kernel, Parameter
 from compiler.kernels.row_steps import surplus_reach
 from compiler.tiling.core_parameters import own_parameters
 from compiler.tiling.launch import CoreWork, Launch, arena_words, most_rows
@@ -25,15 +25,27 @@ def most_slots(chip: Chip) -> int:
     return min(chip.iteration_limit, chip.lock_limit)
 
 
-def rows_held(layer: Layer, row_stride: int, stream_rows: int) -> int:
+def rows_held(layer: Layer, row_stride: int, stream_rows: int, together: int = 1) -> int:
     """
-    Slots that a core's ring has at least: rows of a window, or with a longer stride those from a window to the next,
-    because a core takes all rows of its stream and gives none back before it has taken the next window's. Where whole
-    windows lie above the map, it goes round the ring once at most on its way to the first row.
+    Slots that a core's ring has at least: rows of the window of a call for `together` output rows, or with a longer
+    stride those from such a window to the next, because a core takes all rows of its stream and gives none back before
+    it has taken the next window's. Where whole windows lie above the map, it goes round the ring once at most on its
+    way to the first row.
     """
     window, above = 2 if layer.kernel.pairs else layer.window_rows, layer.pads[0]
-    held = max(window, min(row_stride, stream_rows))
+    window += (together - 1) * row_stride
+    held = max(window, min(together * row_stride, stream_rows))
     return max(held, above, row_stride) if above >= window and stream_rows else held
+
+
+def can_join_calls(layer: Layer) -> bool:
+    """Whether one kernel call may compute several output rows."""
+    return layer.kernel is Kernel.CONV and layer.dilations[0] == 1
+
+
+def table_rows(layer: Layer, row_stride: int, together: int) -> int:
+    """Entries of the row table that a call for `together` output rows looks at."""
+    return layer.kernel_size[0] + (together - 1) * row_stride
 
 
 def run_capacity(chip: Chip, slots: int) -> int:
@@ -46,11 +58,11 @@ def run_capacity(chip: Chip, slots: int) -> int:
 
 def _ring_faults(launch: Launch, work: CoreWork, slots: int) -> Iterator[str]:
     """A core goes round a ring once at most, to its first row from those of padding above, and to its next row."""
-    above, stride = -own_parameters(launch, work)[P.ROW_ORIGIN], launch.layer.strides[0]
+    above, stride = -own_parameters(launch, work)[P.ROW_ORIGIN], launch.layer.strides[0] * launch.rows_together
     if above > slots:
         yield f"{above} rows of padding above rows that stay in a ring of {slots} slots"
-    if work.rows > 1 and stride > slots:
-        yield f"a stride of {stride} over rows that stay in a ring of {slots} slots"
+    if work.rows > launch.rows_together and stride > slots:
+        yield f"a step of {stride} over rows that stay in a ring of {slots} slots"
 
 
 def most_kept_rows(chip: Chip) -> int:
@@ -69,7 +81,10 @@ def _core_faults(launch: Launch, work: CoreWork, chip: Chip) -> list[str]:
     operands = 2 if launch.layer.kernel.pairs else 1
     received = launch.input_passes(work.blocks) * launch.stream_rows(work) * operands
     stride = 1 if launch.fetch.row_step > 1 else launch.layer.strides[0]
-    held = rows_held(launch.layer, stride, launch.stream_rows(work))
+    together = min(launch.rows_together, work.rows)
+    held = rows_held(launch.layer, stride, launch.stream_rows(work), together)
+    if arena.output_slots < together:
+        faults.append(f"{together} output rows made together, the ring has {arena.output_slots} slots")
     if work.rows and launch.stream_rows(work) and arena.input_slots < held:
         faults.append(f"{held} input rows held at once, the ring has {arena.input_slots} slots")
     if launch.stays:
@@ -185,8 +200,11 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
     if max(launch.fetch.columns, launch.layer.output.width) > chip.memtile_wrap_limit:
         widest = max(launch.fetch.columns, launch.layer.output.width)
         faults.append(f"rows of {widest} pixels, the limit is {chip.memtile_wrap_limit}")
-    if launch.layer.kernel_size[0] > TABLE_WORDS:
-        faults.append(f"a kernel of {launch.layer.kernel_size[0]} rows, the row table holds {TABLE_WORDS}")
+    looked_at = table_rows(launch.layer, launch.row_stride, launch.rows_together)
+    if looked_at > TABLE_WORDS:
+        faults.append(f"calls that look at {looked_at} rows, the row table holds {TABLE_WORDS}")
+    if launch.rows_together > 1 and not can_join_calls(launch.layer):
+        faults.append(f"{launch.rows_together} output rows of a call, this kernel computes them one by one")
     if launch.rings is not None and not all(launch.stream_rows(work) for work in launch.cores):
         faults.append("windows on padding alone, nothing is there to broadcast")
     if launch.rings is not None and memtile_locks(chip) > chip.memtile_locks:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.cycles import conv_cycles
-from compiler.kernels.parameters import Kernel
+from compiler.kernels.parameters import TABLE_WORDS, Kernel
 from compiler.kernels.row_steps import computed_pixels
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
 from compiler.tiling.balance import balanced_runs
@@ -35,7 +35,7 @@ from compiler.tiling.launch import (
     weight_slot_words,
 )
 from compiler.tiling.layer import Layer, Range, split_evenly
-from compiler.tiling.limits import most_kept_rows, most_slots, rows_held
+from compiler.tiling.limits import can_join_calls, most_kept_rows, most_slots, rows_held, table_rows
 from compiler.transfers.window import factors
 
 OUTPUT_SLOTS = 2
@@ -175,12 +175,13 @@ def mapped(
     partial_rows: int,
     stays: bool = False,
     fetch: Fetch | None = None,
+    together: int = 1,
 ) -> Launch | None:
     """
     The launch of a split and a cut with space for `partial_rows` rows of partial sums; None if a core has no room.
 
     Input slots are as many as help: a window with the two next strides, or fewer. Input that `stays` takes as many as
-    it has rows. `fetch` is what to send, if it is not what the kernel spans.
+    it has rows. `fetch` is what to send, if it is not what the kernel spans. Calls make `together` output rows each.
     """
     weight_slot = weight_slot_words(chip)
     if cut.chunk_words > weight_slot:
@@ -194,9 +195,9 @@ def mapped(
     partial_row = computed_pixels(layer.output.width) * cut.output_chunk * 8 if partial_rows else 0
     stride = 1 if fetch.row_step > 1 else layer.strides[0]
     stream = -(-split.input_rows // fetch.row_step)
-    held = rows_held(layer, stride, stream)
+    held = rows_held(layer, stride, stream, together)
     output_chunks = -(-split.widest // cut.output_chunk)
-    output_slots = min(OUTPUT_SLOTS, output_chunks * split.rows)
+    output_slots = min(OUTPUT_SLOTS * together, output_chunks * split.rows)
     free = arena_words(chip) - WEIGHT_SLOTS * weight_slot - output_slot * output_slots - partial_row * partial_rows
     if stays and layer.addition is not None and (input_chunks > 1 or stream > most_kept_rows(chip)):
         # what is added lies behind the rows of one input chunk, which are few
@@ -206,20 +207,39 @@ def mapped(
     else:
         # the rows of one pass follow those of another
         rows = stream * input_chunks * output_chunks
-        input_slots = min(layer.window_rows + 2 * stride, max(rows, held))
+        input_slots = min(layer.window_rows + 2 * together * stride, max(rows, held))
     input_slots = min(free // input_slot, input_slots, most_slots(chip))
     if input_slots < held:
         return None
     arena = Arena(weight_slot, input_slot, input_slots, output_slot, output_slots, partial_row, partial_rows)
     return Launch(
-        layer, split.works, fetch, arena, cut.output_chunk, cut.input_chunk, split.slices, cut.chunk_words, stays
+        layer,
+        split.works,
+        fetch,
+        arena,
+        cut.output_chunk,
+        cut.input_chunk,
+        split.slices,
+        cut.chunk_words,
+        stays,
+        rows_together=together,
     )
+
+
+def joint_rows(layer: Layer, split: Split) -> list[int]:
+    """Of how many output rows a call may be, from one to all that a core has."""
+    if not can_join_calls(layer):
+        return [1]
+    rows = split.rows
+    counts = sorted({1, min(2, rows), -(-rows // 2), rows})
+    return [count for count in counts if table_rows(layer, layer.strides[0], count) <= TABLE_WORDS]
 
 
 def with_more_slots(launch: Launch) -> Iterator[Launch]:
     """The same launch with a ring lengthened: of input by what two output rows need, of outputs by one."""
     arena = launch.arena
     stride = 1 if launch.skipped else launch.layer.strides[0]
-    yield replace(launch, arena=replace(arena, output_slots=arena.output_slots + 1))
+    together = launch.rows_together
+    yield replace(launch, arena=replace(arena, output_slots=arena.output_slots + together))
     if not launch.stays:
-        yield replace(launch, arena=replace(arena, input_slots=arena.input_slots + 2 * stride))
+        yield replace(launch, arena=replace(arena, input_slots=arena.input_slots + 2 * together * stride))

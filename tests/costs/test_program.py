@@ -24,12 +24,14 @@ def test_the_table_is_what_is_counted_in_the_program(
 def test_pieces_by_hand() -> None:
     cycles = program_cycles(CHIP, [Kernel.CONV], Kernel.CONV)
     assert cycles.lock == 6 + 1  # a branch and the lock
-    # a product and a sum, a comparison; a sum that wraps by comparison, difference and choice; product and sum give
-    # the place; a choice, the table's index and the store
-    assert cycles.tap == 6 + (1 + 1) + 1 + (1 + 3) + (1 + 1) + 1 + (1 + 1)
-    # the loop's branch; product and sum give the window, then a sum, two limits and a difference the rows it needs
-    assert cycles.row == 6 + 2 + 1 + 2 + 1
-    assert cycles.begin == 27  # one load per parameter that the program itself uses
+    # a comparison, a choice and the store; the next row; a sum that wraps by comparison, difference and choice
+    assert cycles.tap == 6 + 3 + 1 + (1 + 3)
+    # the loop's branch; difference and minimum give the rows, product and sum where the next ones begin, then a sum,
+    # two limits and a difference the input rows that these need
+    assert cycles.row == 6 + 2 + 2 + 1 + 2 + 1
+    # one load per parameter that the program itself uses; two rings; a maximum; three distances; turn, first window and
+    # first output
+    assert cycles.begin == 27 + 2 * 2 + 1 + (1 + 2 + 1) + (40 + 1) + (1 + 1 + 3) + 2
 
 
 def test_every_kernel_before_another_costs_it_a_branch() -> None:
@@ -47,4 +49,5 @@ def test_slower_branches_and_divisions_are_seen() -> None:
     before, after = (program_cycles(chip, [Kernel.CONV], Kernel.CONV) for chip in (CHIP, slow))
     assert after.lock - before.lock == 10
     assert after.tap - before.tap == 10
-    assert after.each_pass - before.each_pass == 2 * 10 + 60
+    assert after.each_pass - before.each_pass == 2 * 10
+    assert after.begin - before.begin == 60

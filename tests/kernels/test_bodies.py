@@ -285,7 +285,7 @@ def test_leaving_the_arena_is_refused(first: int, how: str) -> None:
 
 @pytest.mark.parametrize("how", RUNNERS)
 def test_the_operands_are_counted(how: str) -> None:
-    with pytest.raises(KernelBodyError, match="'conv' takes 9 operands, but was given 1"):
+    with pytest.raises(KernelBodyError, match="'conv' takes 10 operands, but was given 1"):
         run(how, BODIES[Kernel.CONV], [noise(0)])
 
 

@@ -120,28 +120,35 @@ def test_what_takes_no_slot_takes_no_time() -> None:
     assert schedule_cycles([loaded, cast, Step((SCALAR,), 1, 1, [cast], leaves=True)]) == LOAD_LATENCY + 1
 
 
-def call(*, blocks: int = 1, first: int = 1, last: int = 1) -> Call:
-    return Call(weights=0, out=0, partial=0, blocks=blocks, first=first, last=last, row=0)
+def call(*, blocks: int = 1, first: int = 1, last: int = 1, rows: int = 1) -> Call:
+    return Call(weights=0, out=0, partial=0, blocks=blocks, first=first, last=last, row=0, rows=rows)
 
 
 def test_convolution_by_hand() -> None:
     # 44 pixels are a step of 28 and one of 16; 3 taps; 2 output blocks with 12 non-zero blocks in the taps on the map
-    params = pack({P.WIDTH: 44, P.TAPS: 3})
+    params = pack({P.WIDTH: 44, P.TAPS: 3, P.ROW_STEP: 1})
     way = "/if1+"
-    start = CONV[""].straight + (3 * 4 + 10) + CONV[way].straight
+    start = CONV[""].straight + CONV["/if0+"].straight + CONV[way].straight + 6
+    row = f"{way}/for0"
     guards = 3 * 6  # whether there is a step of 28, of 16, of 8
-    steps = sum(CONV[f"{way}/{loop}"].straight for loop in ("for0", "for1"))
-    blocks = sum(CONV[f"{way}/{loop}/for0"].straight + 10 for loop in ("for0", "for1"))
+    steps = sum(CONV[f"{row}/{loop}"].straight for loop in ("for0", "for1"))
+    blocks = sum(CONV[f"{row}/{loop}/for0"].straight + 10 for loop in ("for0", "for1"))
+    each = CONV[row].straight + guards + steps + 2 * blocks
     # as many cycles per block as four pixels are in the step
-    expected = 40 + start + guards + steps + 2 * blocks + 12 * (7 + 4)
-    assert kernel_cycles(CHIP, Kernel.CONV, params, call(blocks=2), Work(rows=2, entries=12)) == expected
-
-
-def test_a_window_of_one_row_needs_no_loop_to_be_on_the_map() -> None:
-    one, two = (
-        kernel_cycles(CHIP, Kernel.CONV, pack({P.WIDTH: 28, P.TAPS: taps}), call(), Work(1, 8)) for taps in (1, 2)
+    one, three = (
+        kernel_cycles(CHIP, Kernel.CONV, params, call(blocks=2, rows=rows), Work(rows=2, entries=12)) for rows in (1, 3)
     )
-    assert two - one == 2 * 4 + 10
+    assert one == 40 + start + each + 12 * (7 + 4)
+    assert three == one + 2 * each
+
+
+def test_only_taps_that_are_apart_are_looked_at_to_know_which_are_on_the_map() -> None:
+    one, two, apart = (
+        kernel_cycles(CHIP, Kernel.CONV, pack({P.WIDTH: 28, P.TAPS: taps, P.ROW_STEP: step}), call(), Work(1, 8))
+        for taps, step in ((1, 1), (2, 1), (2, 2))
+    )
+    assert one == two
+    assert apart - two == 2 * 4 + 10 - CONV["/if0+"].straight
 
 
 def test_a_skip_is_one_pass_over_the_row_after_the_last_input_chunk() -> None:
@@ -155,7 +162,7 @@ def test_a_skip_is_one_pass_over_the_row_after_the_last_input_chunk() -> None:
         return with_skip - without
 
     # 480 bytes are 8 steps of 64, each of 6 products, and of a store after four narrowings
-    assert more(1, 1) == more(0, 1) == CONV["/if2+"].straight + 8 * 6 + 10
+    assert more(1, 1) == more(0, 1) == CONV["/if2+"].straight + 6 + CONV["/if2+/for0"].straight + 8 * 6 + 10
     assert more(1, 0) == more(0, 0) == 0
 
 
@@ -200,12 +207,14 @@ def test_partial_sums_cost_their_loads_and_stores() -> None:
         kernel_cycles(CHIP, Kernel.CONV, params, call(first=first, last=last), Work(1, 1))
         for first, last in ((1, 0), (0, 0), (0, 1))
     )
-    step = {way: CONV[f"/if1-/for2/for0/{way}"].straight for way in ("if0+", "if0-", "if1+", "if1-")}
-    assert resumed - begun == step["if0-"] - step["if0+"]
-    assert resumed - ended == step["if1-"] - step["if1+"]
-    # 256 bytes come by one load unit and go by one store unit, 32 at a time, while the next block's bias comes
-    assert step["if0-"] == 8 - 1 + LOAD_LATENCY
-    assert 8 <= step["if1-"] <= 1 + LOAD_LATENCY + 2
+    start = {way: CONV[f"/if1-/for0/for2/{way}"].straight for way in ("if0+", "if0-")}
+    end = {way: CONV[f"/if1-/for0/for2/for0/{way}"].straight for way in ("if0+", "if0-", "if0-/if0+", "if0-/if0-")}
+    assert resumed - begun == start["if0-"] - start["if0+"] + end["if0-/if0-"] - end["if0-/if0+"]
+    assert resumed - ended == end["if0-"] + end["if0-/if0-"] - end["if0+"]
+    # 256 bytes go by one store unit, 32 at a time, while the next block's bias comes, or come by one load unit behind
+    # the two words that say where its entries are, whose place is a product and a sum
+    assert 8 <= end["if0-/if0+"] <= 1 + LOAD_LATENCY + 2 + 3
+    assert 8 + LOAD_LATENCY <= end["if0-/if0-"] <= 8 + 2 + LOAD_LATENCY + 3
 
 
 def test_addition_by_hand() -> None:

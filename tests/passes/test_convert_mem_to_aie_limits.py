@@ -25,5 +25,5 @@ def test_kernels_that_a_core_has_no_room_for_are_named_with_their_bytes() -> Non
     verify_program_memory([Kernel.SCALED_CONV, Kernel.SCALED_ADD], chip)
     last = list(Kernel)[-1]
     sizes = rf"conv {kernel_bytes(Kernel.CONV)}, .*{last.symbol} {kernel_bytes(last)}"
-    with pytest.raises(CapacityError, match=rf"program memory \({sizes}\), and 10922 of 16384 are set aside"):
+    with pytest.raises(CapacityError, match=rf"program memory \({sizes}\), and 12288 of 16384 are set aside"):
         verify_program_memory(Kernel, chip)

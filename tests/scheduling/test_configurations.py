@@ -33,7 +33,7 @@ def with_memory(program_memory_bytes: int) -> Chip:
 
 def with_room_for(*kernels: Kernel) -> Chip:
     """What these kernels take together, and nothing more."""
-    return with_memory(-(-3 * kernels_bytes(kernels) // 2))
+    return with_memory(-(-4 * kernels_bytes(kernels) // 3))
 
 
 def chain_of(*kernels: Kernel | None) -> Network:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import cast
 
 import numpy as np
@@ -69,6 +69,11 @@ class Arguments:
     first: SSAValue
     last: SSAValue
     row: SSAValue
+    rows: SSAValue
+
+
+SCALARS = len(fields(Arguments)) - 2
+"""Operands beside the memories."""
 
 
 @dataclass
@@ -94,7 +99,7 @@ class Assembler:
     )
 
     def __post_init__(self) -> None:
-        inputs = (MemRefType(i32, (CORE_PARAMETER_WORDS,)), MemRefType(i32, (self.arena_words,)), *[INDEX] * 7)
+        inputs = (MemRefType(i32, (CORE_PARAMETER_WORDS,)), MemRefType(i32, (self.arena_words,)), *[INDEX] * SCALARS)
         self.function = func.FuncOp(self.name, (inputs, ()))
         self.block = self.function.body.block
         self.arguments = Arguments(*self.block.args)
@@ -152,9 +157,9 @@ class Assembler:
         """A parameter as index."""
         return self.as_index(self.parameter_word(parameter))
 
-    def tap(self, tap: SSAValue) -> SSAValue:
-        """Word offset of a tap's row, or -1, as index."""
-        where = self.add(tap, self.index(PARAMETER_WORDS))
+    def tap(self, tap: SSAValue, table: SSAValue | None = None) -> SSAValue:
+        """Word offset of a tap's row, or -1, as index; `table` is where the entries of an output row begin."""
+        where = self.add(tap, table or self.index(PARAMETER_WORDS))
         return self.as_index(self.emit(memref.LoadOp.get(self.arguments.params, [where])))
 
     def load_word(self, address: SSAValue) -> SSAValue:

@@ -1,5 +1,5 @@
 """
-The convolution kernel: one output row of one weight chunk, for every kernel size, stride and dilation.
+The convolution kernel: some output rows of one weight chunk, for every kernel size, stride and dilation.
 
 The weight chunk lists, for each output block, its non-zero 8 × 8 blocks and where each one's input pixel lies: its
 tap, and the distance from the start of that tap's row. So one inner loop runs over all that an output block needs.
@@ -13,6 +13,8 @@ rounds its sums. Surplus pixels fall on the next output block, which is written 
 
 A skip row is added when the whole row is made: that is one more pass over int8, but in one pipelined loop, where each
 step of the row would wait for its own sums.
+
+What a call needs once, it does once: the rows of a call look at one table, each from its own first entry on.
 
 A row that one call begins and ends starts from the bias and ends as int8, without a choice in any loop. With partial
 sums, which come and go in int32, a step chooses as it goes.
@@ -30,11 +32,13 @@ from compiler.kernels.bodies.assembler import ACCUMULATOR, W8, W16, W32, Assembl
 from compiler.kernels.bodies.pixel_loads import PIXEL_WORDS, PixelLoads, neighbours
 from compiler.kernels.bodies.row_sums import sum_rows
 from compiler.kernels.bodies.steps import SUM_WORDS, step_ends, step_loops
-from compiler.kernels.bodies.taps import only_tap_on_map, taps_on_map
-from compiler.kernels.bodies.vector_unit import Requantiser, multiply_accumulate
-from compiler.kernels.parameters import OF_SUM, Kernel, Parameter
+from compiler.kernels.bodies.taps import taps_on_map
+from compiler.kernels.bodies.vector_unit import Requantiser, Widener, multiply_accumulate
+from compiler.kernels.parameters import OF_SUM, PARAMETER_WORDS, Kernel, Parameter
 from compiler.kernels.row_steps import GROUP, STEPS
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_BITS, OFFSET_MASK
+
+P = Parameter
 
 Sums = Sequence[SSAValue]
 
@@ -49,24 +53,28 @@ class _Call:
     body: Assembler
     requantiser: Requantiser
     taps: SSAValue
-    first_tap: SSAValue
-    last_tap: SSAValue
-    """The taps [first, last) are on the map; first > last if none is."""
+    stride: SSAValue
+    """Entries of the row table from an output row to the next one."""
+    first_on_map: SSAValue
+    last_on_map: SSAValue
+    """The entries [first, last) of the table are on the map; first > last if none is."""
     width: SSAValue
     pointers: SSAValue
     bias: SSAValue
     offsets: SSAValue
     blocks: SSAValue
+    ring: SSAValue
+    """Where the first output slot lies."""
+    slot: SSAValue
+    """Words from one to the next."""
+    end: SSAValue
+    partial_row: SSAValue
 
-    def entries(self, block: SSAValue) -> list[SSAValue]:
-        """
-        Where an output block's entries begin and end.
-
-        Behind the last one something in the chunk is loaded, which nobody uses.
-        """
+    def following(self, out: SSAValue) -> SSAValue:
+        """The output slot behind `out`."""
         body = self.body
-        pointers = body.add(self.pointers, body.multiply(block, self.taps))
-        return [body.load_index(body.add(pointers, tap)) for tap in (self.first_tap, self.last_tap)]
+        behind = body.add(out, self.slot)
+        return body.select(body.compare(behind, "sge", self.end), self.ring, behind)
 
     def biases(self, block: SSAValue) -> SSAValue:
         """An output block's bias for four pixels; behind the last one like `entries`."""
@@ -77,9 +85,34 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Row:
+    """One output row."""
+
+    call: _Call
+    table: SSAValue
+    """Where its entries of the row table begin."""
+    first_tap: SSAValue
+    last_tap: SSAValue
+    """The taps [first, last) are on the map; first > last if none is."""
+    out: SSAValue
+    partial: SSAValue
+
+    def entries(self, block: SSAValue) -> list[SSAValue]:
+        """
+        Where an output block's entries begin and end.
+
+        Behind the last one something in the chunk is loaded, which nobody uses.
+        """
+        body = self.call.body
+        pointers = body.add(self.call.pointers, body.multiply(block, self.call.taps))
+        return [body.load_index(body.add(pointers, tap)) for tap in (self.first_tap, self.last_tap)]
+
+
+@dataclass(frozen=True)
+class _Step:
     """Some groups of pixels of all output blocks: their loads, and where they lie in the row."""
 
     call: _Call
+    row: _Row
     loads: PixelLoads
     groups: int
     done: SSAValue
@@ -92,7 +125,7 @@ class _Row:
         call, body = self.call, self.call.body
         with body.loop(begin, end, carried=starts) as entry:
             word = body.load_word(body.add(call.offsets, entry.index))
-            row = body.tap(body.as_index(body.shift_right(word, body.word(OFFSET_BITS))))
+            row = body.tap(body.as_index(body.shift_right(word, body.word(OFFSET_BITS))), self.row.table)
             offset = body.binary(arith.AndIOp, word, body.word(OFFSET_MASK))
             address = body.add(row, body.as_index(offset))
             block = body.load(body.add(call.blocks, body.multiply(entry.index, body.index(BLOCK_WORDS))), W16)
@@ -108,7 +141,7 @@ class _Row:
         """Write `rounded` of an output block."""
         call, body = self.call, self.call.body
         row = body.multiply(block, body.multiply(call.width, body.index(PIXEL_WORDS)))
-        out = body.add(body.add(body.arguments.out, row), body.multiply(self.pixel, body.index(PIXEL_WORDS)))
+        out = body.add(body.add(self.row.out, row), body.multiply(self.pixel, body.index(PIXEL_WORDS)))
         for number, words in enumerate(results):
             body.store(words, body.add(out, body.index(2 * GROUP * PIXEL_WORDS * number)))
 
@@ -117,94 +150,124 @@ class _Row:
         body = self.call.body
         before = body.multiply(self.done, body.arguments.blocks)
         own = body.multiply(block, body.index(GROUP * self.groups))
-        at = body.add(body.arguments.partial, body.multiply(body.add(before, own), body.index(SUM_WORDS)))
+        at = body.add(self.row.partial, body.multiply(body.add(before, own), body.index(SUM_WORDS)))
         return [body.add(at, body.index(SUM_WORDS * GROUP * group)) for group in range(self.groups)]
 
 
 def _each_step(
     call: _Call,
-    begun: Callable[[_Row], Carried],
-    compute: Callable[[_Row, SSAValue, Carried], Carried],
+    begun: Callable[[_Step], Carried],
+    compute: Callable[[_Step, SSAValue, Carried], Carried],
 ) -> None:
     """
-    The loops over the steps of a row, and in each over output blocks.
+    The loops over rows, the steps of a row, and in each over output blocks.
 
     `begun` is what the first output block needs; `compute` writes the sums of one and returns that for the next one:
     loaded before anything is written, it comes while sums are rounded.
     """
     body = call.body
+    ends = step_ends(body, STEPS, call.width)
 
-    def step(done: SSAValue, groups: int) -> None:
-        last = body.subtract(call.width, body.index(GROUP * groups))
-        pixel = body.maximum(body.minimum(done, last), body.index(0))
-        row = _Row(call, neighbours(body, body.multiply(pixel, body.index(PIXEL_WORDS)), groups), groups, done, pixel)
-        with body.loop(body.index(0), body.arguments.blocks, carried=begun(row)) as block:
-            body.yield_(*compute(row, block.index, block.values))
+    def steps(row: _Row) -> None:
+        def step(done: SSAValue, groups: int) -> None:
+            last = body.subtract(call.width, body.index(GROUP * groups))
+            pixel = body.maximum(body.minimum(done, last), body.index(0))
+            loads = neighbours(body, body.multiply(pixel, body.index(PIXEL_WORDS)), groups)
+            some = _Step(call, row, loads, groups, done, pixel)
+            with body.loop(body.index(0), body.arguments.blocks, carried=begun(some)) as block:
+                body.yield_(*compute(some, block.index, block.values))
 
-    step_loops(body, body.index(0), STEPS, step_ends(body, STEPS, call.width), step)
+        step_loops(body, body.index(0), STEPS, ends, step)
+
+    _each_row(call, steps)
+
+
+def _each_row(call: _Call, compute: Callable[[_Row], None]) -> None:
+    """The loop over the output rows of a call."""
+    body = call.body
+    carried = [body.arguments.out, body.arguments.partial, call.first_on_map, call.last_on_map]
+    with body.loop(body.index(0), body.arguments.rows, carried=carried) as each:
+        out, partial, *on_map = each.values
+        first, last = (body.maximum(body.minimum(tap, call.taps), body.index(0)) for tap in on_map)
+        table = body.add(body.multiply(each.index, call.stride), body.index(PARAMETER_WORDS))
+        compute(_Row(call, table, first, last, out, partial))
+        further = (body.subtract(tap, call.stride) for tap in on_map)
+        body.yield_(call.following(out), body.add(partial, call.partial_row), *further)
 
 
 def _whole(call: _Call) -> None:
     """A row without partial sums: from the bias to int8. The sums' starts are copied while others are rounded."""
     body = call.body
 
-    def begun(row: _Row, block: SSAValue) -> Carried:
-        return [*call.entries(block), *[call.biases(block)] * row.groups]
+    def begun(step: _Step, block: SSAValue) -> Carried:
+        return [*step.row.entries(block), *[call.biases(block)] * step.groups]
 
-    def compute(row: _Row, block: SSAValue, carried: Carried) -> Carried:
+    def compute(step: _Step, block: SSAValue, carried: Carried) -> Carried:
         begin, end, *starts = carried
-        results = row.rounded(row.multiplied(begin, end, starts))
-        following = begun(row, body.add(block, body.index(1)))
-        row.store(results, block)
+        results = step.rounded(step.multiplied(begin, end, starts))
+        following = begun(step, body.add(block, body.index(1)))
+        step.store(results, block)
         return following
 
-    _each_step(call, lambda row: begun(row, body.index(0)), compute)
+    _each_step(call, lambda step: begun(step, body.index(0)), compute)
 
 
 def _partial(call: _Call, first: SSAValue, last: SSAValue) -> None:
-    """A row that begins with partial sums or ends with them."""
+    """
+    A row that begins with partial sums or ends with them. Those of the next output block come while others go.
+
+    Behind the last block its own are loaded again, which nobody uses.
+    """
     body = call.body
+    final = body.subtract(body.arguments.blocks, body.index(1))
 
-    def carried(block: SSAValue) -> Carried:
-        return [*call.entries(block), call.biases(block)]
+    def anew(step: _Step, block: SSAValue) -> Carried:
+        return [*step.row.entries(block), *[call.biases(block)] * step.groups]
 
-    def compute(row: _Row, block: SSAValue, before: Carried) -> Carried:
-        begin, end, biases = before
-        places = row.places(block)
+    def resumed(step: _Step, block: SSAValue) -> Carried:
+        places = step.places(body.minimum(block, final))
+        sums = [body.bitcast(body.load(place, W32), ACCUMULATOR) for place in places]
+        return [*step.row.entries(block), *sums]
 
-        def begun() -> Sums:
-            return [biases] * row.groups
+    def begun(step: _Step) -> Carried:
+        block = body.index(0)
+        return body.choose_all(first, lambda: anew(step, block), lambda: resumed(step, block))
 
-        def resumed() -> Sums:
-            return [body.bitcast(body.load(place, W32), ACCUMULATOR) for place in places]
-
-        totals = row.multiplied(begin, end, body.choose_all(first, begun, resumed))
+    def compute(step: _Step, block: SSAValue, before: Carried) -> Carried:
+        begin, end, *starts = before
+        totals = step.multiplied(begin, end, starts)
         following = body.add(block, body.index(1))
 
         def ended() -> Carried:
-            results, after = row.rounded(totals), carried(following)
-            row.store(results, block)
+            results, after = step.rounded(totals), resumed(step, following)
+            step.store(results, block)
             return after
 
-        def kept() -> Carried:
-            after = carried(following)
-            for total, place in zip(totals, places, strict=True):
+        def kept(after: Carried) -> Carried:
+            for total, place in zip(totals, step.places(block), strict=True):
                 body.store(total, place)
             return after
 
-        return body.choose_all(last, ended, kept)
+        def ahead() -> Carried:
+            return body.choose_all(first, lambda: kept(anew(step, following)), lambda: kept(resumed(step, following)))
 
-    _each_step(call, lambda _: carried(body.index(0)), compute)
+        return body.choose_all(last, ended, ahead)
+
+    _each_step(call, begun, compute)
 
 
 def _add_skip(call: _Call, far: SSAValue) -> None:
-    """Add the row that lies `far` behind the input row to the row that was made."""
+    """Add the rows that lie `far` behind the input rows to the rows that were made."""
     body = call.body
-    out = body.arguments.out
     words = body.multiply(body.arguments.blocks, body.multiply(call.width, body.index(2)))
-    row = body.tap(body.index(0))
-    own, skip = (body.parameter_word(shift) for shift in (Parameter.SHIFT_A, Parameter.SHIFT_B))
-    sum_rows(body, Requantiser.of(body, OF_SUM), [(out, own), (body.add(row, far), skip)], words, out)
+    requantiser = Requantiser.of(body, OF_SUM)
+    wideners = [Widener.of(body, body.parameter_word(shift)) for shift in (P.SHIFT_A, P.SHIFT_B)]
+
+    def add(row: _Row) -> None:
+        behind = body.add(body.tap(body.index(0), row.table), far)
+        sum_rows(body, requantiser, list(zip((row.out, behind), wideners, strict=True)), words, row.out)
+
+    _each_row(call, add)
 
 
 def conv(arena_words: int) -> func.FuncOp:
@@ -212,19 +275,44 @@ def conv(arena_words: int) -> func.FuncOp:
     body = Assembler(Kernel.CONV.symbol, arena_words)
     arguments = body.arguments
     # all that is loaded is loaded before the first choice, which waits for it
-    taps, far, width = (body.parameter(each) for each in (Parameter.TAPS, Parameter.SKIP, Parameter.WIDTH))
+    taps, stride, far, width = (body.parameter(each) for each in (P.TAPS, P.ROW_STRIDE, P.SKIP, P.WIDTH))
+    ring, slot, slots = (body.parameter(each) for each in (P.OUTPUT_BASE, P.OUTPUT_SLOT, P.OUTPUT_SLOTS))
+    origin, stream, step = (body.parameter(each) for each in (P.ROW_ORIGIN, P.STREAM_ROWS, P.ROW_STEP))
+    partial_row = body.parameter(P.PARTIAL_ROW)
     blocks = body.add(arguments.weights, body.load_index(arguments.weights))
-    requantiser, only_tap = Requantiser.of(body), only_tap_on_map(body)
-    several = body.compare(taps, "ne", body.index(1))
+    requantiser = Requantiser.of(body)
+    end = body.add(ring, body.multiply(slot, slots))
+    looked_at = body.add(taps, body.multiply(body.subtract(arguments.rows, body.index(1)), stride))
+    top = body.add(origin, body.multiply(arguments.row, stride))
+    one_by_one = body.compare(step, "eq", body.index(1))
     first, last = (body.compare(each, "ne", body.index(0)) for each in (arguments.first, arguments.last))
     whole = body.binary(arith.AndIOp, first, last)
     skip = body.binary(arith.AndIOp, body.compare(far, "ne", body.index(0)), last)
     pointers = body.add(arguments.weights, body.index(1))
     bias = body.add(body.add(pointers, body.multiply(arguments.blocks, taps)), body.index(1))
     offsets = body.add(bias, body.multiply(arguments.blocks, body.index(8)))
-    on_map = body.choose_all(several, lambda: taps_on_map(body, taps), lambda: only_tap)
-    first_tap, last_tap = on_map
-    call = _Call(body, requantiser, taps, first_tap, last_tap, width, pointers, bias, offsets, blocks)
+    first_on_map, last_on_map = body.choose_all(
+        one_by_one,
+        lambda: [body.subtract(body.index(0), top), body.subtract(stream, top)],
+        lambda: taps_on_map(body, looked_at),
+    )
+    call = _Call(
+        body,
+        requantiser,
+        taps,
+        stride,
+        first_on_map,
+        last_on_map,
+        width,
+        pointers,
+        bias,
+        offsets,
+        blocks,
+        ring,
+        slot,
+        end,
+        partial_row,
+    )
     body.branch(whole, lambda: _whole(call), lambda: _partial(call, first, last))
     body.branch(skip, lambda: _add_skip(call, far), lambda: None)
     return body.finish()

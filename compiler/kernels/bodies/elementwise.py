@@ -31,7 +31,8 @@ def _elementwise(
     words = body.multiply(call.blocks, body.parameter(Parameter.BLOCK_STRIDE))
 
     def by_products() -> None:
-        sum_rows(body, requantiser, list(zip(rows, amounts, strict=True)), words, call.out, signs)
+        wideners = [Widener.of(body, amount, sign) for amount, sign in zip(amounts, signs, strict=False)]
+        sum_rows(body, requantiser, list(zip(rows, wideners, strict=True)), words, call.out)
 
     def by_lanes() -> None:
         none = zeros(body)

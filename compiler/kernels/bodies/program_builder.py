@@ -87,21 +87,18 @@ class ProgramBuilder:
         """One of two."""
         return self.emit(arith.SelectOp(condition, chosen, otherwise))
 
+    def minimum(self, left: SSAValue, right: SSAValue) -> SSAValue:
+        """The smaller."""
+        return self.emit(arith.MinSIOp(left, right))
+
     def place(self, base: Parameter, slot: SSAValue, size: Parameter) -> SSAValue:
         """Word offset of a slot."""
         return self.add(self.read[base], self.multiply(slot, self.read[size]))
 
-    def wrap(self, number: SSAValue, slots: Parameter) -> SSAValue:
-        """`number` modulo the ring where it is below two turns: a core has no divide instruction."""
-        return self.select(
-            self.compare(number, "sge", self.read[slots]), self.subtract(number, self.read[slots]), number
-        )
-
-    def remainder(self, number: SSAValue, slots: Parameter) -> SSAValue:
-        """`number` modulo the ring, at least 0."""
-        signed = self.emit(arith.RemSIOp(number, self.read[slots]))
-        negative = self.compare(signed, "slt", self.index(0))
-        return self.select(negative, self.add(signed, self.read[slots]), signed)
+    def ring(self, base: Parameter, slot: Parameter, slots: Parameter) -> Ring:
+        """The ring of these parameters."""
+        words = self.multiply(self.read[slot], self.read[slots])
+        return Ring(self, self.read[base], self.read[slot], words, self.add(self.read[base], words))
 
     def lock(self, lock: SSAValue, action: LockAction) -> None:
         """One unit of a lock."""
@@ -112,13 +109,15 @@ class ProgramBuilder:
         upper: SSAValue,
         body: Callable[[SSAValue, tuple[SSAValue, ...]], tuple[SSAValue, ...]],
         carried: tuple[SSAValue, ...] = (),
+        lower: SSAValue | None = None,
+        step: SSAValue | None = None,
     ) -> tuple[SSAValue, ...]:
-        """`for index in [0, upper)` with carried values."""
+        """`for index in [lower, upper)` with carried values, from 0 on by one if nothing else is said."""
         inner = Block(arg_types=[INDEX, *(value.type for value in carried)])
         outer, self.block = self.block, inner
         self.block.add_op(scf.YieldOp(*body(inner.args[0], tuple(inner.args[1:]))))
         self.block = outer
-        op = scf.ForOp(self.index(0), upper, self.index(1), list(carried), inner)
+        op = scf.ForOp(lower or self.index(0), upper, step or self.index(1), list(carried), inner)
         self.block.add_op(op)
         return tuple(op.results)
 
@@ -142,3 +141,21 @@ class ProgramBuilder:
             return ()
 
         self.loop(count, once)
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Slots of the arena that are used in turn; places in it are word offsets of the arena."""
+
+    program: ProgramBuilder
+    base: SSAValue
+    slot: SSAValue
+    words: SSAValue
+    """Of all slots."""
+    end: SSAValue
+
+    def further(self, place: SSAValue, words: SSAValue) -> SSAValue:
+        """A place so many words further on, at most one turn."""
+        p = self.program
+        there = p.add(place, words)
+        return p.select(p.compare(there, "sge", self.end), p.subtract(there, self.words), there)

@@ -24,8 +24,8 @@ STEP_WORDS = 16
 Group = Callable[[SSAValue], SSAValue]
 """int32[32] of the 8 words at a distance from the rows' start."""
 
-Row = tuple[SSAValue, SSAValue]
-"""Where a row begins, and how far its values are shifted left, as i32, at most LARGEST_WEIGHT_SHIFT."""
+Row = tuple[SSAValue, Widener]
+"""Where a row begins, and what its values are in the sum."""
 
 
 def requantise_row(
@@ -43,15 +43,13 @@ def sum_rows(
     rows: Sequence[Row],
     words: SSAValue,
     out: SSAValue,
-    signs: Sequence[int] = (1, 1),
 ) -> None:
-    """Write Σ ±(row << shift), requantised, to `out`, which may be where one of the rows is."""
+    """Write the sum of `rows`, requantised, to `out`, which may be where one of them is."""
     none = zeros(body)
-    terms = [(row, Widener.of(body, amount, sign)) for (row, amount), sign in zip(rows, signs, strict=False)]
 
     def group(place: SSAValue) -> SSAValue:
         total = none
-        for row, widener in terms:
+        for row, widener in rows:
             total = widener.accumulate(body.load(body.add(row, place), W8), total)
         return total
 

@@ -1,4 +1,4 @@
-"""The vertical taps of a window that lie on the map: all but the first and the last ones, so one range."""
+"""The rows of a window that lie on the map: all but the first and the last ones, so one range."""
 
 from __future__ import annotations
 
@@ -7,14 +7,8 @@ from xdsl.ir import SSAValue
 from compiler.kernels.bodies.assembler import Assembler
 
 
-def only_tap_on_map(body: Assembler) -> tuple[SSAValue, SSAValue]:
-    """The same of a window of one row, without a loop."""
-    on_map = body.compare(body.tap(body.index(0)), "sge", body.index(0))
-    return body.index(0), body.select(on_map, body.index(1), body.index(0))
-
-
 def taps_on_map(body: Assembler, taps: SSAValue) -> tuple[SSAValue, SSAValue]:
-    """The taps [first, last) that are not border rows; first > last if all are."""
+    """Of the first `taps` rows of the table those [first, last) that are not border; first > last if all are."""
     with body.loop(body.index(0), taps, carried=[taps, body.index(0)]) as tap:
         first, last = tap.values
         on_map = body.compare(body.tap(tap.index), "sge", body.index(0))

@@ -12,11 +12,11 @@ from compiler.kernels.weight_chunk import encode_chunk
 from compiler.simulate import Simulation, SimulationError
 
 P = Parameter
-PARAMETERS = pack({P.WIDTH: 8, P.TAPS: 3, P.BLOCKS: 2})
-DECLARATION = f"func.func private @{Kernel.CONV.symbol}(memref<128xi32>, memref<4096xi32>, " + ", ".join(["index"] * 7)
+PARAMETERS = pack({P.WIDTH: 8, P.TAPS: 3, P.BLOCKS: 2, P.ROW_STEP: 1})
+DECLARATION = f"func.func private @{Kernel.CONV.symbol}(memref<128xi32>, memref<4096xi32>, " + ", ".join(["index"] * 8)
 CALL = f"""
-func.call @{Kernel.CONV.symbol}(%parameters, %arena, %c0, %c0, %c0, %c2, %c1, %c1, %c0)
-  : (memref<128xi32>, memref<4096xi32>, index, index, index, index, index, index, index) -> ()
+func.call @{Kernel.CONV.symbol}(%parameters, %arena, %c0, %c0, %c0, %c2, %c1, %c1, %c0, %c1)
+  : (memref<128xi32>, memref<4096xi32>, index, index, index, index, index, index, index, index) -> ()
 """
 TABLE = """
 %row = arith.constant 300 : i32
