@@ -118,7 +118,7 @@ CONV = {
     "/if2+/for0/for0": Code(loads=(32,) * 4, stores=(64,), products=6, vectors=4, narrowings=4),
     "/if2+/for0": Code(loads=(4,), scalars=11, straight=20, branches=1),
     "/if2+": Code(loads=(4,) * 6, vectors=7, scalars=10, straight=17),
-    "": Code(loads=(4,) * 16, vectors=3, scalars=26, straight=45, branches=3),
+    "": Code(loads=(4,) * 16, vectors=3, scalars=23, straight=43, branches=3),
 }
 
 ADD = {

@@ -5,6 +5,7 @@ A way is a split and a cut. The split says who computes what: each of several we
 blocks, and cores of a column that hear the same stream divide its rows. The cut says in which chunks weights come: of
 how many output blocks (each chunk streams the input again) and of how many input blocks (partial sums of several
 chunks stay in the core as int32).
+Beside that, a kernel call may make several output rows: fewer calls, for longer rings.
 """
 
 from __future__ import annotations

@@ -29,12 +29,12 @@ from xdsl.dialects import arith, func
 from xdsl.ir import SSAValue
 
 from compiler.kernels.bodies.assembler import ACCUMULATOR, W8, W16, W32, Assembler
+from compiler.kernels.bodies.output_rows import OutputRow, OutputRows
 from compiler.kernels.bodies.pixel_loads import PIXEL_WORDS, PixelLoads, neighbours
 from compiler.kernels.bodies.row_sums import sum_rows
 from compiler.kernels.bodies.steps import SUM_WORDS, step_ends, step_loops
-from compiler.kernels.bodies.taps import taps_on_map
 from compiler.kernels.bodies.vector_unit import Requantiser, Widener, multiply_accumulate
-from compiler.kernels.parameters import OF_SUM, PARAMETER_WORDS, Kernel, Parameter
+from compiler.kernels.parameters import OF_SUM, Kernel, Parameter
 from compiler.kernels.row_steps import GROUP, STEPS
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_BITS, OFFSET_MASK
 
@@ -52,29 +52,22 @@ class _Call:
 
     body: Assembler
     requantiser: Requantiser
-    taps: SSAValue
-    stride: SSAValue
-    """Entries of the row table from an output row to the next one."""
-    first_on_map: SSAValue
-    last_on_map: SSAValue
-    """The entries [first, last) of the table are on the map; first > last if none is."""
+    rows: OutputRows
     width: SSAValue
     pointers: SSAValue
     bias: SSAValue
     offsets: SSAValue
     blocks: SSAValue
-    ring: SSAValue
-    """Where the first output slot lies."""
-    slot: SSAValue
-    """Words from one to the next."""
-    end: SSAValue
-    partial_row: SSAValue
 
-    def following(self, out: SSAValue) -> SSAValue:
-        """The output slot behind `out`."""
+    def entries(self, row: OutputRow, block: SSAValue) -> list[SSAValue]:
+        """
+        Where an output block's entries begin and end, of those for rows on the map.
+
+        Behind the last one something in the chunk is loaded, which nobody uses.
+        """
         body = self.body
-        behind = body.add(out, self.slot)
-        return body.select(body.compare(behind, "sge", self.end), self.ring, behind)
+        pointers = body.add(self.pointers, body.multiply(block, self.rows.taps))
+        return [body.load_index(body.add(pointers, tap)) for tap in (row.first_tap, row.last_tap)]
 
     def biases(self, block: SSAValue) -> SSAValue:
         """An output block's bias for four pixels; behind the last one like `entries`."""
@@ -84,35 +77,11 @@ class _Call:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """One output row."""
-
-    call: _Call
-    table: SSAValue
-    """Where its entries of the row table begin."""
-    first_tap: SSAValue
-    last_tap: SSAValue
-    """The taps [first, last) are on the map; first > last if none is."""
-    out: SSAValue
-    partial: SSAValue
-
-    def entries(self, block: SSAValue) -> list[SSAValue]:
-        """
-        Where an output block's entries begin and end.
-
-        Behind the last one something in the chunk is loaded, which nobody uses.
-        """
-        body = self.call.body
-        pointers = body.add(self.call.pointers, body.multiply(block, self.call.taps))
-        return [body.load_index(body.add(pointers, tap)) for tap in (self.first_tap, self.last_tap)]
-
-
-@dataclass(frozen=True)
 class _Step:
     """Some groups of pixels of all output blocks: their loads, and where they lie in the row."""
 
     call: _Call
-    row: _Row
+    row: OutputRow
     loads: PixelLoads
     groups: int
     done: SSAValue
@@ -168,7 +137,7 @@ def _each_step(
     body = call.body
     ends = step_ends(body, STEPS, call.width)
 
-    def steps(row: _Row) -> None:
+    def steps(row: OutputRow) -> None:
         def step(done: SSAValue, groups: int) -> None:
             last = body.subtract(call.width, body.index(GROUP * groups))
             pixel = body.maximum(body.minimum(done, last), body.index(0))
@@ -179,20 +148,7 @@ def _each_step(
 
         step_loops(body, body.index(0), STEPS, ends, step)
 
-    _each_row(call, steps)
-
-
-def _each_row(call: _Call, compute: Callable[[_Row], None]) -> None:
-    """The loop over the output rows of a call."""
-    body = call.body
-    carried = [body.arguments.out, body.arguments.partial, call.first_on_map, call.last_on_map]
-    with body.loop(body.index(0), body.arguments.rows, carried=carried) as each:
-        out, partial, *on_map = each.values
-        first, last = (body.maximum(body.minimum(tap, call.taps), body.index(0)) for tap in on_map)
-        table = body.add(body.multiply(each.index, call.stride), body.index(PARAMETER_WORDS))
-        compute(_Row(call, table, first, last, out, partial))
-        further = (body.subtract(tap, call.stride) for tap in on_map)
-        body.yield_(call.following(out), body.add(partial, call.partial_row), *further)
+    call.rows.each(steps)
 
 
 def _whole(call: _Call) -> None:
@@ -200,7 +156,7 @@ def _whole(call: _Call) -> None:
     body = call.body
 
     def begun(step: _Step, block: SSAValue) -> Carried:
-        return [*step.row.entries(block), *[call.biases(block)] * step.groups]
+        return [*call.entries(step.row, block), *[call.biases(block)] * step.groups]
 
     def compute(step: _Step, block: SSAValue, carried: Carried) -> Carried:
         begin, end, *starts = carried
@@ -222,12 +178,12 @@ def _partial(call: _Call, first: SSAValue, last: SSAValue) -> None:
     final = body.subtract(body.arguments.blocks, body.index(1))
 
     def anew(step: _Step, block: SSAValue) -> Carried:
-        return [*step.row.entries(block), *[call.biases(block)] * step.groups]
+        return [*call.entries(step.row, block), *[call.biases(block)] * step.groups]
 
     def resumed(step: _Step, block: SSAValue) -> Carried:
         places = step.places(body.minimum(block, final))
         sums = [body.bitcast(body.load(place, W32), ACCUMULATOR) for place in places]
-        return [*step.row.entries(block), *sums]
+        return [*call.entries(step.row, block), *sums]
 
     def begun(step: _Step) -> Carried:
         block = body.index(0)
@@ -263,11 +219,11 @@ def _add_skip(call: _Call, far: SSAValue) -> None:
     requantiser = Requantiser.of(body, OF_SUM)
     wideners = [Widener.of(body, body.parameter_word(shift)) for shift in (P.SHIFT_A, P.SHIFT_B)]
 
-    def add(row: _Row) -> None:
+    def add(row: OutputRow) -> None:
         behind = body.add(body.tap(body.index(0), row.table), far)
         sum_rows(body, requantiser, list(zip((row.out, behind), wideners, strict=True)), words, row.out)
 
-    _each_row(call, add)
+    call.rows.each(add)
 
 
 def conv(arena_words: int) -> func.FuncOp:
@@ -275,44 +231,16 @@ def conv(arena_words: int) -> func.FuncOp:
     body = Assembler(Kernel.CONV.symbol, arena_words)
     arguments = body.arguments
     # all that is loaded is loaded before the first choice, which waits for it
-    taps, stride, far, width = (body.parameter(each) for each in (P.TAPS, P.ROW_STRIDE, P.SKIP, P.WIDTH))
-    ring, slot, slots = (body.parameter(each) for each in (P.OUTPUT_BASE, P.OUTPUT_SLOT, P.OUTPUT_SLOTS))
-    origin, stream, step = (body.parameter(each) for each in (P.ROW_ORIGIN, P.STREAM_ROWS, P.ROW_STEP))
-    partial_row = body.parameter(P.PARTIAL_ROW)
+    taps, far, width = (body.parameter(each) for each in (P.TAPS, P.SKIP, P.WIDTH))
     blocks = body.add(arguments.weights, body.load_index(arguments.weights))
     requantiser = Requantiser.of(body)
-    end = body.add(ring, body.multiply(slot, slots))
-    looked_at = body.add(taps, body.multiply(body.subtract(arguments.rows, body.index(1)), stride))
-    top = body.add(origin, body.multiply(arguments.row, stride))
-    one_by_one = body.compare(step, "eq", body.index(1))
     first, last = (body.compare(each, "ne", body.index(0)) for each in (arguments.first, arguments.last))
     whole = body.binary(arith.AndIOp, first, last)
     skip = body.binary(arith.AndIOp, body.compare(far, "ne", body.index(0)), last)
     pointers = body.add(arguments.weights, body.index(1))
     bias = body.add(body.add(pointers, body.multiply(arguments.blocks, taps)), body.index(1))
     offsets = body.add(bias, body.multiply(arguments.blocks, body.index(8)))
-    first_on_map, last_on_map = body.choose_all(
-        one_by_one,
-        lambda: [body.subtract(body.index(0), top), body.subtract(stream, top)],
-        lambda: taps_on_map(body, looked_at),
-    )
-    call = _Call(
-        body,
-        requantiser,
-        taps,
-        stride,
-        first_on_map,
-        last_on_map,
-        width,
-        pointers,
-        bias,
-        offsets,
-        blocks,
-        ring,
-        slot,
-        end,
-        partial_row,
-    )
+    call = _Call(body, requantiser, OutputRows.of(body, taps), width, pointers, bias, offsets, blocks)
     body.branch(whole, lambda: _whole(call), lambda: _partial(call, first, last))
     body.branch(skip, lambda: _add_skip(call, far), lambda: None)
     return body.finish()

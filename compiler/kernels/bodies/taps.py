@@ -1,4 +1,4 @@
-"""The rows of a window that lie on the map: all but the first and the last ones, so one range."""
+"""The vertical taps of a window that lie on the map: all but the first and the last ones, so one range."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from compiler.kernels.bodies.assembler import Assembler
 
 
 def taps_on_map(body: Assembler, taps: SSAValue) -> tuple[SSAValue, SSAValue]:
-    """Of the first `taps` rows of the table those [first, last) that are not border; first > last if all are."""
+    """The taps [first, last) that are not border rows; first > last if all are."""
     with body.loop(body.index(0), taps, carried=[taps, body.index(0)]) as tap:
         first, last = tap.values
         on_map = body.compare(body.tap(tap.index), "sge", body.index(0))
