@@ -228,11 +228,12 @@ class _Kernels:
         self.facts, self.chip = facts, chip
         self.known: dict[tuple[int, int, int, int], CallCycles] = {}
         common = facts.parameters
-        tops: Numbers = facts.origin[:, None] + common["row_stride"] * np.arange(int(facts.rows.max()))[None, :]
-        taps = tops[:, :, None] + common["row_step"] * np.arange(common["taps"])[None, None, :]
+        most = int(facts.rows.max())
+        tops: Numbers = facts.origin[:, None] + common["row_stride"] * np.arange(most)[None, :]
+        taps: Numbers = tops[:, :, None] + common["row_step"] * np.arange(common["taps"])[None, None, :]
         on_map: Flags = (taps >= 0) & (taps < facts.stream_rows[:, None, None])
-        on_map &= np.arange(tops.shape[1])[None, :, None] < facts.rows[:, None, None]
-        starts: Numbers = np.arange(0, tops.shape[1], facts.rows_together)
+        on_map = on_map & (np.arange(most)[None, :, None] < facts.rows[:, None, None])
+        starts = np.array(range(0, most, facts.rows_together), np.int64)
         self.on_map: Numbers = np.add.reduceat(on_map.astype(np.int64), starts, axis=1)
         """Of how many rows of a call each tap lies on the map, [core][call][tap]."""
         self.taps_on_map: Numbers = self.on_map.sum(axis=2)
