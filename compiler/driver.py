@@ -24,10 +24,10 @@ from compiler.hardware.transaction_words import Patch, Transaction, TransactionW
 from compiler.interpret.execution import Arrays, entry_of
 from compiler.interpret.host import run_host_model
 from compiler.registry import full_context
-from compiler.transfers.layout import pack_map, unpack_map
 from dialects import mem
 from dialects.aie import RuntimeSequenceOp
-from dialects.bsr import array_of, shape_of
+from dialects.bsr import array_of
+from dialects.mem_attributes import DDR
 from passes.aie_lower_tasks import AieLowerTasksPass
 from passes.array_reader import devices_of
 from passes.array_transactions import transactions_of
@@ -68,7 +68,7 @@ class Driver:
                     devices[op.sym_name.data] = device.sym_name.data
                     sizes.append(_size(op.body.block.args[ACTIVATIONS]))
         # maps that only the host writes and reads lie in the activations, too
-        maps = [op for op in module.walk() if isinstance(op, mem.MapOp) and not op.stripes]
+        maps = [op for op in module.walk() if isinstance(op, mem.MapOp | mem.WordsOp) and op.result.type == DDR]
         sizes += [(op.address + op.size) // 4 for op in maps]
         images = [array_of(op.values).reshape(-1) for op in module.walk() if isinstance(op, mem.ImageOp)]
         weights = np.concatenate(images) if images else np.zeros(1, np.int32)
@@ -89,20 +89,19 @@ class Driver:
         values: dict[SSAValue, npt.NDArray[Any]] = dict(zip(block.args, entry.bind(inputs), strict=True))
         for op in block.ops:
             match op:
-                case mem.MapOp() | mem.ImageOp():
+                case mem.MapOp() | mem.WordsOp() | mem.ImageOp():
                     pass
                 case mem.StoreOp():
-                    target = mem.map_of(op.target)
-                    words = pack_map(values[op.value].reshape(target.shape))
-                    activations[target.address // 4 :][: words.size] = words
+                    target = mem.in_ddr(op.target)
+                    words = target.packed(values[op.value])
+                    activations[target.first_word :][: words.size] = words
                 case mem.RunOp():
                     name = op.sequence.string_value()
                     run(self.devices[name], encode(self.transactions[name]), activations, self.weights)
                 case mem.LoadOp():
-                    source = mem.map_of(op.source)
-                    _, height, _ = source.shape
-                    words = activations[source.address // 4 :][: height * source.row_words]
-                    values[op.result] = unpack_map(words, *source.shape).reshape(shape_of(op.result.type))
+                    source = mem.in_ddr(op.source)
+                    words = activations[source.first_word :][: source.words]
+                    values[op.result] = source.unpacked(words, op.result.type)
                 case mem.HostOp():
                     results = run_host_model(array_of(op.model).tobytes(), [values[value] for value in op.inputs])
                     values.update(zip(op.outputs, results, strict=True))

@@ -10,14 +10,15 @@ quantised; int8 operators that are in it run as the array runs them, everything 
 static network of tensors, and so nothing that could be compiled, runs as it is.
 
 Device NPU runs on the array as far as the array can: a float model is quantised on the inputs of the run, and its aie
-level is executed. Only inputs that int8 represents without loss, at every tensor, are accepted there.
+level is executed. Only inputs that int8 represents without loss, at every tensor, are accepted there, but for a model
+that only moves elements of whole words, which the array moves as they are.
 """
 
 from __future__ import annotations
 
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -47,6 +48,7 @@ from compiler.summaries import refuse_host
 from dialects.bsr import BsrOp, HostOp, WeightsOp
 from dialects.constants import dtype_of
 from dialects.onnx import OnnxOp, is_operator
+from passes.word_moves import MOVED_OPERANDS
 
 Array = npt.NDArray[Any]
 DEVICES = ("CPU", "NPU")
@@ -115,18 +117,19 @@ class OnArray(BlockloomRep):
         if not all(_is_tensor(value) for value in inputs):
             raise InputError("the array computes on tensors, and an input is none")
         given: Mapping[str, Any] = dict(zip(AsItIs(self.model).inputs, inputs, strict=False))
-        if (floats := in_floating_point(self.model)) is not None:
-            return self._in_float32(floats, inputs)
         model = _with_parameters(self.model, given)
         bound = {tensor.name for tensor in model.graph.initializer}
         named: dict[str, Array] = {name: np.asarray(given[name]) for name in given if name not in bound}
+        if (moved := _moving_words(model)) is not None:
+            return _outputs_of_array(moved, named)
+        if (floats := in_floating_point(self.model)) is not None:
+            return self._in_float32(floats, inputs)
         levels = _quantised_on(model, named)
         refuse_host(levels["bsr"])
         if not computes_on_array(levels["bsr"]):
             raise InputError("there is nothing in this model for the array to compute")
         _refuse_loss(levels["onnx"], model, named)
-        module = Pipeline(default_stages()[2:]).run(levels["bsr"])["aie"]
-        return list(execute("aie", module, named, 0).outputs.values())
+        return _outputs_of_array(levels["bsr"], named)
 
     def _in_float32(self, floats: onnx.ModelProto, inputs: Sequence[Any]) -> list[Any]:
         """
@@ -144,6 +147,20 @@ class OnArray(BlockloomRep):
         return [
             _wrapped(value, numpy_type(given)) for value, given in zip(outputs, self.model.graph.output, strict=True)
         ]
+
+
+def _outputs_of_array(module: ModuleOp, inputs: Mapping[str, Array]) -> list[Any]:
+    """What the aie level of a bsr module gives."""
+    lowered = Pipeline(default_stages()[2:]).run(module)["aie"]
+    return list(execute("aie", lowered, inputs, 0).outputs.values())
+
+
+def _moving_words(model: onnx.ModelProto) -> ModuleOp | None:
+    """The model at the bsr level if all that it does is to move words."""
+    if not any(node.op_type in MOVED_OPERANDS for node in model.graph.node):
+        return None
+    module = float_network(model)
+    return module if module is not None and computes_on_array(module) else None
 
 
 def _quantised_on(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> Mapping[str, ModuleOp]:
@@ -229,26 +246,28 @@ def _is_static(function: FuncOp) -> bool:
 
 
 def computes_on_array(module: ModuleOp) -> bool:
-    """Whether the array computes something of a bsr module, and the host nothing but quantisation."""
+    """Whether the array does something of a bsr module, and the host only quantises and stores constants."""
     hosted = [node.operator for op in module.walk() if isinstance(op, HostOp) for node in op.host_nodes()]
     array = any(isinstance(op, BsrOp) and not isinstance(op, HostOp | WeightsOp) for op in module.walk())
-    return array and all(operator in ("QuantizeLinear", "DequantizeLinear") for operator in hosted)
+    return array and all(operator in ("QuantizeLinear", "DequantizeLinear", "Constant") for operator in hosted)
 
 
 def _with_parameters(model: onnx.ModelProto, inputs: Mapping[str, Any]) -> onnx.ModelProto:
     """The model with those inputs as constants that parametrise an operator: weights, bounds, shapes, pads, scales."""
-    read = {
-        name
-        for node in model.graph.node
-        for index, name in enumerate(node.input)
-        if index == 0 or node.op_type in _ELEMENT_WISE
-    }
+    read = {name for node in model.graph.node for index, name in enumerate(node.input) if index in _moved(node)}
     bound = onnx.ModelProto()
     bound.CopyFrom(model)
     for name, values in inputs.items():
         if name not in read and _is_tensor(values):
             bound.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values), name))
     return bound
+
+
+def _moved(node: onnx.NodeProto) -> Container[int]:
+    """Which inputs of a node are data, not parameters."""
+    if node.op_type in _ELEMENT_WISE:
+        return range(len(node.input))
+    return MOVED_OPERANDS.get(node.op_type, (0,)) or range(len(node.input))
 
 
 def _refuse_loss(quantised: ModuleOp, model: onnx.ModelProto, inputs: Mapping[str, Array]) -> None:

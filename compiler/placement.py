@@ -21,6 +21,7 @@ from compiler.pipelines import Pipeline
 from dialects.bsr import HostOp
 from dialects.onnx import ConstantOp, NoneOp, OnnxOp, is_operator
 from passes.array_rules import RULES
+from passes.word_moves import MOVED_OPERANDS, WORDS
 
 Place = Literal["array", "host", "compiler"]
 _PASSES_ON = ("Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Sum", "Concat")
@@ -65,8 +66,10 @@ def _nodes(module: ModuleOp) -> list[OnnxOp]:
 
 def rules_of_operators() -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every operator that the array computes, with the rules that a node of it has to keep."""
-    for name, rules in RULES.items():
-        yield name, tuple(" ".join((rule.__doc__ or "").split()) for rule in rules)
+    for name in sorted({*RULES, *MOVED_OPERANDS}):
+        texts = tuple(" ".join((rule.__doc__ or "").split()) for rule in RULES.get(name, ()))
+        words = (f"Or {WORDS}" if name in RULES else f"{WORDS[0].upper()}{WORDS[1:]}",)
+        yield name, (*texts, *words) if name in MOVED_OPERANDS else texts
 
 
 class _Lookup:

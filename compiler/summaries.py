@@ -22,6 +22,7 @@ from passes.array_reader import devices_of
 
 _NONE = -(2**31)
 _LINEAR = ("QuantizeLinear", "DequantizeLinear")
+_AT_BOUNDARY = (*_LINEAR, "Constant")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def host_segments(module: ModuleOp) -> tuple[HostSegment, ...]:
 
 
 def refuse_host(module: ModuleOp) -> None:
-    """Raise InputError that names every node of a bsr module on the host, quantisation at the boundary excepted."""
+    """Raise InputError that names every node on the host of a bsr module, but what the boundary needs and constants."""
     found = [node for op in module.walk() if isinstance(op, HostOp) and not _is_boundary(op) for node in _shown(op)]
     if found:
         listed = "".join(f"\n  {node.operator} '{node.node or node.tensor}': {node.reason}" for node in found)
@@ -57,8 +58,8 @@ def _shown(op: HostOp) -> tuple[HostNode, ...]:
 
 
 def _is_boundary(op: HostOp) -> bool:
-    """Whether a segment only quantises inputs of the network or only dequantises outputs."""
-    if any(node.operator not in _LINEAR for node in op.host_nodes()):
+    """Whether a segment only quantises inputs of the network, only dequantises outputs, or only stores a constant."""
+    if any(node.operator not in _AT_BOUNDARY for node in op.host_nodes()):
         return False
     begins = all(isinstance(value.owner, Block) for value in op.inputs)
     ends = all(isinstance(use.operation, ReturnOp) for value in op.outputs for use in value.uses)

@@ -12,6 +12,7 @@ Arithmetic (`compiler.quantization.arithmetic`), with p() the position of a type
     mul            y = clamp(int8(round(a · b · 2^-(p(a) + p(b) - p(y)))))
     matmul         y = clamp(int8(round(Σ a·b · 2^-(p(a) + p(b) - p(y))))), both operands maps
     max, min       y = clamp(max(a, b)), all three at one position
+    move           y = words of any tensors in other places, no numbers at all
     lut            y = table[x], any function of one value
     avg_pool       y = clamp(int8(round(Σ x / n · 2^(p(y) - p(x)))), an exact fraction, rounded once
 
@@ -66,6 +67,7 @@ from dialects.bsr_contract import Conv2dOp, GemmOp, contraction_multipliers
 from dialects.bsr_joins import AppendOp, ConcatOp, InterleaveOp
 from dialects.bsr_maps import ClampOp, LutOp, PadOp, RequantiseOp, ReshapeOp
 from dialects.bsr_matmul import MatMulOp
+from dialects.bsr_moves import MoveAttr, MoveOp
 from dialects.bsr_pairs import AddOp, ExtremumOp, MaxOp, MinOp, MulOp, SubOp, SumOp
 from dialects.bsr_pools import AvgPoolOp, MaxPoolOp
 from dialects.bsr_transpose import TransposeOp
@@ -99,6 +101,7 @@ __all__ = [
     "MaxOp",
     "MaxPoolOp",
     "MinOp",
+    "MoveOp",
     "MulOp",
     "PadOp",
     "RequantiseOp",
@@ -237,7 +240,8 @@ Bsr = Dialect(
         PadOp,
         ReshapeOp,
         TransposeOp,
+        MoveOp,
         HostOp,
     ],
-    [FixedAttr, ScaledAttr, BlocksAttr, BlobAttr],
+    [FixedAttr, ScaledAttr, BlocksAttr, BlobAttr, MoveAttr],
 )

@@ -55,6 +55,7 @@ from dialects.mem_launch import CoreOp, LaunchOp
 from dialects.mem_maps import MapOp, map_of
 from dialects.mem_op import CONSTANT, MemOp
 from dialects.mem_weights import ImageOp, RingOp, WeightsOp
+from dialects.mem_words import WordsOp, in_ddr
 
 __all__ = [
     "CopyOp",
@@ -72,6 +73,8 @@ __all__ = [
     "StoreOp",
     "WaitOp",
     "WeightsOp",
+    "WordsOp",
+    "in_ddr",
     "map_of",
 ]
 
@@ -186,17 +189,18 @@ class RunOp(MemOp):
 
     @property
     def results_by_segment(self) -> dict[str, tuple[str, MapOp]]:
-        """Tensor and map of each segment."""
+        """Tensor and map of each segment whose map is a tensor with a name."""
         names = [cast(StringAttr, name).data for name in self.segments.data]
         tensors = [cast(StringAttr, name).data for name in self.tensors.data]
-        maps = [map_of(value) for value in self.outputs]
-        return dict(zip(names, zip(tensors, maps, strict=True), strict=True))
+        outputs = zip(names, tensors, self.outputs, strict=True)
+        return {name: (tensor, map_of(value)) for name, tensor, value in outputs if tensor}
 
 
 @irdl_op_definition
 class StoreOp(MemOp):
     """
     The host lays a tensor out as a map in DDR: NCHW becomes [rows][channels/8][width][8], zeros beyond the channels.
+    Into `mem.words` it goes as it is.
 
         mem.store %x, %map : tensor<1x3x224x224xi8, #bsr.fixed<6>>, !mem.buffer<ddr>
     """
@@ -274,6 +278,7 @@ class HostOp(MemOp):
 
 OPERATIONS: list[type[Operation]] = [
     MapOp,
+    WordsOp,
     WeightsOp,
     RingOp,
     CopyOp,

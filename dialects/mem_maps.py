@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ from xdsl.irdl import (
 )
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.bsr_attributes import Encoding, FixedAttr, ScaledAttr
+from compiler.transfers.layout import pack_map, unpack_map
+from dialects.bsr_attributes import Encoding, FixedAttr, ScaledAttr, shape_of
 from dialects.mem_attributes import (
     DDR,
     MEMTILE,
@@ -106,6 +107,24 @@ class MapOp(MemOp):
     def live(self) -> tuple[int, int]:
         """First and past-last band."""
         return cast("tuple[int, int]", integers_of(self.live_attr))
+
+    @property
+    def first_word(self) -> int:
+        """Words from the start of its memory."""
+        return self.address // 4
+
+    @property
+    def words(self) -> int:
+        """Of the whole map."""
+        return self.shape[1] * self.row_words
+
+    def packed(self, value: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+        """A tensor laid out as this map: NCHW becomes [rows][channels/8][width][8], zeros beyond the channels."""
+        return pack_map(value.reshape(self.shape))
+
+    def unpacked(self, words: npt.NDArray[np.int32], type: Attribute) -> npt.NDArray[Any]:
+        """The tensor of this map, the inverse of `packed`."""
+        return unpack_map(words, *self.shape).reshape(shape_of(type))
 
     @property
     def row_words(self) -> int:

@@ -27,6 +27,7 @@ from dialects.bsr import (
     LutOp,
     MatMulOp,
     MaxPoolOp,
+    MoveOp,
     MulOp,
     RequantiseOp,
     ReshapeOp,
@@ -67,7 +68,7 @@ class NetworkMaps:
     tables: dict[str, LutOp] = field(default_factory=dict[str, LutOp])
     """What each lookup was, by layer name."""
     host_ops: dict[str, Operation] = field(default_factory=dict[str, Operation])
-    """Host ops by step name."""
+    """Host ops, and moves of words, by step name."""
     origins: list[Operation] = field(default_factory=list[Operation])
     """The op that each step comes from."""
     outputs: set[int] = field(default_factory=set[int])
@@ -188,6 +189,10 @@ def build_network(function: func.FuncOp) -> NetworkMaps:
             maps.numbers[op.result] = maps.numbers[op.input]
         elif isinstance(op, HostOp):
             _host(maps, op)
+        elif isinstance(op, MoveOp):
+            # what it moves is no map, and no core computes: to the planners it is nothing
+            maps.host_ops[name := maps.step_name(op)] = op
+            maps.steps.append(HostStep(name, (), ()))
         elif isinstance(op, func.ReturnOp):
             maps.outputs |= {maps.numbers[value] for value in op.operands if value in maps.numbers}
         elif not isinstance(op, WeightsOp):

@@ -37,7 +37,7 @@ class Handles:
 
 def _task_dimensions(window: Window, limit: int) -> list[tuple[int, int]] | None:
     """Sizes and strides of a window in at most three dimensions within `limit`; None if there are none."""
-    if len(window.sizes) == 1 and not window.padding:
+    if window.is_run:
         sizes = factors(window.sizes[0], limit)
         if sizes is None:
             return None
@@ -66,8 +66,8 @@ def descriptor_op(descriptor: Descriptor, handles: Handles, number: int, limit: 
             pads = [(0, 0)] * (filler + 1) + pads if pads else []
         else:
             note = (window.wrap, window.step)
-            data = [] if len(data) == 1 and not pads else data
-    elif len(data) == 1 and not pads:
+            data = [] if window.is_run else data
+    elif window.is_run:
         data = []
     elif len(data) > TASK_DIMENSIONS:
         note = (1, 1)

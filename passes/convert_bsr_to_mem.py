@@ -33,11 +33,12 @@ from compiler.tiling.core_parameters import common_parameters, own_parameters
 from compiler.transfers.access import read_chains, write_chains
 from compiler.transfers.window import Window
 from dialects import mem
-from dialects.bsr import HostOp
+from dialects.bsr import HostOp, MoveOp
 from dialects.chip import CHIP, chip_attr
 from dialects.constants import constant_attribute
 from dialects.notes import PARAMETERS
 from passes.array_network import NetworkMaps, build_network
+from passes.moved_words import WordMover
 from passes.scaled_layers import sparse_weights
 
 
@@ -60,6 +61,8 @@ class _Writer:
         self.configuration = 0
         self.streams: dict[str, int] = {}
         self.rings: dict[Ring, SSAValue] = {}
+        ddr_end = max((buffer.address + buffer.size for buffer in plan.ddr_maps.values()), default=0)
+        self.mover = WordMover(chip, self.block, -(-ddr_end // 4) * 4, plan.memtile_height)
 
     def declare(self, buffer: MapBuffer) -> None:
         """The op of one map buffer."""
@@ -183,6 +186,7 @@ class _Writer:
 
     def segment(self, segment: Segment, output: MapBuffer, whole: bool, configuration: int) -> None:
         """One segment, in the current invocation; if its map is `whole` then, it is a tensor with a name."""
+        self.mover.invocation = None
         if self.segments is None or configuration != self.configuration:
             self.segments, self.configuration = Block(), configuration
             self.block.add_op(mem.InvokeOp(Region(self.segments), configuration))
@@ -197,6 +201,8 @@ class _Writer:
         """A value as a tensor on the host: computed there, or loaded from its map."""
         if value in self.values:
             return self.values[value]
+        if value in self.mover.placed:
+            return self.mover.load(value)
         load = mem.LoadOp(self.buffers[self.plan.ddr_maps[self.maps.numbers[value]].name], value.type)
         self.block.add_op(load)
         return load.result
@@ -211,6 +217,10 @@ class _Writer:
         """Work between invocations."""
         self.segments = None
         op = self.maps.host_ops[segment.step.name]
+        if isinstance(op, MoveOp):
+            self.mover.move(op, segment.step.name, self.tensor)
+            return
+        self.mover.invocation = None
         assert isinstance(op, HostOp), "host steps come from bsr.host"
         types: list[Attribute] = [result.type for result in op.outputs]
         inputs = [self.tensor(value) for value in op.inputs]

@@ -33,6 +33,7 @@ from dialects import mem
 from dialects.aie import DeviceOp, RuntimeSequenceOp
 from dialects.chip import chip_of
 from dialects.constants import constant_attribute
+from dialects.mem_attributes import DDR
 from dialects.notes import ARGUMENTS, PARAMETERS
 from passes.array_device import DeviceWriter
 from passes.array_tasks import TaskWriter
@@ -56,7 +57,9 @@ class _Sequence:
                 sequence.run(op, segment)
 
 
-def _arguments(maps: list[mem.MapOp], activation_words: int, weight_words: int) -> ArrayAttr[DictionaryAttr]:
+def _arguments(
+    placed: list[mem.MapOp | mem.WordsOp], activation_words: int, weight_words: int
+) -> ArrayAttr[DictionaryAttr]:
     """What the host must know to fill the arguments: name, byte offset, bytes and layout."""
 
     def entry(argument: str, name: str, offset: int, size: int, layout: str) -> DictionaryAttr:
@@ -72,8 +75,9 @@ def _arguments(maps: list[mem.MapOp], activation_words: int, weight_words: int) 
 
     entries = [
         entry(ACTIVATIONS, op.map_name.data, op.address, op.size, "rows, channels/8, width, 8 x int8")
-        for op in maps
-        if not op.stripes
+        if isinstance(op, mem.MapOp)
+        else entry(ACTIVATIONS, op.words_name.data, op.address, op.size, "the tensor's own, in words of 4 bytes")
+        for op in placed
     ]
     whole = entry(ACTIVATIONS, "", 0, 4 * activation_words, "all of the argument")
     weights = entry(WEIGHTS, "", 0, 4 * weight_words, "parameter blocks and weight chunks as loaded")
@@ -119,7 +123,7 @@ class ConvertMemToAiePass(ModulePass):
         if not isinstance(address, IntegerAttr):
             raise InputError(f"the module has no {PARAMETERS}; convert-bsr-to-mem writes it")
         main = next(f for f in op.body.ops if isinstance(f, func.FuncOp) and f.sym_name.data == "main")
-        maps = [m for m in main.body.block.ops if isinstance(m, mem.MapOp)]
+        placed = [p for p in main.body.block.ops if isinstance(p, mem.MapOp | mem.WordsOp) and p.result.type == DDR]
         rings = [ring for ring in main.body.block.ops if isinstance(ring, mem.RingOp)]
         invocations = [i for i in main.body.block.ops if isinstance(i, mem.InvokeOp)]
         devices = _devices(invocations, rings, chip)
@@ -128,7 +132,7 @@ class ConvertMemToAiePass(ModulePass):
         first = main.body.block.first_op
         assert first is not None, "a function has a terminator"
         main.body.block.insert_op_before(weights, first)
-        activation_words = max((m.address + m.size for m in maps if not m.stripes), default=4) // 4
+        activation_words = max((p.address + p.size for p in placed), default=4) // 4
         sequences: list[_Sequence] = []
         for invocation in invocations:
             device = devices[invocation.configuration]
@@ -156,4 +160,4 @@ class ConvertMemToAiePass(ModulePass):
         for number, device in devices.items():
             name = device_name(number, len(devices))
             op.body.block.insert_op_before(DeviceOp(chip.device, Region(device.block), sym_name=name), main)
-        op.attributes[ARGUMENTS] = _arguments(maps, activation_words, words.size)
+        op.attributes[ARGUMENTS] = _arguments(placed, activation_words, words.size)

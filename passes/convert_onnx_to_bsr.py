@@ -37,6 +37,7 @@ from passes.fixed_point_values import Unrepresentable, is_int8, linear_encoding,
 from passes.host_segments import PLUMBING, Segment, cone_of, finish_segment, merge_segments, open_segment, stranded_ops
 from passes.quantised_operators import lower_quantize
 from passes.stored_constants import is_stored
+from passes.word_moves import word_moves
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class _Conversion:
     maps: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
     """Those of the available values that are int8 maps."""
     segments: list[Segment] = field(default_factory=list[Segment])
+    irregular: str = ""
+    """Why a network that only moves words is nothing for the array."""
 
     def run(self) -> FuncOp:
         old = self.function.body.block
@@ -89,11 +92,12 @@ class _Conversion:
             self.available[argument] = new
             if is_map(new.type):
                 self.maps[argument] = new
+        moved = self._moved_words()
         for op in old.ops:
             if is_operator(op, "QuantizeLinear") and UNCONVERTED not in self.module.attributes:
                 self._anchor(cast(OnnxOp, op))
         returned = cast(ReturnOp, old.last_op).arguments
-        results = [self._result(value) for value in returned]
+        results = moved or [self._result(value) for value in returned]
         self.block.add_op(ReturnOp(*results))
         _erase_dead(self.block)
         self._finish_segments(old)
@@ -136,6 +140,18 @@ class _Conversion:
             value.name_hint = quantize.output.name_hint
         self.maps[quantize.output] = self.available[quantize.output] = value
 
+    def _moved_words(self) -> list[SSAValue]:
+        """The results of a network that only moves words; none if it does anything else, or too irregularly."""
+        try:
+            found = word_moves(self.module, self.function, self.block.args)
+        except Unrepresentable as reason:
+            self.irregular = str(reason)
+            return []
+        if found is None:
+            return []
+        self.block.add_ops([*found.stored, *found.moves])
+        return list(found.results)
+
     def _add(self, ops: list[Operation]) -> None:
         """Ops at the end, but what the host stores at the beginning, where it parts nothing that the array computes."""
         for op in ops:
@@ -173,6 +189,8 @@ class _Conversion:
         unconverted = self.module.attributes.get(UNCONVERTED)
         if isinstance(unconverted, StringAttr):
             return unconverted.data
+        if self.irregular:
+            return self.irregular
         return _float_reason(value, cone_of(value, self.available)[0])
 
     def _finish_segments(self, old: Block) -> None:

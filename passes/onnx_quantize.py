@@ -13,7 +13,8 @@ nothing is observed and every activation is taken to lie in −1 … 1: where th
 then made to fit shifts and accumulators. Each QuantizeLinear notes its position, the range that was seen and, if it had
 to be lowered, why; the module notes the method, the samples and how many tensors there are.
 
-A network that holds quantised operators already is left exactly as it is.
+A network that holds quantised operators already is left exactly as it is, and so is one that only moves elements of
+whole words, which the array moves without looking at them.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from dialects.onnx import OnnxOp, is_operator
 from passes.graph import constant_of, nodes_of, sweep
 from passes.quantization_points import Points, find_points, weight_operand
 from passes.quantized_writer import QuantizedWriter, TensorChoice, WeightChoice
+from passes.word_moves import only_moves_words
 
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
 _DEFAULT_SAMPLES = 4
@@ -67,6 +69,8 @@ class OnnxQuantizePass(ModulePass):
             raise InputError(f"onnx-quantize: samples must be at least 1, but is {self.samples}")
         nodes = nodes_of(op)
         if any(is_operator(node, *_QUANTISED) for node in nodes):
+            return
+        if not self.movers and only_moves_words(op):
             return
         points = find_points(main_function(op).body.block.args, nodes, movers=self.movers)
         if not points.root_of:

@@ -7,6 +7,7 @@ Constant operands as maps: the host stores them in DDR before the array begins, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from onnx import helper, numpy_helper
 from xdsl.ir import SSAValue
 
 from dialects.bsr import HostNode, HostOp, map_type
+from dialects.constants import constant_type
 from dialects.onnx import OnnxOp, is_operator
 from dialects.onnx_fixed_point import constant_of
 from passes.fixed_point_values import Unrepresentable, linear_encoding
@@ -21,6 +23,7 @@ from passes.fixed_point_values import Unrepresentable, linear_encoding
 _OPSET = 21
 _IR_VERSION = 10
 _REASON = "a constant that the array reads as a map; the host stores it in DDR before the array begins"
+_MOVED = "a constant of which the array moves elements; the host stores it in DDR before the array begins"
 
 
 Integers = npt.NDArray[np.int8]
@@ -54,15 +57,24 @@ def stored_constant(value: SSAValue, arranged: Callable[[Integers], Integers]) -
     )
 
 
+def stored_tensor(values: npt.NDArray[Any], name: str) -> HostOp:
+    """Any constant, as it is."""
+    node = HostNode(name, "", "Constant", _MOVED)
+    type = constant_type(values)
+    return HostOp(
+        [], [type], model=_model(values), key=name, node=name, operator="Constant", reason=_MOVED, nodes=[node]
+    )
+
+
 def is_stored(op: object) -> bool:
     """Whether an op only puts a constant where the array finds it."""
     return isinstance(op, HostOp) and not op.inputs
 
 
-def _model(integers: Integers) -> bytes:
+def _model(values: npt.NDArray[Any]) -> bytes:
     """An ONNX model that gives this tensor."""
-    value = numpy_helper.from_array(integers)
-    result = helper.make_tensor_value_info("y", value.data_type, list(integers.shape))
+    value = numpy_helper.from_array(values)
+    result = helper.make_tensor_value_info("y", value.data_type, list(values.shape))
     graph = helper.make_graph([helper.make_node("Constant", [], ["y"], value=value)], "stored", [], [result])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
     return model.SerializeToString(deterministic=True)

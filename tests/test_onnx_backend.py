@@ -121,6 +121,9 @@ REPRESENTATIVE = {
         "test_reduce_sum_keepdims_example",
         "test_resize_upsample_scales_nearest",
         "test_split_equal_parts_2d_opset13",
+        "test_transpose_all_permutations_3",
+        "test_reflect_pad",
+        "test_where_long_example",
     ),
     "host": (
         "test_relu",

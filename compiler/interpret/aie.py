@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from xdsl.dialects import func
 from xdsl.dialects.builtin import MemRefType, ModuleOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Attribute, SSAValue
 
 from compiler.errors import BlockloomError
 from compiler.interpret.aie_device import MEMTILE_ROW, DeviceMachine
@@ -24,11 +24,12 @@ from compiler.interpret.aie_kernels import KernelCalls
 from compiler.interpret.aie_memory import Memory
 from compiler.interpret.execution import Arrays, Execution, entry_of
 from compiler.interpret.host import run_host_model
-from compiler.transfers.layout import pack_map, unpack_map
+from compiler.transfers.layout import unpack_map
 from dialects import mem
 from dialects.aie import DeviceOp, RuntimeSequenceOp
-from dialects.bsr import array_of, shape_of
+from dialects.bsr import array_of
 from dialects.chip import chip_of
+from dialects.mem_attributes import DDR
 
 
 class _Host:
@@ -49,7 +50,7 @@ class _Host:
         self.configuration = 0
         self.machine = self._configured()
         words = _argument_words(self.devices)
-        maps = [op for op in module.walk() if isinstance(op, mem.MapOp) and not op.stripes]
+        maps = [op for op in module.walk() if isinstance(op, mem.MapOp | mem.WordsOp) and op.result.type == DDR]
         words[0] = max(words[0], max((op.address + op.size for op in maps), default=4) // 4)
         names = ("DDR", "the weights in DDR")
         self.activations, self.weights = (
@@ -73,8 +74,8 @@ class _Host:
         results = op.results_by_segment
 
         def ended(segment: str) -> None:
-            tensor, result = results.get(segment, ("", None))
-            if tensor and result is not None:
+            if segment in results:
+                tensor, result = results[segment]
                 self.tensors[tensor] = self.map_values(result)[None]
 
         self.machine.run(name, (self.activations, self.weights), ended)
@@ -90,11 +91,15 @@ class _Host:
             words = op.whole(lambda column, start, size: tiles[column, MEMTILE_ROW].words[start : start + size])
         return unpack_map(words, channels, height, width)
 
-    def store(self, op: mem.MapOp, value: npt.NDArray[Any]) -> None:
-        """Lay a tensor out as a map in DDR."""
-        words = pack_map(value.reshape(op.shape))
-        first = op.address // 4
-        self.activations.write(self.machine.host, slice(first, first + words.size), words)
+    def store(self, op: mem.MapOp | mem.WordsOp, value: npt.NDArray[Any]) -> None:
+        """Lay a tensor out in DDR."""
+        words = op.packed(value)
+        self.activations.write(self.machine.host, slice(op.first_word, op.first_word + words.size), words)
+
+    def load(self, op: mem.MapOp | mem.WordsOp, type: Attribute) -> npt.NDArray[Any]:
+        """The tensor that lies in DDR."""
+        words = self.activations.read(self.machine.host, slice(op.first_word, op.first_word + op.words))
+        return op.unpacked(words, type)
 
 
 def _functions(device: DeviceOp) -> list[func.FuncOp]:
@@ -125,15 +130,15 @@ def interpret_aie(
     )
     for op in entry.function.body.block.ops:
         match op:
-            case mem.MapOp():
+            case mem.MapOp() | mem.WordsOp():
                 pass
             case mem.ImageOp():
                 words = array_of(op.values).reshape(-1)
                 host.weights.write(host.machine.host, slice(0, words.size), words)
             case mem.StoreOp():
-                host.store(mem.map_of(op.target), values[op.value])
+                host.store(mem.in_ddr(op.target), values[op.value])
             case mem.LoadOp():
-                values[op.result] = host.map_values(mem.map_of(op.source)).reshape(shape_of(op.result.type))
+                values[op.result] = host.load(mem.in_ddr(op.source), op.result.type)
             case mem.HostOp():
                 results = run_host_model(array_of(op.model).tobytes(), [values[value] for value in op.inputs])
                 values.update(zip(op.outputs, results, strict=True))

@@ -19,6 +19,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from compiler.errors import InputError
 from compiler.interpret.execution import Arrays, Execution, entry_of
 from compiler.interpret.host import run_host_model
+from compiler.interpret.moves import move_words
 from compiler.quantization.arithmetic import Clamp, Rounding, add_int8, average, requantise, saturate_int8
 from compiler.quantization.scaling import Multipliers, multipliers, round_shifts, scale_mean, scale_round
 from dialects.bsr import (
@@ -37,6 +38,7 @@ from dialects.bsr import (
     MaxOp,
     MaxPoolOp,
     MinOp,
+    MoveOp,
     MulOp,
     PadOp,
     RequantiseOp,
@@ -83,6 +85,8 @@ def run_operation(op: Operation, values: Values) -> list[Array]:
     """The results of one operation from those of its operands."""
     if isinstance(op, HostOp):
         return run_host_model(op.model_bytes(), [values[operand] for operand in op.inputs])
+    if isinstance(op, MoveOp):
+        return [move_words(op, [values[operand] for operand in op.inputs])]
     for kind, implementation in IMPLEMENTATIONS.items():
         if isinstance(op, kind):
             return [implementation(op, values)]

@@ -15,17 +15,18 @@ import numpy as np
 import numpy.typing as npt
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 
 from compiler.errors import BlockloomError
 from compiler.interpret.execution import Arrays, Execution, entry_of
 from compiler.interpret.host import run_host_model
 from compiler.interpret.mem_kernels import compute
-from compiler.transfers.layout import pack_map, unpack_map
+from compiler.transfers.layout import unpack_map
 from compiler.transfers.window import PADDING, Window
 from dialects import mem
-from dialects.bsr import array_of, shape_of
+from dialects.bsr import array_of
 from dialects.chip import chip_of
+from dialects.mem_attributes import DDR
 
 
 class Memory:
@@ -67,8 +68,8 @@ class _Machine:
     def __init__(self, module: ModuleOp, seed: int):
         self.chip = chip_of(module)
         self.rng = np.random.default_rng(seed)
-        maps = [op for op in module.walk() if isinstance(op, mem.MapOp)]
-        height = max((op.address + op.size for op in maps if not op.stripes), default=4)
+        maps = [op for op in module.walk() if isinstance(op, mem.MapOp | mem.WordsOp) and op.result.type == DDR]
+        height = max((op.address + op.size for op in maps), default=4)
         self.ddr = Memory("DDR", -(-height // 4), self.rng)
         self.memtiles = [
             Memory(f"MemTile {column}", self.chip.memtile_words, self.rng) for column in range(self.chip.columns)
@@ -93,7 +94,7 @@ class _Machine:
             case mem.LaunchOp():
                 for index in shuffled(self.rng, len(op.cores)):
                     self.core(op, op.cores[index])
-            case mem.CopyOp() | mem.WaitOp() | mem.WeightsOp() | mem.RingOp() | mem.MapOp():
+            case mem.CopyOp() | mem.WaitOp() | mem.WeightsOp() | mem.RingOp() | mem.MapOp() | mem.WordsOp():
                 pass
             case _:
                 raise BlockloomError(f"the mem interpreter does not know {op.name}")
@@ -192,10 +193,15 @@ def _with_input_again(stream: npt.NDArray[np.int32], parameters: Mapping[str, in
     return np.concatenate([stream[:begin], np.concatenate([kept, alone], axis=2).reshape(-1)])
 
 
-def store_map(memory: Memory, op: mem.MapOp, value: npt.NDArray[Any]) -> None:
-    """Lay a tensor out as a map in DDR."""
-    words = pack_map(value.reshape(op.shape))
-    memory.write(op.address // 4 + np.arange(words.size), words)
+def store(memory: Memory, op: mem.MapOp | mem.WordsOp, value: npt.NDArray[Any]) -> None:
+    """Lay a tensor out in DDR."""
+    words = op.packed(value)
+    memory.write(op.first_word + np.arange(words.size), words)
+
+
+def load(memory: Memory, op: mem.MapOp | mem.WordsOp, type: Attribute) -> npt.NDArray[Any]:
+    """The tensor that lies in DDR."""
+    return op.unpacked(memory.read(op.first_word + np.arange(op.words), "the host"), type)
 
 
 def interpret_mem(module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]], *, seed: int = 0) -> Execution:
@@ -214,9 +220,9 @@ def interpret_mem(module: ModuleOp, inputs: Mapping[str, npt.NDArray[Any]], *, s
             case mem.InvokeOp():
                 machine.invoke(op)
             case mem.StoreOp():
-                store_map(machine.ddr, mem.map_of(op.target), values[op.value])
+                store(machine.ddr, mem.in_ddr(op.target), values[op.value])
             case mem.LoadOp():
-                values[op.result] = machine.map_values(mem.map_of(op.source)).reshape(shape_of(op.result.type))
+                values[op.result] = load(machine.ddr, mem.in_ddr(op.source), op.result.type)
             case mem.HostOp():
                 results = run_host_model(array_of(op.model).tobytes(), [values[value] for value in op.inputs])
                 values.update(zip(op.outputs, results, strict=True))

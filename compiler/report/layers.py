@@ -16,7 +16,7 @@ from compiler.report.flows import FILL, LOAD, Place, cycles_until, ddr_bytes, ti
 from compiler.simulate.result import SegmentTime, Simulation
 from dialects.bsr import Conv2dOp, GemmOp, array_of, shape_of
 from dialects.bsr_weights import WeightsOp, weights_of
-from dialects.mem import LaunchOp, SegmentOp, map_of
+from dialects.mem import CopyOp, LaunchOp, SegmentOp, map_of
 from dialects.mem import WeightsOp as ChunksOp
 
 Contraction = Conv2dOp | GemmOp
@@ -79,7 +79,11 @@ def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulati
     segments = {op.segment_name.data: op for op in modules["mem"].walk() if isinstance(op, SegmentOp)}
     contractions = iter([op for op in modules["bsr"].walk() if isinstance(op, Conv2dOp | GemmOp)])
     # a convolution is lowered to one segment with its kernel, in the order of the bsr level
-    computes = {name: next(contractions) for name, op in segments.items() if _launches(op)[0].kernel.convolves}
+    computes = {
+        name: next(contractions)
+        for name, op in segments.items()
+        if any(launch.kernel.convolves for launch in _launches(op))
+    }
     imbalances = _compute_imbalances(simulation)
     rows: list[LayerRow] = []
     for index, time in enumerate(simulation.segments):
@@ -131,7 +135,14 @@ def _shapes(segment: SegmentOp, contraction: Contraction | None) -> tuple[str, s
     if contraction is not None:
         source, result = (shape_of(value.type)[1:] for value in (contraction.input, contraction.result))
         return _shape((*source, 1, 1)), _shape((*result, 1, 1))
-    inputs = _launches(segment)[0].inputs
+    launches = _launches(segment)
+    if not launches:
+        copies = [op for op in segment.body.block.ops if isinstance(op, CopyOp)]
+        there, back = (
+            sum(op.target_window.data.words for op in copies if op.fills is fills) for fills in (True, False)
+        )
+        return f"{there} words", f"{back} words"
+    inputs = launches[0].inputs
     return _shape(map_of(inputs[0]).shape, len(inputs)), _shape(map_of(segment.output).shape)
 
 
@@ -143,6 +154,8 @@ def _operation(launches: list[LaunchOp], contraction: Contraction | None) -> str
         strides = contraction.strides
         stride = "" if strides == (1, 1) else f" /{strides[0]}" if strides[0] == strides[1] else f" /{strides}"
         return f"conv {height}×{width}{stride}"
+    if not launches:
+        return "move"
     kind = launches[0].kernel.symbol.replace("_", " ")
     source, result = map_of(launches[0].inputs[0]), map_of(launches[0].output)
     return "concat" if kind == "requantise" and source.shape[0] < result.shape[0] else kind
@@ -156,7 +169,7 @@ def _placement(launches: list[LaunchOp], bands: int) -> Placement:
     cores = {(core.column, core.row) for launch in launches for core in launch.cores if core.own_parameters["rows"]}
     streams = {core.stream for launch in launches for core in launch.cores}
     outputs = max((core.own_parameters["output_chunks"] for launch in launches for core in launch.cores), default=1)
-    inputs = max(launch.common_parameters["input_chunks"] for launch in launches)
+    inputs = max((launch.common_parameters["input_chunks"] for launch in launches), default=1)
     return Placement(len(cores), len(streams), (outputs, inputs), bands)
 
 

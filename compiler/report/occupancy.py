@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler.simulate.result import SegmentTime
-from dialects.mem import HostOp, MapOp, RingOp, SegmentOp
+from dialects.mem import HostOp, MapOp, RingOp, SegmentOp, WordsOp
 from dialects.mem_attributes import MEMTILE
 
 PART = re.compile(r"(?P<kind>fill\d+\.\d+\.\d+|band\d+\.\d+)\.(?P<segment>.*)")
@@ -53,6 +53,8 @@ def memtile_boxes(module: ModuleOp, times: tuple[SegmentTime, ...], bounds: list
             case MapOp() if op.result.type == MEMTILE:
                 live = (edges[op.live[0]], edges[op.live[1]])
                 boxes.append(Box(op.map_name.data, MAP, op.address, op.size, *live))
+            case WordsOp() if op.result.type == MEMTILE:
+                boxes.append(Box(op.words_name.data, MAP, op.address, op.size, edges[0], edges[-1]))
             case RingOp():
                 live = (edges[op.live[0]], edges[op.live[1]])
                 boxes.append(Box("rings" if op.cores else "ring", RING, op.address, op.size, *live))

@@ -43,6 +43,11 @@ class Window:
         """Words moved by one run, padding included."""
         return prod(size + sum(pads) for size, pads in zip(self.sizes, self._pads(), strict=True))
 
+    @property
+    def is_run(self) -> bool:
+        """Whether its words lie one behind the other; one dimension alone may still leave some out."""
+        return self.strides == (1,) and not self.padding
+
     def _pads(self) -> tuple[tuple[int, int], ...]:
         return self.padding or ((0, 0),) * len(self.sizes)
 

@@ -16,6 +16,12 @@ from compiler.transfers.window import PADDING, Window, window_faults
 CHIP = chip_named("npu1")
 
 
+def test_one_dimension_may_leave_words_out() -> None:
+    assert Window(0, 3, (6,), (1,)).is_run
+    assert not Window(0, 3, (6,), (10,)).is_run
+    assert Window(0, 3, (3, 2), (20, 10)).merged(9).sizes == (6,)
+
+
 @st.composite
 def windows(draw: st.DrawFn) -> Window:
     """Dimensions that often lie behind each other without a gap, so that they merge."""
