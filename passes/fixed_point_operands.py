@@ -75,6 +75,8 @@ class Operands:
         try:
             op.verify()
         except VerifyException as error:
+            # it must not count as a reader of its operands, which others go on to use
+            op.erase()
             raise Unrepresentable(" ".join(str(error).split())) from error
         self.emitted.append(op)
         return op.results[0]
