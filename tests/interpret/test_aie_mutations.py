@@ -192,7 +192,7 @@ def cut_flow(module: ModuleOp) -> None:
         (set_parameter(Parameter.OUTPUT_BASE, lambda old: 0), RaceError),
         (set_parameter(Parameter.ROWS, lambda old: old + 1), BlockloomError),
         (set_parameter(Parameter.ROWS, lambda old: 1 << 30), BlockloomError),
-        (set_parameter(Parameter.WEIGHT_FIRST, lambda old: old + 1), BlockloomError),
+        (set_parameter(Parameter.WEIGHT_FIRST, lambda old: old + 1), RaceError),
         (set_parameter(Parameter.ROW_ORIGIN, lambda old: old + 1), "other numbers"),
         (set_parameter(Parameter.SHIFT, lambda old: old + 1), "other numbers"),
         (set_parameter(Parameter.TAPS, lambda old: old + 1), BlockloomError),
