@@ -188,8 +188,9 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
         faults.append(f"chunks of {4 * launch.chunk_words} bytes, a weight slot has {4 * arena.weight_slot}")
     if longest > chip.core_length_limit:
         faults.append(f"a transfer of {longest} words, a core descriptor moves {chip.core_length_limit}")
-    if arena.input_slots > most_slots(chip):
-        faults.append(f"{arena.input_slots} input slots, a descriptor and its locks count {most_slots(chip)}")
+    for ring, slots in (("input", arena.input_slots), ("output", arena.output_slots)):
+        if slots > most_slots(chip):
+            faults.append(f"{slots} {ring} slots, a descriptor and its locks count {most_slots(chip)}")
     if launch.sent is not None:
         pixels, _ = launch.sent
         pieces = launch.output_chunk * launch.sent_width // pixels

@@ -198,7 +198,7 @@ def mapped(
     stream = -(-split.input_rows // fetch.row_step)
     held = rows_held(layer, stride, stream, together)
     output_chunks = -(-split.widest // cut.output_chunk)
-    output_slots = min(OUTPUT_SLOTS * together, output_chunks * split.rows)
+    output_slots = min(OUTPUT_SLOTS * together, output_chunks * split.rows, most_slots(chip))
     free = arena_words(chip) - WEIGHT_SLOTS * weight_slot - output_slot * output_slots - partial_row * partial_rows
     if stays and layer.addition is not None and (input_chunks > 1 or stream > most_kept_rows(chip)):
         # what is added lies behind the rows of one input chunk, which are few
@@ -210,7 +210,7 @@ def mapped(
         rows = stream * input_chunks * output_chunks
         input_slots = min(layer.window_rows + 2 * together * stride, max(rows, held))
     input_slots = min(free // input_slot, input_slots, most_slots(chip))
-    if input_slots < held:
+    if input_slots < held or output_slots < together:
         return None
     arena = Arena(weight_slot, input_slot, input_slots, output_slot, output_slots, partial_row, partial_rows)
     return Launch(
