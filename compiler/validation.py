@@ -38,6 +38,7 @@ DECIDES_NUMBERS = {
 }
 NOT_EXECUTABLE = {
     "aie-lower-tasks": "words for the controller have no interpreter",
+    "aie-configure-devices": "a device that only loads others has no interpreter",
     "aie-keep-device": "without the network around the device there is nothing to run",
 }
 FLOAT_SHARE = 1e-4

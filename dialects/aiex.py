@@ -12,7 +12,8 @@ Task form, one task per queue entry of a DMA channel:
     aiex.dma_start_task(%task)
     aiex.dma_await_task(%task)
 
-`repeat_count` is the number of runs − 1. Register form, what tasks become: `aiex_registers`.
+`repeat_count` is the number of runs − 1. Register form, what tasks become: `aiex_registers`. Several
+devices one after the other: `aiex_devices`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ from xdsl.irdl import (
 
 from dialects.aie_attributes import Direction, DMAChannelDir, PacketInfoAttr, i32_attr, int_value
 from dialects.aie_structure import I32, INDEX
+from dialects.aiex_devices import ConfigureOp, RunOp
 from dialects.aiex_registers import (
     AddressPatchOp,
     BlockWriteOp,
@@ -262,6 +264,7 @@ Aiex = Dialect(
     [
         AddressPatchOp,
         BlockWriteOp,
+        ConfigureOp,
         DMAAwaitTaskOp,
         DMAConfigureTaskForOp,
         DMAConfigureTaskOp,
@@ -271,6 +274,7 @@ Aiex = Dialect(
         DMAWaitOp,
         MaskWrite32Op,
         PushQueueOp,
+        RunOp,
         RuntimeParameterWriteOp,
         SyncOp,
         Write32Op,

@@ -9,8 +9,8 @@ make an xclbin of each device with upstream's tools (`blockloom-opt -p aie-lower
     python examples/06_what_a_driver_runs.py array.xclbin
 
 There is one device, unless the kernels of the network are too many for one program of the cores: then the manifest
-lists several configurations, and the host loads the one that a sequence belongs to before it runs it. What passes from
-one to the next lies in the activations.
+lists several configurations, and the host loads the one that a sequence belongs to before it runs it; or the array
+does, by what `aie-configure-devices` adds. What passes from one to the next lies in the activations.
 """
 
 import importlib

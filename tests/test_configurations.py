@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from quantised_models import FloatNet
+from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.parser import Parser
 
 from compiler import Compilation, compile_model
 from compiler.driver import Driver, TransactionWords, Words
@@ -14,8 +16,12 @@ from compiler.errors import BlockloomError
 from compiler.hardware.chip import chip_named
 from compiler.interpret.aie import interpret_aie
 from compiler.kernels.code_size import bytes_for_kernels
+from compiler.registry import full_context
 from compiler.simulate import simulate
-from dialects.aie import DeviceOp, FlowOp
+from dialects.aie import DeviceOp, FlowOp, RuntimeSequenceOp
+from dialects.aiex_devices import ConfigureOp, RunOp
+from passes.aie_configure_devices import AieConfigureDevicesPass
+from passes.aie_keep_device import AieKeepDevicePass
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +95,21 @@ def test_the_report_shows_them(compilation: Compilation, tmp_path: Path) -> None
     text = (tmp_path / "report.html").read_text()
     assert "1 change of the cores’ program" in text
     assert "array_1" in text
+
+
+def test_one_device_loads_the_others_for_upstream(compilation: Compilation) -> None:
+    module = compilation.module("aie").clone()
+    AieConfigureDevicesPass().apply(Context(), module)
+    AieKeepDevicePass().apply(Context(), module)
+    module.verify()
+    *programs, network = [op for op in module.ops if isinstance(op, DeviceOp)]
+    assert [op.sym_name.data for op in programs] == ["array_0", "array_1"]
+    (sequence,) = [op for op in network.body.ops if isinstance(op, RuntimeSequenceOp)]
+    loaded = [op for op in sequence.body.ops if isinstance(op, ConfigureOp)]
+    assert [op.symbol.string_value() for op in loaded] == ["array_0", "array_1"]
+    runs = [
+        run.runtime_sequence_symbol.string_value() for op in loaded for run in op.body.ops if isinstance(run, RunOp)
+    ]
+    assert runs == ["sequence_0", "sequence_1"]
+    context = full_context()
+    assert Parser(context, str(module)).parse_module().is_structurally_equivalent(module)

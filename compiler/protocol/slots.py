@@ -70,13 +70,17 @@ class RowRings:
     )
 
     def first_slots(self, op: mem.LaunchOp, core: mem.CoreOp, values: Mapping[str, int]) -> dict[str, int]:
-        """Where a core's rings of a launch begin, as parameters: input that comes in two kinds of rows with slot 0."""
+        """
+        Where a core's rings of a launch begin, as parameters: with slot 0 input that comes in two kinds of rows, and
+        outputs of a smaller last chunk, also if it is the only one.
+        """
         place, first_input = (core.column, FIRST_CORE_ROW + core.row), 0
         if core.reads and not values.get("skips_alone", 0):
             channel = CORE_WEIGHTS if op.deep else CORE_INPUT
             first_input = self.stands.get((place, DMAChannelDir.S2MM, channel, arriving_slots(core, values)), 0)
         window = output_slots(op.sent, core.writes[0][0].words // values["rows"], values)
-        first_output = self.stands.get((place, DMAChannelDir.MM2S, CORE_OUTPUT, window), 0)
+        smaller = values["output_chunks"] == 1 and values["last_blocks"] != values["blocks"]
+        first_output = 0 if smaller else self.stands.get((place, DMAChannelDir.MM2S, CORE_OUTPUT, window), 0)
         return {
             Parameter.INPUT_ORIGIN.name.lower(): first_input + values["row_origin"],
             Parameter.OUTPUT_FIRST.name.lower(): first_output,

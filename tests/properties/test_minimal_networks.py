@@ -155,6 +155,15 @@ CASES = {
     ),
     # refused by aie-check: one call for all rows of a core, and a ring of outputs longer than descriptors count
     "69 rows made together": (Network(1, (Input(3, 413, 3),), (Concat((0, 0)),)), Place("mesh-3x2")),
+    # wrong numbers: a core's only chunk of outputs was smaller than others', and its ring of rows went on elsewhere
+    "one chunk, smaller than others": (
+        Network(
+            1,
+            (Input(40, 5, 1),),
+            (Conv(0, 40, (3, 3), pads=(1, 1, 1, 1)), Conv(1, 40, (3, 3), pads=(1, 1, 1, 1))),
+        ),
+        Place("mesh-2x2"),
+    ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
         Place("mesh-1x1", ("core_memory_bytes=8448",)),
