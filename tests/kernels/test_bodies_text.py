@@ -34,9 +34,12 @@ def device() -> ModuleOp:
     params = BufferOp(tile.result, MemRefType(i32, (CORE_PARAMETER_WORDS,)), sym_name="params", address=1024)
     arena = BufferOp(tile.result, MemRefType(i32, (ARENA_WORDS,)), sym_name="arena", address=2048)
     zero = ConstantOp(IntegerAttr(0, IndexType()))
-    call = CallOp(Kernel.ADD.symbol, [params.buffer, arena.buffer, *[zero.result] * 7], [])
+    functions = kernel_functions(ARENA_WORDS)
+    add = next(function for function in functions if function.sym_name.data == Kernel.ADD.symbol)
+    _, _, *numbers = add.function_type.inputs
+    call = CallOp(Kernel.ADD.symbol, [params.buffer, arena.buffer, *[zero.result] * len(numbers)], [])
     core = CoreOp(tile.result, Region(Block([zero, call, EndOp()])))
-    return ModuleOp([DeviceOp("npu1", Region(Block([*kernel_functions(ARENA_WORDS), tile, params, arena, core])))])
+    return ModuleOp([DeviceOp("npu1", Region(Block([*functions, tile, params, arena, core])))])
 
 
 def printed(module: ModuleOp, *, generic: bool) -> str:
