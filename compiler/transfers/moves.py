@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import prod
+from math import gcd, prod
 
 import numpy as np
 import numpy.typing as npt
@@ -75,9 +75,8 @@ def moves_of(source: npt.NDArray[np.int64], places: Places, limit: int) -> tuple
     made: list[Move] = []
     for number in np.unique(source).tolist():
         mine = np.flatnonzero(source == number)
-        forms = {(): np.stack([places[mine], written[mine]], axis=1)}
-        while (joined := _joined(forms)) is not None:
-            forms = joined
+        words = np.stack([places[mine], written[mine]], axis=1)
+        forms = min((_forms(words, even) for even in (True, False)), key=lambda each: sum(map(len, each.values())))
         if len(made) + sum(map(len, forms.values())) > limit:
             return None
         made += [Move(number, first, to, axes) for axes, starts in forms.items() for first, to in starts.tolist()]
@@ -88,12 +87,29 @@ _Forms = dict[tuple[Axis, ...], npt.NDArray[np.int64]]
 """Of every form of runs where they begin: the word that is read and the one that is written, in the order of these."""
 
 
-def _joined(forms: _Forms) -> _Forms | None:
-    """Runs of one form that lie evenly apart, from the first on, as one run; None if there are none."""
+def _forms(words: npt.NDArray[np.int64], even: bool) -> _Forms:
+    """All that joins, joined. As long as they can be, runs go over the end of a row that the next one goes on from."""
+    forms: _Forms = {(): words}
+    while (joined := _joined(forms, even)) is not None:
+        forms = joined
+    return forms
+
+
+def _joined(forms: _Forms, even: bool) -> _Forms | None:
+    """
+    Runs of one form that lie evenly apart, from the first on, as one run, `even` ones all of one length if they can be;
+    None if there are none.
+    """
     found: dict[tuple[Axis, ...], list[npt.NDArray[np.int64]]] = {}
     joins = False
     for axes, starts in forms.items():
         steps = np.diff(starts, axis=0)
+        length = _even_length(steps) if even else 1
+        if length > 1:
+            for step, first in zip(steps[::length].tolist(), starts[::length], strict=True):
+                found.setdefault((Axis(length, *step), *axes), []).append(first[None])
+            joins = True
+            continue
         changes = np.flatnonzero((steps[1:] != steps[:-1]).any(axis=1)) + 1
         begin = 0
         for first, last in pairwise((0, *changes.tolist(), len(steps))):
@@ -108,6 +124,20 @@ def _joined(forms: _Forms) -> _Forms | None:
         if begin < len(starts):
             found.setdefault(axes, []).append(starts[begin:])
     return {axes: _in_order(parts) for axes, parts in found.items()} if joins else None
+
+
+def _even_length(steps: npt.NDArray[np.int64]) -> int:
+    """The most words of which every so many, from the first on, lie evenly apart; 1 if no number is that of all."""
+    count = len(steps) + 1
+    changes = np.flatnonzero((steps[1:] != steps[:-1]).any(axis=1)) + 1
+    ends: list[int] = []
+    begin = 0
+    for end in (*changes.tolist(), len(steps)):
+        # the step out of a run leads to the next one
+        if end > begin:
+            ends.append(end + 1)
+            begin = end + 1
+    return gcd(count, *ends) if ends and count > 1 else 1
 
 
 def _in_order(parts: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:

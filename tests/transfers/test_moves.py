@@ -46,6 +46,11 @@ def test_what_is_regular_is_one_move(shape: list[int], random: Random) -> None:
     assert len(found(places)) == 1
 
 
+def test_runs_that_go_on_over_the_end_of_a_row_are_one_move() -> None:
+    """Words 6 to 9 lie evenly apart, and are of two rows."""
+    assert len(found(np.arange(16).reshape(2, 2, 2, 2).transpose(0, 2, 1, 3))) == 1
+
+
 def test_two_sources_are_never_one_move() -> None:
     moves = moves_of(np.array([0, 0, 1, 1]), np.array([0, 1, 2, 3]), 2)
     assert moves == (Move(0, 0, 0, (Axis(2, 1, 1),)), Move(1, 2, 2, (Axis(2, 1, 1),)))
