@@ -14,6 +14,7 @@ interpreters. `not` before a tool expects it to fail and passes on what it said 
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import re
@@ -35,7 +36,7 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 from compiler.cli.boundary import run_tool
 from compiler.cli.opt import main as blockloom_opt
 
-settings.register_profile("quick", max_examples=4, deadline=None, derandomize=True)
+settings.register_profile("quick", max_examples=3, deadline=None, derandomize=True)
 settings.register_profile("default", max_examples=60, deadline=None, derandomize=True)
 settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
@@ -45,7 +46,8 @@ PAST_FAILURES = "test_minimal_networks.py"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the seed of a deep run here, so that it can be told."""
+    """Few collections, since IR stays alive; the seed of a deep run is chosen here, so that it can be told."""
+    gc.set_threshold(100_000, 50, 100)
     if settings.get_current_profile_name() == "deep" and config.getoption("hypothesis_seed") is None:
         config.option.hypothesis_seed = secrets.randbelow(2**32)
 
