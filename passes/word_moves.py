@@ -38,12 +38,12 @@ from passes.stored_constants import stored_tensor
 
 Numbers = npt.NDArray[np.int64]
 
+_MOVE_FIRST = (
+    "CenterCropPad Compress DepthToSpace Expand Flatten Gather GatherElements GatherND Identity Reshape Resize "
+    "ReverseSequence Slice SpaceToDepth Split Squeeze Tile Transpose Trilu Unsqueeze"
+).split()
 MOVED_OPERANDS: Mapping[str, tuple[int, ...]] = {
-    **dict.fromkeys(
-        ("CenterCropPad", "Compress", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements"), (0,)
-    ),
-    **dict.fromkeys(("GatherND", "Identity", "Reshape", "Resize", "ReverseSequence", "Slice", "SpaceToDepth"), (0,)),
-    **dict.fromkeys(("Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze"), (0,)),
+    **dict.fromkeys(_MOVE_FIRST, (0,)),
     **dict.fromkeys(("ScatterElements", "ScatterND"), (0, 2)),
     "Concat": (),
     "Pad": (0, 2),

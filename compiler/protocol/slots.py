@@ -56,7 +56,8 @@ def ring_tasks(
     acquired, released = (empty, full) if direction is DMAChannelDir.S2MM else (full, empty)
     descriptor = Descriptor(place_name("arena", place), window, (acquired, 1), (released, 1))
     most = chip.run_limit // window.wrap * window.wrap
-    counts = [min(most, runs - first) for first in range(0, runs, most)]
+    # all tasks but the last run whole turns, so that each begins with the slot with which the first one did
+    counts = [min(most, runs - done) for done in range(0, runs, most)]
     return [Task(place, direction, channel, (descriptor,), count, first=first) for count in counts]
 
 

@@ -70,6 +70,15 @@ class Task:
 def _step(part: Descriptor, memories: Mapping[SSAValue, Memory], locks: Mapping[SSAValue, Lock]) -> Step:
     acquire = None if part.acquire is None else (locks[part.acquire[0]], part.acquire[1])
     release = None if part.release is None else (locks[part.release[0]], part.release[1])
-    memory = memories[part.buffer]
-    moved = (memory, part.pattern, part.words, part.padded, part.offset, part.wrap, part.step)
-    return Step(*moved, acquire, release, part.first)
+    return Step(
+        memory=memories[part.buffer],
+        pattern=part.pattern,
+        words=part.words,
+        padded=part.padded,
+        offset=part.offset,
+        wrap=part.wrap,
+        stride=part.step,
+        acquire=acquire,
+        release=release,
+        count=part.first,
+    )

@@ -23,7 +23,10 @@ LARGEST_SIZE = _LAYOUT["wrap_0"].limit
 """Of every dimension of a shim's descriptor but the outermost, which ends with the length."""
 LARGEST_STRIDE = _LAYOUT["step_0"].limit + 1
 INSTRUCTIONS = 4
-"""At least, of the controller for a copy: two descriptors, two pushes."""
+"""
+The fewest that the controller takes for a copy: a descriptor and a push of the shim's, and of the MemTile's
+(`compiler.hardware.bursts` counts them all).
+"""
 
 
 @dataclass(frozen=True)
