@@ -3,8 +3,8 @@ Cycles that others measured for their kernels, and what our model says of the sa
 
 Each kernel is described as `Code` and `Step` describe ours, from its source, and added up as `compiler.kernels.cycles`
 does. The model knows slots and latencies. It knows neither banks, registers nor which load unit a pointer is bound to,
-so its busiest slot is a bound: a round can take longer and never less. Nothing overlaps from one loop to the next, which
-compilers do let happen where counts are constants, as they are there. Two publications give cycles with source:
+so its busiest slot is a bound: a round can take longer and never less. Nothing overlaps from one loop to the next in
+it, which compilers do let happen where counts are constants, as they are there. Two publications give cycles and code:
 
 * mlir-aie, programming_guide/section-4/section-4c: 1024 numbers of i16 by a scalar (scale.cc), a product of 64x64x64.
 * Vitis-Tutorials, AIE-ML, 01-AIE-ML-programming-and-optimization: int8 products of 64x64x64.
