@@ -26,10 +26,10 @@ from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW, SHIM_ROW
 from compiler.hardware.timing import instruction_costs, with_timing
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
-from compiler.protocol.feed import feeds_weights, weights_come_early
 from compiler.protocol.image import Image
 from compiler.protocol.sequence import Sequence
 from compiler.protocol.tasks import Task
+from compiler.protocol.weight_streams import feeds_weights, weights_come_early
 from dialects import mem
 from dialects.chip import chip_of
 from dialects.notes import WEIGHT_STREAM

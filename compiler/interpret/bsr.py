@@ -9,21 +9,20 @@ or in their padding shows as wrong numbers against the reference, which knows no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from compiler.errors import InputError
+from compiler.interpret.bsr_contractions import Array, Values, around_zero, conv2d, gemm, matmul
 from compiler.interpret.execution import Arrays, Execution, entry_of
 from compiler.interpret.host import run_host_model
 from compiler.interpret.moves import move_words
 from compiler.quantization.arithmetic import Clamp, Rounding, add_int8, average, requantise, saturate_int8
-from compiler.quantization.scaling import Multipliers, multipliers, round_shifts, scale_mean, scale_round
+from compiler.quantization.scaling import multipliers, round_shifts, scale_mean, scale_round
 from dialects.bsr import (
-    BLOCK,
     AppendOp,
     AvgPoolOp,
     BsrOp,
@@ -46,16 +45,12 @@ from dialects.bsr import (
     SumOp,
     TransposeOp,
     WeightsOp,
-    contraction_multipliers,
     is_scaled,
     position_of,
     scale_of,
     shape_of,
     zero_point_of,
 )
-
-Array: TypeAlias = npt.NDArray[Any]
-Values: TypeAlias = Mapping[SSAValue, Array]
 
 
 def interpret_bsr(module: ModuleOp, inputs: Mapping[str, Array]) -> Execution:
@@ -93,85 +88,10 @@ def run_operation(op: Operation, values: Values) -> list[Array]:
     raise InputError(f"'{op.name}' has no meaning at the bsr level; convert the module to bsr first")
 
 
-def _contract(weights: WeightsOp, columns: Array, taps: int) -> npt.NDArray[np.int64]:
-    """`Σ w·x + bias` per output channel: `columns` is (taps, input blocks, 8, pixels), the result (outputs, pixels)."""
-    gamma, blocks = weights.gamma_mask(), weights.block_values()
-    filters = blocks.reshape(len(blocks), taps, BLOCK, BLOCK)
-    values = columns.astype(np.float32)
-    total = np.zeros((gamma.shape[0] * BLOCK, columns.shape[-1]))
-    first = 0
-    for row, marked in enumerate(gamma):
-        where = np.flatnonzero(marked)
-        stored = filters[first : first + len(where)]
-        first += len(where)
-        if len(where) == 0:
-            continue
-        taken = values if len(where) == len(marked) else values[:, where]
-        # (blocks, taps, 8 inputs, 8 outputs) against (taps, blocks, 8 inputs, pixels)
-        matrix = stored.transpose(1, 0, 2, 3).reshape(-1, BLOCK)
-        dtype = _exact_dtype(matrix)
-        products = matrix.T.astype(dtype) @ taken.reshape(len(matrix), -1).astype(dtype, copy=False)
-        total[row * BLOCK : (row + 1) * BLOCK] = products
-    return total[: weights.shape[0]].astype(np.int64) + weights.bias_values().astype(np.int64)[:, None]
-
-
-def _exact_dtype(matrix: npt.NDArray[np.int8]) -> type[np.float32 | np.float64]:
-    """The narrowest float that adds every product with int8 exactly: float32 holds all integers up to 2**24."""
-    bound = 128 * int(np.abs(matrix, dtype=np.int16).sum(axis=0, dtype=np.int64).max())
-    return np.float32 if bound <= 2**24 else np.float64
-
-
-def _in_blocks(values: Array) -> Array:
-    """Channels padded with zeros to whole blocks: (blocks, 8, rows, columns) of a (1, channels, rows, columns) map."""
-    _, channels, rows, columns = values.shape
-    padded = np.pad(values[0], ((0, -channels % BLOCK), (0, 0), (0, 0)))
-    return padded.reshape(-1, BLOCK, rows, columns)
-
-
-def _conv2d(op: Conv2dOp, values: Values) -> Array:
-    _, outputs, rows, columns = shape_of(op.result.type)
-    top, left, bottom, right = op.pads
-    blocks, zero = _in_blocks(values[op.input]), zero_point_of(op.input.type)
-    padded = np.pad(blocks, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=zero)
-    taps = [
-        padded[
-            :,
-            :,
-            row * op.dilations[0] : row * op.dilations[0] + (rows - 1) * op.strides[0] + 1 : op.strides[0],
-            column * op.dilations[1] : column * op.dilations[1] + (columns - 1) * op.strides[1] + 1 : op.strides[1],
-        ].reshape(*padded.shape[:2], rows * columns)
-        for row in range(op.kernel[0])
-        for column in range(op.kernel[1])
-    ]
-    accumulator = _contract(op.weights_op(), np.stack(taps), len(taps)).reshape(1, outputs, rows, columns)
-    if op.is_scaled:
-        return _rescaled(accumulator, contraction_multipliers(op).reshaped(1, -1, 1, 1), op)
-    if op.skip is None:
-        return requantise(accumulator, op.shift, op.rounding, op.clamp)
-    inner = requantise(accumulator, op.shift, op.rounding, op.inner_clamp)
-    skip, position = values[op.skip], position_of(op.skip.type)
-    return add_int8(inner, op.inner_position, skip, position, position_of(op.result.type), op.rounding, op.clamp)
-
-
-def _rescaled(accumulator: Array, by: Multipliers, op: Conv2dOp | GemmOp) -> Array:
-    """An accumulator as int8 of a general scale: the zero-point takes part before saturation."""
-    return saturate_int8(zero_point_of(op.result.type) + scale_round(accumulator, by, op.rounding), op.clamp)
-
-
-def _gemm(op: GemmOp, values: Values) -> Array:
-    source = values[op.input]
-    blocks = _in_blocks(source.reshape(1, source.shape[1], *(*source.shape[2:], 1, 1)[:2]))
-    taps = blocks.reshape(*blocks.shape[:2], -1).transpose(2, 0, 1)[..., None]
-    accumulator = _contract(op.weights_op(), taps, len(taps)).reshape(1, -1)
-    if op.is_scaled:
-        return _rescaled(accumulator, contraction_multipliers(op).reshaped(1, -1), op)
-    return requantise(accumulator, op.shift, op.rounding, op.clamp)
-
-
 def _sum(op: SumOp, values: Values) -> Array:
     if op.is_scaled:
         factors, shift = op.multipliers()
-        left, right = (_around_zero(values[value], value.type) for value in (op.left, op.right))
+        left, right = (around_zero(values[value], value.type) for value in (op.left, op.right))
         total = round_shifts(left * factors[0] + op.SIGN * right * factors[1], np.array(shift), op.rounding)
         return saturate_int8(zero_point_of(op.result.type) + total, op.clamp)
     return add_int8(
@@ -186,26 +106,11 @@ def _sum(op: SumOp, values: Values) -> Array:
 
 
 def _mul(op: MulOp, values: Values) -> Array:
-    left, right = (_around_zero(values[value], value.type) for value in (op.left, op.right))
+    left, right = (around_zero(values[value], value.type) for value in (op.left, op.right))
     if op.is_scaled:
         product = scale_round(left * right, op.multipliers(), op.rounding)
         return saturate_int8(zero_point_of(op.result.type) + product, op.clamp)
     return requantise(left * right, op.shift, op.rounding, op.clamp)
-
-
-def _matmul(op: MatMulOp, values: Values) -> Array:
-    """Head by head, in float64, which adds integers below 2**53 exactly."""
-    left, right = (
-        _around_zero(values[value], value.type).astype(np.float64).reshape(op.heads, -1, shape_of(value.type)[3])
-        for value in (op.left, op.right)
-    )
-    if op.transposed:
-        right = right.transpose(0, 2, 1)
-    total = (right @ left).astype(np.int64).reshape(shape_of(op.result.type))
-    if op.is_scaled:
-        rounded = scale_round(total, op.multipliers(), op.rounding)
-        return saturate_int8(zero_point_of(op.result.type) + rounded, op.clamp)
-    return requantise(total, op.shift, op.rounding, op.clamp)
 
 
 def _max(op: MaxOp, values: Values) -> Array:
@@ -229,7 +134,7 @@ def _max_pool(op: MaxPoolOp, values: Values) -> Array:
 
 
 def _avg_pool(op: AvgPoolOp, values: Values) -> Array:
-    source = _around_zero(values[op.input], op.input.type)
+    source = around_zero(values[op.input], op.input.type)
     top, left, bottom, right = op.pads
     around = ((0, 0), (0, 0), (top, bottom), (left, right))
     cells = np.pad(np.ones_like(source[:, :1]), around, constant_values=int(op.count_include_pad))
@@ -278,12 +183,7 @@ def _changed(values: Array, source: Attribute, result: Attribute, rounding: Roun
     if not is_scaled(source) and not is_scaled(result):
         return requantise(values, position_of(source) - position_of(result), rounding, clamp)
     by = multipliers(np.array(scale_of(source)), scale_of(result))
-    return saturate_int8(zero_point_of(result) + scale_round(_around_zero(values, source), by, rounding), clamp)
-
-
-def _around_zero(values: Array, type: Attribute) -> npt.NDArray[np.int64]:
-    """The integers of a map less its zero-point: proportional to what they mean."""
-    return values.astype(np.int64) - zero_point_of(type)
+    return saturate_int8(zero_point_of(result) + scale_round(around_zero(values, source), by, rounding), clamp)
 
 
 def _pad(op: PadOp, values: Values) -> Array:
@@ -301,11 +201,11 @@ def _transpose(op: TransposeOp, values: Values) -> Array:
 
 
 IMPLEMENTATIONS: dict[type[Operation], Callable[[Any, Values], Array]] = {
-    Conv2dOp: _conv2d,
-    GemmOp: _gemm,
+    Conv2dOp: conv2d,
+    GemmOp: gemm,
     SumOp: _sum,
     MulOp: _mul,
-    MatMulOp: _matmul,
+    MatMulOp: matmul,
     MaxOp: _max,
     MinOp: _min,
     MaxPoolOp: _max_pool,

@@ -27,7 +27,10 @@ from compiler.hardware.routes import (
 )
 from compiler.kernels.parameters import PARAMETER_SETS, PARAMETER_WORDS, Parameter, pack
 from compiler.protocol.copies import check_window
-from compiler.protocol.feed import (
+from compiler.protocol.image import WEIGHTS, Image, linear
+from compiler.protocol.slots import RowRings, arriving_slots, input_slots, output_slots, ring_tasks
+from compiler.protocol.tasks import Descriptor, Place, Task, parameter_lock, place_name, ring_lock
+from compiler.protocol.weight_streams import (
     arriving_pages,
     chunk_size,
     own_pages,
@@ -36,9 +39,6 @@ from compiler.protocol.feed import (
     stream_of,
     weights_come_early,
 )
-from compiler.protocol.image import WEIGHTS, Image, linear
-from compiler.protocol.slots import RowRings, arriving_slots, input_slots, output_slots, ring_tasks
-from compiler.protocol.tasks import Descriptor, Place, Task, parameter_lock, place_name, ring_lock
 from compiler.tiling.launch import WEIGHT_SLOTS
 from dialects import mem
 from dialects.aie import DMAChannelDir

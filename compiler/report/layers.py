@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import PARAMETER_WORDS
 from compiler.kernels.weight_chunk import ChunkView
-from compiler.protocol.feed import streamed_words
+from compiler.protocol.weight_streams import streamed_words
 from compiler.report.flows import FILL, LOAD, Place, cycles_until, ddr_bytes, timeline_of
 from compiler.simulate.result import SegmentTime, Simulation
 from dialects.bsr import Conv2dOp, GemmOp, array_of, shape_of

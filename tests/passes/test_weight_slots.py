@@ -9,9 +9,9 @@ from strategies_bsr import Place
 from compiler.hardware.chip import chip_named
 from compiler.hardware.routes import CORE_INPUT, CORE_WEIGHTS
 from compiler.kernels.parameters import PARAMETER_WORDS, Parameter
-from compiler.protocol.feed import weights_come_early
 from compiler.protocol.image import Image
 from compiler.protocol.launch import LaunchWriter
+from compiler.protocol.weight_streams import weights_come_early
 from dialects import mem
 
 
