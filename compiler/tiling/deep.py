@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 from compiler.hardware.chip import Chip
 from compiler.tiling.balance import balanced_runs
 from compiler.tiling.flat import flattened
 from compiler.tiling.launch import CoreWork, Flat, Launch, Rings
 from compiler.tiling.layer import Layer, Range
-from compiler.tiling.mapping import Cut, Split, block_cycles, cuts, mapped
+from compiler.tiling.mapping import Cut, Split, block_cycles, cuts, joint_rows, mapped
 from compiler.transfers.window import factors
 
 PAGES = 4
@@ -75,18 +76,21 @@ def deep_launches(layer: Layer, chip: Chip, blocks: Range) -> Iterator[Launch]:
     for flat in dict.fromkeys((None, flattened(layer, chip))):
         seen = flat.seen if flat else layer
         for split in deep_splits(seen, chip, blocks):
-            for cut in cuts(seen, chip, split):
+            counts = joint_rows(seen, split)
+            for cut, together in product(cuts(seen, chip, split), counts):
                 for stays in (False, True) if cut.output_chunk < split.widest else (False,):
-                    launch = _deep_launch(seen, chip, split, cut, flat, stays)
+                    launch = _deep_launch(seen, chip, split, cut, flat, stays, together)
                     if launch is not None:
                         yield launch
 
 
-def _deep_launch(layer: Layer, chip: Chip, split: Split, cut: Cut, flat: Flat | None, stays: bool) -> Launch | None:
+def _deep_launch(
+    layer: Layer, chip: Chip, split: Split, cut: Cut, flat: Flat | None, stays: bool, together: int
+) -> Launch | None:
     chunks = {-(-(last - first) // cut.output_chunk) for first, last in split.slices}
     if len(chunks) > 1:
         return None
-    launch = mapped(layer, chip, split, cut, split.rows, stays, flat.fetch if flat else None)
+    launch = mapped(layer, chip, split, cut, split.rows, stays, flat.fetch if flat else None, together)
     if launch is None:
         return None
     rings = deep_rings(chip, chunks.pop() * launch.input_chunks, launch.chunk_words)

@@ -1,4 +1,4 @@
-"""Small networks that once went wrong, each with what was wrong; all must run, none may be refused."""
+"""Small networks that once went wrong, or that few drawn ones are like; all must run, none may be refused."""
 
 from __future__ import annotations
 
@@ -163,6 +163,11 @@ CASES = {
             (Conv(0, 40, (3, 3), pads=(1, 1, 1, 1)), Conv(1, 40, (3, 3), pads=(1, 1, 1, 1))),
         ),
         Place("mesh-2x2"),
+    ),
+    # a broadcast map whose rows are made several by one call, from rings that go round between parts of the input
+    "several rows of a broadcast map": (
+        Network(1, (Input(256, 10, 14),), (Conv(0, 256, (3, 3), pads=(1, 1, 1, 1)),)),
+        Place("npu1", ("core_memory_bytes=40960",)),
     ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
