@@ -1,59 +1,28 @@
 """
-The launches of a convolution: of all ways to map it, the one whose recurrence says the fewest cycles.
+The launches of a convolution: as few as fit, and more of them where these take less time together.
 
 Activations lie striped by rows over the columns' MemTiles, weights are broadcast along rows of cores (WIDE layers).
-`compiler.tiling.mapping` lists the splits and cuts. The recurrence of `compiler.costs` is the judge: the same that the
-estimate reports. Ways are tried in the order of their floors, and those whose floor lies above the best time found so
-far are never evaluated, since they cannot win. A layer that does not fit takes fewer rows per launch, then fewer
-output blocks.
+`compiler.tiling.conv_search` finds the fastest launch of any rows and output blocks. A layer that does not fit takes
+fewer rows per launch, then fewer output blocks.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import product
 from math import prod
 
-from compiler.costs.floor import Calls, Share, launch_floor, shares
-from compiler.costs.planned import launch_cycles
-from compiler.costs.program import ProgramCycles, program_cycles
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
-from compiler.tiling.joined import Joined, joinings
+from compiler.tiling.conv_search import KERNELS, ConvSearch, Evaluated, Part
+from compiler.tiling.joined import Joined
 from compiler.tiling.launch import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, Launch, arena_words
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
-from compiler.tiling.limits import launch_faults
-from compiler.tiling.mapping import conv_fetch, cuts, divisors, joint_rows, mapped, splits, with_more_slots
-from compiler.tiling.shifted import moved_launch, moved_rows, sees_no_border
+from compiler.tiling.mapping import conv_fetch, divisors
 from compiler.tiling.tiles import NARROW_WIDTHS, TILE_WIDTHS, tile_of, tilings
-
-KERNELS = frozenset(Kernel)
-"""Of a device that serves all: what a core program asks before it calls one."""
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A launch and the cycles that it takes at least."""
-
-    launch: Launch
-    floor: int
-    fits: bool
-    """False if it has space for the partial sums of one row only: it would take a core with more memory."""
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluated:
-    """A launch that the array can run, and its cycles by the recurrence."""
-
-    launch: Launch
-    cycles: int
-    least: int
-    """The lowest floor of those that the array cannot run with so many rows; a very large number if it is not lower."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,84 +41,11 @@ class ConvPlanner:
     kernels: frozenset[Kernel] = KERNELS
     known: dict[Hashable, Planned] = field(default_factory=dict[Hashable, Planned])
     """Launches that were chosen, by everything that the choice depends on: many layers of a network are equal."""
-    calls: dict[Hashable, Calls] = field(default_factory=dict[Hashable, Calls])
-    """Cycles of kernel calls, by what they depend on."""
 
     @cached_property
-    def programs(self) -> dict[Kernel, ProgramCycles]:
-        """Cycles of the core program around each kernel that convolves."""
-        asked = {kernel: self.kernels | {kernel} for kernel in Kernel if kernel.convolves}
-        return {kernel: program_cycles(self.chip, kernels, kernel) for kernel, kernels in asked.items()}
-
-    def floor(self, launch: Launch, parts: frozenset[Share]) -> int:
-        """Cycles that a launch takes at least; `parts` are the shares of its cores."""
-        geometry = launch.layer.geometry
-        if geometry not in self.calls:
-            self.calls[geometry] = Calls(launch, self.chip)
-        return launch_floor(launch, parts, self.calls[geometry], self.chip, self.programs[launch.layer.kernel])
-
-    def candidates(self, layer: Layer, column_rows: Sequence[Range], blocks: Range) -> Iterator[Candidate]:
-        """
-        Every way to compute these rows and output blocks in one launch: some rows by each call, or several as one. What
-        does the latter needs none of the former.
-        """
-        joined_ways = list(joinings(layer, column_rows))
-        yield from self._candidates(layer, column_rows, blocks, not joined_ways)
-        for joined in joined_ways:
-            long = [joined.long_rows(rows) for rows in column_rows]
-            for candidate in self._candidates(joined.seen, long, blocks, False):
-                yield replace(candidate, launch=replace(candidate.launch, joined=joined))
-
-    def _candidates(
-        self, layer: Layer, column_rows: Sequence[Range], blocks: Range, several: bool
-    ) -> Iterator[Candidate]:
-        """Those of `column_rows` as the layer has them, with one row by each call or also `several`."""
-        for split in splits(layer, self.chip, column_rows, blocks):
-            parts: frozenset[Share] | None = None
-            counts = joint_rows(layer, split) if several else [1]
-            for cut, together in product(cuts(layer, self.chip, split), counts):
-                launch = mapped(layer, self.chip, split, cut, split.rows, together=together)
-                fits = launch is not None
-                launch = launch or mapped(layer, self.chip, split, cut, 1, together=together)
-                stays = None
-                if cut.output_chunk < split.widest:
-                    stays = mapped(layer, self.chip, split, cut, split.rows, stays=True, together=together)
-                for way, enough in ((launch, fits), (stays, True)):
-                    if way is not None:
-                        parts = parts or shares(way)
-                        yield Candidate(way, self.floor(way, parts), enough)
-
-    def best(
-        self, layer: Layer, column_rows: Sequence[Range], blocks: Range, below: int | None = None
-    ) -> Evaluated | None:
-        """
-        The fastest launch of these rows and output blocks that the array can run, then with more slots if that helps.
-
-        None if there is none, or none that takes less than `below` cycles.
-        """
-        best, least = None, sys.maxsize
-        for candidate in sorted(self.candidates(layer, column_rows, blocks), key=lambda each: each.floor):
-            if below is not None and candidate.floor >= below:
-                break
-            if not candidate.fits or launch_faults(candidate.launch, self.chip):
-                least = min(least, candidate.floor)
-                continue
-            cycles = launch_cycles(candidate.launch, self.chip, self.programs[layer.kernel])
-            if below is None or cycles < below:
-                best, below = Evaluated(candidate.launch, cycles, least), cycles
-        return best and self._with_more_slots(replace(best, least=least))
-
-    def _with_more_slots(self, best: Evaluated) -> Evaluated:
-        parts = shares(best.launch)
-        better: Evaluated | None = best
-        while better is not None:
-            best, better = better, None
-            for launch in with_more_slots(best.launch):
-                if self.floor(launch, parts) < best.cycles and not launch_faults(launch, self.chip):
-                    cycles = launch_cycles(launch, self.chip, self.programs[launch.layer.kernel])
-                    if cycles < (better or best).cycles:
-                        better = Evaluated(launch, cycles, best.least)
-        return best
+    def search(self) -> ConvSearch:
+        """What looks for each launch."""
+        return ConvSearch(self.chip, self.kernels)
 
     def plan(self, layer: Layer, column_rows: Sequence[Range]) -> list[Launch]:
         """
@@ -163,7 +59,7 @@ class ConvPlanner:
         """Raises as `plan` does, and takes the time to find any launches instead of the fastest."""
         whole = any(
             all(
-                self.fits(layer, rows, blocks)
+                self.search.fits(Part(layer, rows, blocks))
                 for rows in row_pieces(column_rows, pieces)
                 for blocks in split_evenly(layer.output.blocks, parts)
                 if blocks[1] > blocks[0]
@@ -172,37 +68,19 @@ class ConvPlanner:
         )
         every = (0, layer.output.blocks)
         if not whole and not any(
-            all(self.fits(tile_of(layer, each)[0], column_rows, every) for each in columns)
+            all(self.search.fits(Part(tile_of(layer, each)[0], column_rows, every)) for each in columns)
             for columns in tilings(layer, NARROW_WIDTHS)
         ):
             raise _refusal(layer, self.chip)
 
-    def fits(self, layer: Layer, column_rows: Sequence[Range], blocks: Range) -> bool:
-        """Whether the array can compute these rows and output blocks in one launch."""
-        return any(
-            candidate.fits and not launch_faults(candidate.launch, self.chip)
-            for candidate in self.candidates(layer, column_rows, blocks)
-        )
-
     def planned(self, layer: Layer, column_rows: Sequence[Range]) -> Planned:
         """The same, of some layer of equal shape, with the cycles of all launches. Raises as `plan` does."""
-        what = (layer.geometry, layer.gamma.shape, layer.gamma.tobytes())
-        key = (*what, tuple(column_rows))
+        to = layer.destination
+        steps = to.row, to.row_step, to.column_step
+        key = (layer.geometry, layer.gamma.shape, layer.gamma.tobytes(), steps, tuple(column_rows))
         if key not in self.known:
-            # rows that see no border are planned like others of as many rows, unless several of them may be one
-            offset = min(first for first, last in column_rows if last > first)
-            inside = layer.kernel_size != (1, 1) and all(sees_no_border(layer, rows) for rows in column_rows)
-            alike = (*what, moved_rows(column_rows, -offset), "inside")
-            found = self._moved(self.known[alike], offset) if inside and alike in self.known else None
-            self.known[key] = found = found or self._plan(layer, column_rows)
-            if inside:
-                self.known[alike] = Planned([moved_launch(each, -offset) for each in found.launches], found.cycles)
+            self.known[key] = self._plan(layer, column_rows)
         return self.known[key]
-
-    def _moved(self, planned: Planned, offset: int) -> Planned | None:
-        """The same launches of rows so much further down; None if there the array cannot run them."""
-        launches = [moved_launch(each, offset) for each in planned.launches]
-        return None if any(launch_faults(each, self.chip) for each in launches) else Planned(launches, planned.cycles)
 
     def _plan(self, layer: Layer, column_rows: Sequence[Range]) -> Planned:
         """
@@ -225,15 +103,13 @@ class ConvPlanner:
         self, layer: Layer, columns: Sequence[Range], column_rows: Sequence[Range], below: int | None
     ) -> list[Evaluated] | None:
         """A launch for each tile; None if one does not fit, or all together are not `below`."""
-        found: list[Evaluated] = []
-        for each in columns:
-            narrow, tile = tile_of(layer, each)
-            made = self.best(narrow, column_rows, (0, layer.output.blocks), below)
-            if made is None:
-                return None
-            found.append(replace(made, launch=replace(made.launch, tile=tile, tiled=layer)))
-            below = None if below is None else below - made.cycles
-        return found
+        tiles = [tile_of(layer, each) for each in columns]
+        every = (0, layer.output.blocks)
+        found = self.search.best_of_all([Part(narrow, column_rows, every) for narrow, _ in tiles], below)
+        return found and [
+            replace(made, launch=replace(made.launch, tile=tile, tiled=layer))
+            for made, (_, tile) in zip(found, tiles, strict=True)
+        ]
 
     def _in_pieces(self, layer: Layer, column_rows: Sequence[Range]) -> list[Evaluated] | None:
         """
@@ -257,16 +133,15 @@ class ConvPlanner:
         """Rows in `pieces` and output blocks in `parts`; None if one does not fit, or all together are not `below`."""
         if below is not None and pieces * least_cycles(layer, self.chip) >= below:
             return None
-        found: list[Evaluated] = []
-        for rows in row_pieces(column_rows, pieces):
-            for blocks in split_evenly(layer.output.blocks, parts):
-                if blocks[1] > blocks[0]:
-                    best = self.best(layer, rows, blocks, below)
-                    if best is None:
-                        return None
-                    found.append(best)
-                    below = None if below is None else below - best.cycles
-        return found
+        return self.search.best_of_all(
+            [
+                Part(layer, rows, blocks)
+                for rows in row_pieces(column_rows, pieces)
+                for blocks in split_evenly(layer.output.blocks, parts)
+                if blocks[1] > blocks[0]
+            ],
+            below,
+        )
 
 
 def _launch_of(layer: Layer, launch: Launch) -> Launch:

@@ -6,7 +6,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
 from compiler.costs.floor import Share, shares
-from compiler.costs.planned import launch_cycles
 from compiler.tiling.conv import ConvPlanner, Planned
 from compiler.tiling.deep import deep_launches
 from compiler.tiling.launch import Launch
@@ -53,7 +52,7 @@ class DeepPlanner:
             key = (launch.slices, launch.flat)
             if key not in parts:
                 parts[key] = shares(launch)
-            found.append((self.convolutions.floor(launch, parts[key]), launch))
+            found.append((self.convolutions.search.floor(launch, parts[key]), launch))
         return sorted(found, key=lambda way: way[0])
 
     def _fastest(self, ways: list[list[tuple[int, Launch]]], below: int) -> Planned | None:
@@ -67,7 +66,7 @@ class DeepPlanner:
                     break
                 if not self._runs(launch):
                     continue
-                cycles = launch_cycles(launch, self.convolutions.chip, self.convolutions.programs[launch.layer.kernel])
+                cycles = self.convolutions.search.cycles(launch)
                 if cycles < least:
                     best, least = launch, cycles
             if best is None:

@@ -26,7 +26,9 @@ def sees_no_border(layer: Layer, rows: Range) -> bool:
 
 
 def moved_launch(launch: Launch, offset: int) -> Launch:
-    """The same launch of output rows so much further down, none of which sees a border."""
+    """The same launch of output rows of the map so much further down, none of which sees a border."""
+    # several rows may be one of the launch
+    offset //= launch.together
     step = offset * launch.layer.strides[0]
 
     def moved(work: CoreWork) -> CoreWork:

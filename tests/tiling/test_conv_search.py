@@ -14,7 +14,8 @@ from compiler.scheduling.launch_checker import arena_faults
 from compiler.scheduling.stripes import even_stripes
 from compiler.tiling.balance import balanced_runs
 from compiler.tiling.conv import ConvPlanner
-from compiler.tiling.layer import Layer, MapShape, split_evenly
+from compiler.tiling.conv_search import ConvSearch, Part
+from compiler.tiling.layer import Layer, MapShape, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.mapping import splits
 
@@ -24,20 +25,44 @@ def test_no_other_mapping_is_faster_and_none_beats_its_floor(
     data: st.DataObject, chip: Chip, inputs: int, outputs: int, height: int, width: int
 ) -> None:
     layer = data.draw(window_layers(Kernel.CONV, MapShape(inputs, height, width), outputs))
-    planner, rows = ConvPlanner(chip), even_stripes((0, layer.output.height), chip.columns)
+    search, rows = ConvSearch(chip), even_stripes((0, layer.output.height), chip.columns)
     blocks = (0, layer.output.blocks)
     times: list[int] = []
-    for candidate in planner.candidates(layer, rows, blocks):
-        cycles = launch_cycles(candidate.launch, chip, planner.programs[layer.kernel])
+    part = Part(layer, rows, blocks)
+    for candidate in search.candidates(part):
+        cycles = launch_cycles(candidate.launch, chip, search.programs[layer.kernel])
         assert candidate.floor <= cycles
         if candidate.fits and not launch_faults(candidate.launch, chip):
             times.append(cycles)
-    best = planner.best(layer, rows, blocks)
+    best = search.best(part)
     assert (best is None) == (not times)
     if best is not None:
-        assert best.cycles == launch_cycles(best.launch, chip, planner.programs[layer.kernel]) <= min(times)
+        assert best.cycles == launch_cycles(best.launch, chip, search.programs[layer.kernel]) <= min(times)
         assert launch_faults(best.launch, chip) == []
         assert arena_faults(best.launch) == []
+
+
+@given(st.data(), st.integers(1, 24), st.integers(1, 16), st.integers(2, 4), st.booleans())
+def test_parts_that_are_alike_are_planned_as_each_by_itself(
+    data: st.DataObject, channels: int, height: int, pieces: int, enough: bool
+) -> None:
+    layer = data.draw(window_layers(Kernel.CONV, MapShape(channels, height, 9), channels))
+    chip = chip_named("mesh-2x2")
+    rows = even_stripes((0, layer.output.height), chip.columns)
+    parts = [Part(layer, some, (0, layer.output.blocks)) for some in row_pieces(rows, pieces)]
+    alone = [ConvSearch(chip).best(part) for part in parts]
+    times = [best.cycles for best in alone if best is not None]
+    together = ConvSearch(chip).best_of_all(parts)
+    assert len(times) == len(parts), "small layers fit"
+    assert together is not None
+    assert [best.cycles for best in together] == times
+    for part, best in zip(parts, together, strict=True):
+        assert launch_faults(best.launch, chip) == []
+        for column, (first, last) in enumerate(part.column_rows):
+            mine = [best.launch.map_rows(work) for work in best.launch.cores if work.column == column]
+            assert {row for low, high in mine for row in range(low, high)} == set(range(first, last))
+    bounded = ConvSearch(chip).best_of_all(parts, sum(times) * (2 if enough else 1))
+    assert (bounded is not None) == enough
 
 
 def test_a_layer_wholly_on_the_border_may_be_planned_with_input_that_stays() -> None:
@@ -52,8 +77,8 @@ def test_a_layer_wholly_on_the_border_may_be_planned_with_input_that_stays() -> 
         (255, 255, 255, 255),
         gamma=np.ones((8, 2), np.bool_),
     )
-    planner = ConvPlanner(chip_named("mesh-1x1"))
-    for candidate in planner.candidates(layer, ((0, 1),), (0, 8)):
+    search = ConvSearch(chip_named("mesh-1x1"))
+    for candidate in search.candidates(Part(layer, ((0, 1),), (0, 8))):
         assert candidate.launch.arena.input_slots >= 1
         assert any("padding" in fault for fault in launch_faults(candidate.launch, chip_named("mesh-1x1")))
 
@@ -69,7 +94,7 @@ def test_chunks_that_three_dimensions_cannot_count_are_left_out() -> None:
         kernel_size=(112, 1),
         gamma=np.ones((2, 2), np.bool_),
     )
-    assert ConvPlanner(chip).best(layer, even_stripes((0, 1), 1), (0, 2)) is None
+    assert ConvSearch(chip).best(Part(layer, even_stripes((0, 1), 1), (0, 2))) is None
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=7), st.integers(1, 4))
@@ -120,10 +145,8 @@ def test_fewer_rows_where_the_partial_sums_of_all_leave_no_room() -> None:
     shape, strided = MapShape(64, 56, 28), MapShape(64, 28, 14)
     layer = Layer("tall", Kernel.CONV, shape, strided, (3, 3), (2, 2), (1,) * 4, gamma=np.ones((8, 8), np.bool_))
     planner, rows = ConvPlanner(chip_named("mesh-1x1").with_overrides({"core_weight_bytes": 16384})), ((0, 28),)
-    whole = planner.best(layer, rows, (0, 8))
+    whole = planner.search.best(Part(layer, rows, (0, 8)))
     launches = planner.plan(layer, rows)
     assert whole is not None
     assert len(launches) > 1
-    assert (
-        sum(launch_cycles(launch, planner.chip, planner.programs[layer.kernel]) for launch in launches) < whole.cycles
-    )
+    assert sum(planner.search.cycles(launch) for launch in launches) < whole.cycles

@@ -10,6 +10,7 @@ from compiler.kernels.parameters import Kernel
 from compiler.scheduling.launch_checker import arena_faults
 from compiler.scheduling.stripes import even_stripes
 from compiler.tiling.conv import ConvPlanner
+from compiler.tiling.conv_search import Part
 from compiler.tiling.layer import Layer, MapShape
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.tiles import tile_of, tilings
@@ -61,8 +62,8 @@ def test_tiles_are_taken_where_rows_fill_a_core() -> None:
     assert len(launches) > 1
     assert all(launch.whole is layer for launch in launches)
     assert [fault for launch in launches for fault in (*launch_faults(launch, chip), *arena_faults(launch))] == []
-    whole = planner.best(layer, rows, (0, 8))
-    taken = sum(launch_cycles(launch, chip, planner.programs[layer.kernel]) for launch in launches)
+    whole = planner.search.best(Part(layer, rows, (0, 8)))
+    taken = sum(launch_cycles(launch, chip, planner.search.programs[layer.kernel]) for launch in launches)
     assert whole is None or taken < whole.cycles
 
 
@@ -77,8 +78,8 @@ def test_input_stays_where_it_would_come_again_for_every_chunk() -> None:
     assert arena_faults(launch) == []
     streamed = [
         candidate
-        for candidate in planner.candidates(layer, rows, (0, 128))
+        for candidate in planner.search.candidates(Part(layer, rows, (0, 128)))
         if not candidate.launch.stays and candidate.fits and not launch_faults(candidate.launch, chip)
     ]
-    taken = launch_cycles(launch, chip, planner.programs[layer.kernel])
-    assert all(launch_cycles(each.launch, chip, planner.programs[layer.kernel]) > taken for each in streamed)
+    taken = launch_cycles(launch, chip, planner.search.programs[layer.kernel])
+    assert all(launch_cycles(each.launch, chip, planner.search.programs[layer.kernel]) > taken for each in streamed)

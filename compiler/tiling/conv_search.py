@@ -1,0 +1,241 @@
+"""
+The fastest launch of some rows and output blocks of a convolution, of all ways to map it.
+
+The recurrence of `compiler.costs` is the judge: the same that the estimate reports. Ways are tried in the order of
+their floors, and those whose floor lies above the best time found so far are never evaluated, since they cannot win.
+What was found for some rows holds for all that lie as far from every border: it is looked for once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+
+from compiler.costs.floor import Calls, Share, launch_floor, shares
+from compiler.costs.planned import launch_cycles
+from compiler.costs.program import ProgramCycles, program_cycles
+from compiler.hardware.chip import Chip
+from compiler.kernels.parameters import Kernel
+from compiler.tiling.joined import joinings
+from compiler.tiling.launch import Launch
+from compiler.tiling.layer import Layer, Range
+from compiler.tiling.limits import launch_faults
+from compiler.tiling.mapping import cuts, joint_rows, mapped, splits, with_more_slots
+from compiler.tiling.shifted import moved_launch, moved_rows, sees_no_border
+
+KERNELS = frozenset(Kernel)
+"""Of a device that serves all: what a core program asks before it calls one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one launch computes: output rows of each column, and output blocks."""
+
+    layer: Layer
+    column_rows: Sequence[Range]
+    blocks: Range
+
+    @cached_property
+    def first_row(self) -> int:
+        """The first output row of all."""
+        return min((first for first, last in self.column_rows if last > first), default=0)
+
+    @cached_property
+    def key(self) -> Hashable:
+        """All that the choice depends on: where rows see no border, not where they lie."""
+        layer, rows = self.layer, tuple(self.column_rows)
+        if all(sees_no_border(layer, each) for each in rows):
+            rows = moved_rows(rows, -self.first_row), "inside"
+        together = tuple(joined.together for joined in joinings(layer, self.column_rows))
+        return layer.geometry, layer.gamma.shape, layer.gamma.tobytes(), rows, self.blocks, together
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A launch and the cycles that it takes at least."""
+
+    launch: Launch
+    floor: int
+    fits: bool
+    """False if it has space for the partial sums of one row only: it would take a core with more memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """A launch that the array can run, and its cycles by the recurrence."""
+
+    launch: Launch
+    cycles: int
+    least: int
+    """The lowest floor of those that the array cannot run with so many rows; a very large number if it is not lower."""
+
+
+@dataclass(eq=False)
+class _Known:
+    """What is known of a part, and of all like it."""
+
+    first_row: int
+    """Of the part that was looked at."""
+    ways: list[Candidate]
+    """In the order of their floors."""
+    best: Evaluated | None = None
+    below: int | None = 0
+    """If there is no best one, none takes less than these cycles; None if the array cannot run any."""
+
+    @property
+    def floor(self) -> int | None:
+        """Cycles that the part takes at least; None if no core has room for any way."""
+        if self.best is not None:
+            return self.best.cycles
+        lowest = next((way.floor for way in self.ways if way.fits), None)
+        return None if lowest is None or self.below is None else max(lowest, self.below)
+
+
+@dataclass(frozen=True)
+class ConvSearch:
+    """Looks for launches on `chip`, in a device whose cores know `kernels`."""
+
+    chip: Chip
+    kernels: frozenset[Kernel] = KERNELS
+    calls: dict[Hashable, Calls] = field(default_factory=dict[Hashable, Calls])
+    """Cycles of kernel calls, by what they depend on."""
+    known: dict[Hashable, _Known] = field(default_factory=dict[Hashable, _Known])
+    """By the key of a part."""
+
+    @cached_property
+    def programs(self) -> dict[Kernel, ProgramCycles]:
+        """Cycles of the core program around each kernel that convolves."""
+        asked = {kernel: self.kernels | {kernel} for kernel in Kernel if kernel.convolves}
+        return {kernel: program_cycles(self.chip, kernels, kernel) for kernel, kernels in asked.items()}
+
+    def cycles(self, launch: Launch) -> int:
+        """By the recurrence."""
+        return launch_cycles(launch, self.chip, self.programs[launch.layer.kernel])
+
+    def floor(self, launch: Launch, parts: frozenset[Share]) -> int:
+        """Cycles that a launch takes at least; `parts` are the shares of its cores."""
+        geometry = launch.layer.geometry
+        if geometry not in self.calls:
+            self.calls[geometry] = Calls(launch, self.chip)
+        return launch_floor(launch, parts, self.calls[geometry], self.chip, self.programs[launch.layer.kernel])
+
+    def candidates(self, part: Part) -> Iterator[Candidate]:
+        """
+        Every way to compute a part in one launch: some rows by each call, or several as one. What does the latter needs
+        none of the former.
+        """
+        joined_ways = list(joinings(part.layer, part.column_rows))
+        yield from self._candidates(part, not joined_ways)
+        for joined in joined_ways:
+            long = [joined.long_rows(rows) for rows in part.column_rows]
+            for candidate in self._candidates(Part(joined.seen, long, part.blocks), False):
+                yield replace(candidate, launch=replace(candidate.launch, joined=joined))
+
+    def _candidates(self, part: Part, several: bool) -> Iterator[Candidate]:
+        """Those of rows as the layer has them, with one row by each call or also `several`."""
+        layer = part.layer
+        for split in splits(layer, self.chip, part.column_rows, part.blocks):
+            parts: frozenset[Share] | None = None
+            counts = joint_rows(layer, split) if several else [1]
+            for cut, together in product(cuts(layer, self.chip, split), counts):
+                launch = mapped(layer, self.chip, split, cut, split.rows, together=together)
+                fits = launch is not None
+                launch = launch or mapped(layer, self.chip, split, cut, 1, together=together)
+                stays = None
+                if cut.output_chunk < split.widest:
+                    stays = mapped(layer, self.chip, split, cut, split.rows, stays=True, together=together)
+                for way, enough in ((launch, fits), (stays, True)):
+                    if way is not None:
+                        parts = parts or shares(way)
+                        yield Candidate(way, self.floor(way, parts), enough)
+
+    def fits(self, part: Part) -> bool:
+        """Whether the array can compute a part in one launch."""
+        return any(way.fits and not launch_faults(way.launch, self.chip) for way in self.candidates(part))
+
+    def best(self, part: Part, below: int | None = None) -> Evaluated | None:
+        """
+        The fastest launch of a part that the array can run, then with more slots if that helps.
+
+        None if there is none, or none that takes less than `below` cycles.
+        """
+        known = self._known(part)
+        if known.best is None and known.below is not None and (below is None or below > known.below):
+            known.best, known.below = self._fastest(known.ways, below), below
+            if known.best is not None:
+                known.ways = []
+        best = known.best
+        if best is None or (below is not None and best.cycles >= below):
+            return None
+        if known.first_row == part.first_row:
+            return best
+        moved = moved_launch(best.launch, part.first_row - known.first_row)
+        if launch_faults(moved, self.chip):
+            # which rows lie in a neighbour's MemTile is not the same everywhere
+            return self._fastest(sorted(self.candidates(part), key=lambda way: way.floor), below)
+        return replace(best, launch=moved)
+
+    def best_of_all(self, parts: Sequence[Part], below: int | None = None) -> list[Evaluated] | None:
+        """
+        The fastest launch of each part; None if one has none, or all together do not take less than `below` cycles.
+
+        Parts that are alike take as long, and each takes as long as its floor.
+        """
+        counts = Counter(part.key for part in parts)
+        floors = {part.key: self._known(part).floor for part in parts} if below is not None else {}
+        left = sys.maxsize if below is None else below
+        for key, floor in floors.items():
+            if floor is None:
+                return None
+            left -= floor * counts[key]
+        found: list[Evaluated] = []
+        for part in parts:
+            floor, count = floors.get(part.key), counts[part.key]
+            best = None
+            if floor is None:
+                best = self.best(part)
+            elif left > 0:
+                best = self.best(part, floor + -(-left // count))
+            if best is None:
+                return None
+            found.append(best)
+            if floor is not None:
+                # those of them that follow take as long
+                left -= (best.cycles - floor) * count
+                floors[part.key] = best.cycles
+        return found if below is None or sum(each.cycles for each in found) < below else None
+
+    def _known(self, part: Part) -> _Known:
+        if part.key not in self.known:
+            ways = sorted(self.candidates(part), key=lambda way: way.floor)
+            self.known[part.key] = _Known(part.first_row, ways)
+        return self.known[part.key]
+
+    def _fastest(self, ways: Sequence[Candidate], below: int | None) -> Evaluated | None:
+        best, least = None, sys.maxsize
+        for way in ways:
+            if below is not None and way.floor >= below:
+                break
+            if not way.fits or launch_faults(way.launch, self.chip):
+                least = min(least, way.floor)
+                continue
+            cycles = self.cycles(way.launch)
+            if below is None or cycles < below:
+                best, below = Evaluated(way.launch, cycles, least), cycles
+        return best and self._with_more_slots(replace(best, least=least))
+
+    def _with_more_slots(self, best: Evaluated) -> Evaluated:
+        parts = shares(best.launch)
+        better: Evaluated | None = best
+        while better is not None:
+            best, better = better, None
+            for launch in with_more_slots(best.launch):
+                if self.floor(launch, parts) < best.cycles and not launch_faults(launch, self.chip):
+                    cycles = self.cycles(launch)
+                    if cycles < (better or best).cycles:
+                        better = Evaluated(launch, cycles, best.least)
+        return best
