@@ -8,33 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from compiler.hardware.chip import Chip
-from compiler.kernels.cycles import Work, kernel_cycles
-from compiler.kernels.parameters import Kernel, Parameter, pack
-from compiler.kernels.semantics import Call
+from compiler.kernels.parameters import Kernel
 from compiler.tiling.launch import Rings
 
 Numbers = npt.NDArray[np.int64]
-
-P = Parameter
-
-
-@dataclass(frozen=True)
-class CallCycles:
-    """A kernel call takes `fixed` cycles, `row` more per tap on the map, `entry` more per non-zero block in those."""
-
-    fixed: int
-    row: int
-    entry: int
-
-    @classmethod
-    def of(cls, chip: Chip, kernel: Kernel, parameters: Mapping[str, int], call: Call) -> CallCycles:
-        """Ask the kernel cycle model, which is a sum of these three."""
-        words = pack({P[name.upper()]: value for name, value in parameters.items()})
-        fixed, row, entry = (
-            kernel_cycles(chip, kernel, words, call, work) for work in (Work(0, 0), Work(1, 0), Work(0, 1))
-        )
-        return cls(fixed, row - fixed, entry - fixed)
 
 
 @dataclass(frozen=True, eq=False)

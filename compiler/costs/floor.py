@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compiler.costs.facts import CallCycles
+from compiler.costs.calls import CallCycles, Calls, calls_of
 from compiler.costs.feed import moved
 from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import PARAMETER_WORDS, Parameter
-from compiler.kernels.semantics import Call
 from compiler.tiling.core_parameters import common_parameters, own_parameters
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Range
@@ -59,35 +58,20 @@ def shares(launch: Launch) -> frozenset[Share]:
     return frozenset(found.values())
 
 
-class Calls:
-    """Cycles of the kernel calls of a layer, by output blocks and whether the first or last input chunk is theirs."""
+def _of_rows(calls: Calls, blocks: int, rows: int, together: int, first: int, last: int) -> CallCycles:
+    """All calls of a pass over `rows`, so many of them in one; what a tap or a block takes is the same in each."""
+    full, rest = divmod(rows, together)
+    counts = [(together, full), (rest, 1)]
+    each = [(calls.of(blocks, count, first, last), times) for count, times in counts if count and times]
+    return replace(each[0][0], fixed=sum(call.fixed * times for call, times in each))
 
-    def __init__(self, launch: Launch, chip: Chip):
-        self.chip, self.kernel = chip, launch.layer.kernel
-        self.parameters = {parameter.name.lower(): int(n) for parameter, n in common_parameters(launch).items()}
-        self.known: dict[tuple[int, int, int, int], CallCycles] = {}
 
-    def of(self, blocks: int, rows: int, first: int, last: int) -> CallCycles:
-        """One call."""
-        key = (blocks, rows, first, last)
-        if key not in self.known:
-            call = Call(0, 0, 0, blocks, first, last, 0, rows)
-            self.known[key] = CallCycles.of(self.chip, self.kernel, self.parameters, call)
-        return self.known[key]
-
-    def of_rows(self, blocks: int, rows: int, together: int, first: int, last: int) -> CallCycles:
-        """All calls of a pass over `rows`, so many of them in one; what a tap or a block takes is the same in each."""
-        full, rest = divmod(rows, together)
-        counts = [(together, full), (rest, 1)]
-        calls = [(self.of(blocks, count, first, last), times) for count, times in counts if count and times]
-        return replace(calls[0][0], fixed=sum(call.fixed * times for call, times in calls))
-
-    def parts(self, blocks: int, rows: int, together: int, input_chunks: int) -> list[tuple[CallCycles, int]]:
-        """The passes over the rows of an output chunk, and how many there are of each."""
-        if input_chunks == 1:
-            return [(self.of_rows(blocks, rows, together, 1, 1), 1)]
-        first, last, between = (self.of_rows(blocks, rows, together, *ends) for ends in ((1, 0), (0, 1), (0, 0)))
-        return [(first, 1), (last, 1), (between, input_chunks - 2)]
+def _passes(calls: Calls, blocks: int, rows: int, together: int, input_chunks: int) -> list[tuple[CallCycles, int]]:
+    """The passes over the rows of an output chunk, and how many there are of each."""
+    if input_chunks == 1:
+        return [(_of_rows(calls, blocks, rows, together, 1, 1), 1)]
+    first, last, between = (_of_rows(calls, blocks, rows, together, *ends) for ends in ((1, 0), (0, 1), (0, 0)))
+    return [(first, 1), (last, 1), (between, input_chunks - 2)]
 
 
 @dataclass(frozen=True)
@@ -120,12 +104,12 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
     locks = 2 * share.stream_rows * program.lock
     kernels, entry = 0, 0
     for blocks, count in ((launch.output_chunk, chunks - 1), (last_blocks, 1)):
-        for call, times in calls.parts(blocks, share.rows, together, inputs) if count else ():
+        for call, times in _passes(calls, blocks, share.rows, together, inputs) if count else ():
             kernels += count * times * (call.fixed + call.row * share.taps)
             entry = min(entry or call.entry, call.entry)
     lines = share.taps * layer.kernel_size[1] * entry
     kernels += lines * share.present
-    final = calls.of_rows(last_blocks, share.rows, together, int(inputs == 1), 1)
+    final = _of_rows(calls, last_blocks, share.rows, together, int(inputs == 1), 1)
     last_pass = each + locks + final.fixed + final.row * share.taps
     end = share.blocks[1]
     last_pass += lines * int(np.count_nonzero(layer.gamma[end - last_blocks : end, -launch.input_chunk :]))
@@ -142,8 +126,9 @@ def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) ->
     return _Core(passes, arriving, alone, serial, last_pass, last_row, last_blocks * launch.sent_width * 2)
 
 
-def launch_floor(launch: Launch, parts: Iterable[Share], calls: Calls, chip: Chip, program: ProgramCycles) -> int:
+def launch_floor(launch: Launch, parts: Iterable[Share], chip: Chip, program: ProgramCycles) -> int:
     """Cycles that a convolution's launch takes at least. `parts` are the shares of its cores."""
+    calls = calls_of(chip, launch.layer.kernel, common_parameters(launch))
     arena, setup, seen = launch.arena, chip.descriptor_cycles, chip.lock_cycles
     to_core = 2 * chip.hop_cycles
     sent = int(moved(chip, PARAMETER_WORDS))

@@ -19,14 +19,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from compiler.costs.facts import CallCycles, LaunchFacts, Numbers
+from compiler.costs.calls import calls_of
+from compiler.costs.facts import LaunchFacts, Numbers
 from compiler.costs.feed import Feed, cores_of, loaded, moved
 from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import PARAMETER_WORDS
-from compiler.kernels.semantics import Call
+from compiler.kernels.parameters import PARAMETER_WORDS, Parameter
 
 Flags = npt.NDArray[np.bool_]
+
+P = Parameter
 
 WAITS = ("input", "weights", "output")
 
@@ -225,8 +227,8 @@ class _Kernels:
     """Cycles of every kernel call of a launch, each for several rows."""
 
     def __init__(self, facts: LaunchFacts, chip: Chip):
-        self.facts, self.chip = facts, chip
-        self.known: dict[tuple[int, int, int, int], CallCycles] = {}
+        self.facts = facts
+        self.calls = calls_of(chip, facts.kernel, {P[name.upper()]: n for name, n in facts.parameters.items()})
         common = facts.parameters
         most = int(facts.rows.max())
         tops: Numbers = facts.origin[:, None] + common["row_stride"] * np.arange(most)[None, :]
@@ -243,13 +245,6 @@ class _Kernels:
         """Rows of each call, [core][call]."""
         self.sizes: list[int] = np.unique(self.rows).tolist()
 
-    def _calls(self, blocks: int, rows: int, first: int, last: int) -> CallCycles:
-        key = (blocks, rows, first, last)
-        if key not in self.known:
-            call = Call(0, 0, 0, blocks, first, last, 0, rows)
-            self.known[key] = CallCycles.of(self.chip, self.facts.kernel, self.facts.parameters, call)
-        return self.known[key]
-
     def cycles(self, number: int, last_chunk: Flags) -> Numbers:
         """[core][call] of pass `number`."""
         facts = self.facts
@@ -260,7 +255,7 @@ class _Kernels:
         for count in set(blocks.tolist()):
             have = (blocks == count)[:, None]
             for rows in self.sizes:
-                call = self._calls(count, max(rows, 1), first, last)
+                call = self.calls.of(count, max(rows, 1), first, last)
                 total += (have & (self.rows == rows)) * (call.fixed + call.row * self.taps_on_map)
                 entry = np.where(have, call.entry, entry)
         if facts.kernel.convolves:

@@ -2,8 +2,9 @@
 The fastest launch of some rows and output blocks of a convolution, of all ways to map it.
 
 The recurrence of `compiler.costs` is the judge: the same that the estimate reports. Ways are tried in the order of
-their floors, and those whose floor lies above the best time found so far are never evaluated, since they cannot win.
-What was found for some rows holds for all that lie as far from every border: it is looked for once.
+what they take at least, by a floor in a few sums and then by the recurrence of their busiest core alone. Those that
+take as long as the best that was found so far are never evaluated, since they cannot win. What was found for some rows
+holds for all that lie as far from every border: it is looked for once.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from heapq import heappop, heappush
 from itertools import product
 
-from compiler.costs.floor import Calls, Share, launch_floor, shares
+from compiler.costs.floor import Share, launch_floor, shares
+from compiler.costs.lone import busiest, lone_cycles
 from compiler.costs.planned import launch_cycles
 from compiler.costs.program import ProgramCycles, program_cycles
 from compiler.hardware.chip import Chip
@@ -101,8 +104,6 @@ class ConvSearch:
 
     chip: Chip
     kernels: frozenset[Kernel] = KERNELS
-    calls: dict[Hashable, Calls] = field(default_factory=dict[Hashable, Calls])
-    """Cycles of kernel calls, by what they depend on."""
     known: dict[Hashable, _Known] = field(default_factory=dict[Hashable, _Known])
     """By the key of a part."""
 
@@ -116,12 +117,13 @@ class ConvSearch:
         """By the recurrence."""
         return launch_cycles(launch, self.chip, self.programs[launch.layer.kernel])
 
+    def alone(self, launch: Launch) -> int:
+        """Cycles that a launch takes at least: those of its busiest core without the others."""
+        return lone_cycles(launch, busiest(launch), self.chip, self.programs[launch.layer.kernel])
+
     def floor(self, launch: Launch, parts: frozenset[Share]) -> int:
         """Cycles that a launch takes at least; `parts` are the shares of its cores."""
-        geometry = launch.layer.geometry
-        if geometry not in self.calls:
-            self.calls[geometry] = Calls(launch, self.chip)
-        return launch_floor(launch, parts, self.calls[geometry], self.chip, self.programs[launch.layer.kernel])
+        return launch_floor(launch, parts, self.chip, self.programs[launch.layer.kernel])
 
     def candidates(self, part: Part) -> Iterator[Candidate]:
         """
@@ -216,25 +218,34 @@ class ConvSearch:
         return self.known[part.key]
 
     def _fastest(self, ways: Sequence[Candidate], below: int | None) -> Evaluated | None:
+        """
+        The fastest of these, which are in the order of their floors.
+
+        The one that takes least as far as is known comes next: its core alone, then all of it.
+        """
         best, least = None, sys.maxsize
-        for way in ways:
-            if below is not None and way.floor >= below:
+        queue = [(way.floor, number, False) for number, way in enumerate(ways)]
+        while queue:
+            floor, number, alone = heappop(queue)
+            if below is not None and floor >= below:
                 break
-            if not way.fits or launch_faults(way.launch, self.chip):
-                least = min(least, way.floor)
-                continue
-            cycles = self.cycles(way.launch)
-            if below is None or cycles < below:
-                best, below = Evaluated(way.launch, cycles, least), cycles
+            launch = ways[number].launch
+            if alone:
+                cycles = self.cycles(launch)
+                if below is None or cycles < below:
+                    best, below = Evaluated(launch, cycles, least), cycles
+            elif not ways[number].fits or launch_faults(launch, self.chip):
+                least = min(least, floor)
+            else:
+                heappush(queue, (max(floor, self.alone(launch)), number, True))
         return best and self._with_more_slots(replace(best, least=least))
 
     def _with_more_slots(self, best: Evaluated) -> Evaluated:
-        parts = shares(best.launch)
         better: Evaluated | None = best
         while better is not None:
             best, better = better, None
             for launch in with_more_slots(best.launch):
-                if self.floor(launch, parts) < best.cycles and not launch_faults(launch, self.chip):
+                if not launch_faults(launch, self.chip) and self.alone(launch) < (better or best).cycles:
                     cycles = self.cycles(launch)
                     if cycles < (better or best).cycles:
                         better = Evaluated(launch, cycles, best.least)

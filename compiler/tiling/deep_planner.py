@@ -64,7 +64,7 @@ class DeepPlanner:
             for floor, launch in some:
                 if floor >= least:
                     break
-                if not self._runs(launch):
+                if not self._runs(launch) or self.convolutions.search.alone(launch) >= least:
                     continue
                 cycles = self.convolutions.search.cycles(launch)
                 if cycles < least:

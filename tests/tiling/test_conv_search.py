@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies_networks import tight_chips, window_layers
 
+from compiler.costs.floor import shares
 from compiler.costs.planned import launch_cycles
 from compiler.hardware.chip import Chip, chip_named
-from compiler.kernels.parameters import Kernel
+from compiler.kernels.parameters import Kernel, Parameter
+from compiler.kernels.rescaling import EDGE_WORDS, HEAD_WORDS
 from compiler.scheduling.launch_checker import arena_faults
 from compiler.scheduling.stripes import even_stripes
 from compiler.tiling.balance import balanced_runs
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.conv_search import ConvSearch, Part
+from compiler.tiling.deep import deep_launches
 from compiler.tiling.layer import Layer, MapShape, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.mapping import splits
+
+
+@st.composite
+def convolutions(draw: st.DrawFn, shape: MapShape, channels: int) -> Layer:
+    """A convolution by itself, one whose result is added to a map, or one whose sums are multiplied."""
+    layer = draw(window_layers(Kernel.CONV, shape, channels))
+    kind = draw(st.sampled_from(("plain", "added", "scaled")))
+    if kind == "added":
+        return replace(layer, addition=Layer("add", Kernel.ADD, layer.output, layer.output))
+    if kind == "scaled":
+        zero = draw(st.integers(0, 1))
+        words = HEAD_WORDS + zero * layer.kernel_size[0] * EDGE_WORDS
+        constants = ((Parameter.RESCALING_WORDS, words), (Parameter.ZERO_A, zero))
+        return replace(layer, kernel=Kernel.SCALED_CONV, dilations=(1, 1), constants=constants)
+    return layer
 
 
 @given(st.data(), tight_chips(), st.integers(1, 64), st.integers(1, 64), st.integers(1, 12), st.integers(1, 12))
 def test_no_other_mapping_is_faster_and_none_beats_its_floor(
     data: st.DataObject, chip: Chip, inputs: int, outputs: int, height: int, width: int
 ) -> None:
-    layer = data.draw(window_layers(Kernel.CONV, MapShape(inputs, height, width), outputs))
+    layer = data.draw(convolutions(MapShape(inputs, height, width), outputs))
     search, rows = ConvSearch(chip), even_stripes((0, layer.output.height), chip.columns)
     blocks = (0, layer.output.blocks)
     times: list[int] = []
@@ -32,6 +52,7 @@ def test_no_other_mapping_is_faster_and_none_beats_its_floor(
     for candidate in search.candidates(part):
         cycles = launch_cycles(candidate.launch, chip, search.programs[layer.kernel])
         assert candidate.floor <= cycles
+        assert search.alone(candidate.launch) <= cycles
         if candidate.fits and not launch_faults(candidate.launch, chip):
             times.append(cycles)
     best = search.best(part)
@@ -40,6 +61,16 @@ def test_no_other_mapping_is_faster_and_none_beats_its_floor(
         assert best.cycles == launch_cycles(best.launch, chip, search.programs[layer.kernel]) <= min(times)
         assert launch_faults(best.launch, chip) == []
         assert arena_faults(best.launch) == []
+
+
+@given(st.data(), tight_chips(), st.integers(1, 64), st.integers(1, 512), st.integers(1, 6), st.integers(1, 6))
+def test_no_deep_launch_beats_its_floors(
+    data: st.DataObject, chip: Chip, inputs: int, outputs: int, height: int, width: int
+) -> None:
+    layer = data.draw(window_layers(Kernel.CONV, MapShape(inputs, height, width), outputs))
+    search = ConvSearch(chip)
+    for launch in deep_launches(layer, chip, (0, layer.output.blocks)):
+        assert max(search.floor(launch, shares(launch)), search.alone(launch)) <= search.cycles(launch)
 
 
 @given(st.data(), st.integers(1, 24), st.integers(1, 16), st.integers(2, 4), st.booleans())
