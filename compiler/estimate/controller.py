@@ -15,6 +15,7 @@ from compiler.hardware.routes import MEMTILE_ROW
 from compiler.protocol.descriptors import Started
 from compiler.protocol.issue import Issuer, UnderWay, awaited, described, pushed
 from compiler.protocol.tasks import Task
+from dialects.notes import WEIGHT_STREAM
 
 
 class InstructionCount(Issuer):
@@ -26,7 +27,9 @@ class InstructionCount(Issuer):
         self.count = 0
         self.by_segment: Counter[str] = Counter()
         self.pushes: list[tuple[Task, int]] = []
-        """Every task with the number of instructions up to its push."""
+        """Every task with the number of instructions up to its push, but for MemTiles' tasks of the weight stream."""
+        self.first_page: int | None = None
+        """Instructions up to the first push of those."""
         self.waits: list[tuple[Task, int]] = []
         """Every task whose token was waited for, with the instructions that the wait took."""
         self.last_output: int | None = None
@@ -48,7 +51,10 @@ class InstructionCount(Issuer):
     def push(self, task: Task, started: Started) -> None:
         """Count a push."""
         self._issue(pushed(task))
-        self.pushes.append((task, self.count))
+        if self.segment != WEIGHT_STREAM or task.place[1] != MEMTILE_ROW:
+            self.pushes.append((task, self.count))
+        elif self.first_page is None:
+            self.first_page = self.count
 
     def take_token(self, under_way: UnderWay) -> None:
         """Count a wait."""

@@ -23,7 +23,7 @@ from compiler.estimate.feeds import Feeds
 from compiler.estimate.pushes import PushTimes
 from compiler.estimate.result import COPY, ControllerEstimate, CoreCycles, Estimate, SegmentEstimate
 from compiler.hardware.chip import Chip
-from compiler.hardware.routes import MEMTILE_ROW, SHIM_ROW
+from compiler.hardware.routes import SHIM_ROW
 from compiler.hardware.timing import instruction_costs, with_timing
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel
 from compiler.protocol.image import Image
@@ -102,7 +102,7 @@ class _Clock:
 
     def _feeds(self, op: mem.InvokeOp) -> Feeds:
         """The array's time begins with the first page of weights, if there are any."""
-        first = next((count for task, count in self.counted.pushes if task.place[1] == MEMTILE_ROW), None)
+        first = self.counted.first_page
         start = self.now + self.instruction * (first or 0)
         if first is not None:
             self._begin(start)
@@ -149,11 +149,11 @@ class _Clock:
 
     def _copy(self, op: mem.CopyOp, segment: mem.SegmentOp) -> None:
         """Start a copy; what is in its way has to end before."""
+        before, first = self.counted.count, len(self.counted.waits)
         while (token := self.sequence.in_the_way(op, segment)) is not None:
-            before, first = self.counted.count, len(self.counted.waits)
             self.sequence.finish(token)
             self._all_ended([token], before, first)
-        before = self.counted.count
+            before, first = self.counted.count, len(self.counted.waits)
         self.sequence.run(op, segment)
         self._pass(self.counted.count - before)
         self._begin(self.now)

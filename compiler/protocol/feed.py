@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import MEMTILE_ROW, SHIM_LOAD, SHIM_ROW, channels, listeners
+from compiler.protocol.descriptors import NEVER
 from compiler.protocol.image import WEIGHTS, Image, linear
 from compiler.protocol.issue import Issuer, UnderWay
 from compiler.protocol.tasks import Descriptor, Task, place_name
@@ -82,7 +83,8 @@ class _Column:
 class WeightFeed:
     """
     Writes the rings' tasks: as many as the queues hold at the start, the others as launches end, or during a launch
-    whose weights are more than the queues hold.
+    whose weights are more than the queues hold. Between two launches only what the second one needs is pushed: other
+    pages are ahead of their time, and follow its activations.
 
     `launches` come with the number of their segment. Broadcasts of weights are held back until all DEEP launches
     before have ended, since those broadcast activations on the same channel.
@@ -180,19 +182,22 @@ class WeightFeed:
             yield linear(start + state.page * size, rest), 1
             state.page = (state.page + 1) % ring.pages
 
-    def _push(self) -> None:
+    def _push(self, launch: int = NEVER) -> None:
+        """What may be pushed now of what launches up to `launch` need."""
+        segment = self.tasks.segment
         self.tasks.enter(WEIGHT_STREAM)
-        ready = [(channel, waiting) for channel in self.channels for waiting in self._ready(channel)]
+        ready = [(channel, waiting) for channel in self.channels for waiting in self._ready(channel, launch)]
         started = self.tasks.start(*(waiting.task for _, waiting in ready))
         for (channel, waiting), under_way in zip(ready, started, strict=True):
             channel.running.append((waiting.last, under_way))
+        self.tasks.enter(segment)
 
-    def _ready(self, channel: _Channel) -> list[_Waiting]:
-        """Take from a channel what may be pushed now."""
+    def _ready(self, channel: _Channel, launch: int) -> list[_Waiting]:
+        """Take from a channel what may be pushed now of what launches up to `launch` need."""
         ready: list[_Waiting] = []
         while channel.waiting and len(channel.running) + len(ready) < channel.room:
             task = channel.waiting[0]
-            if task.segment > self.segment or task.launches > self.ended:
+            if task.first > launch or task.segment > self.segment or task.launches > self.ended:
                 break
             ready.append(channel.waiting.popleft())
         return ready
@@ -201,7 +206,11 @@ class WeightFeed:
         """All segments before segment `number` have ended."""
         if number > self.segment:
             self.segment = number
-            self._push()
+            self._push(self.ended)
+
+    def bring_later(self) -> None:
+        """Push what later launches need, too."""
+        self._push()
 
     def bring_all(self, number: int) -> None:
         """Push everything that launch `number` needs, waiting for earlier tasks where a queue is full."""
@@ -221,4 +230,4 @@ class WeightFeed:
                     self.tasks.wait(under_way)
                 else:
                     self.tasks.ended(under_way)
-        self._push()
+        self._push(self.ended)

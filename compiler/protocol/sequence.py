@@ -107,8 +107,9 @@ class Sequence:
     def in_the_way(self, op: mem.CopyOp, segment: mem.SegmentOp) -> SSAValue | None:
         """
         The copy or launch that has to end before a copy can be started: the first of its queue if that is full, or the
-        launch that runs if there are no descriptors beside it.
+        launch that runs if there are no descriptors beside it and the pages of weights.
         """
+        self.feed.bring_later()
         before = self.copies.first_in_queue(op)
         if before is not None:
             return before.op.token
@@ -119,6 +120,7 @@ class Sequence:
     def finish(self, token: SSAValue) -> None:
         """Wait for a copy or a launch, unless that has been done."""
         if token not in self.numbers:
+            self.feed.bring_later()
             self.copies.finish(self.copying[token])
         elif self.launches[self.numbers[token]].runs:
             self.finish_launch(self.numbers[token])
@@ -136,6 +138,7 @@ class Sequence:
             launch.running += launch.prepared
         else:
             self._start(launch, late)
+        self.feed.bring_later()
         if number + 1 < len(self.launches) and self.launches[number + 1].tasks.may_be_early:
             self.tasks.book.launch = number + 1
             self._ahead(self.launches[number + 1])
