@@ -12,13 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
+
 from compiler.hardware.chip import Chip
 from compiler.kernels.cycles import Work, kernel_cycles
 from compiler.kernels.parameters import Kernel, Parameter, pack
 from compiler.kernels.semantics import Call, Words
 
+Numbers = npt.NDArray[np.int64]
+
 P = Parameter
 
+UNKNOWN = -(1 << 62)
+"""No call takes so many cycles."""
 AROUND_CALLS = frozenset(
     {
         *(P.INPUT_BASE, P.INPUT_SLOT, P.INPUT_SLOTS, P.WEIGHT_SLOT, P.WEIGHT_SLOTS, P.OUTPUT_BASE, P.OUTPUT_SLOT),
@@ -52,6 +59,26 @@ class Calls:
     def __init__(self, chip: Chip, kernel: Kernel, parameters: Mapping[Parameter, int]):
         self.chip, self.kernel, self.words = chip, kernel, pack(parameters)
         self.known: dict[tuple[int, int, int, int], CallCycles] = {}
+        self.tables: dict[tuple[int, int, int], Numbers] = {}
+        """What is known, [fixed or row][blocks], by rows and ends."""
+
+    @property
+    def entry(self) -> int:
+        """What a non-zero block takes, which is the same in every call."""
+        return self.of(1, 1, 1, 1).entry
+
+    def of_many(self, blocks: Numbers, rows: int, first: int, last: int) -> tuple[Numbers, Numbers]:
+        """The same for any numbers of output blocks: what is fixed, and what a tap on the map takes."""
+        key = (rows, first, last)
+        size = int(blocks.max()) + 1
+        if key not in self.tables or self.tables[key].shape[1] < size:
+            self.tables[key] = np.full((2, 2 * size), UNKNOWN)
+        table = self.tables[key]
+        asked = table[0, blocks]
+        for missing in set(blocks[asked == UNKNOWN].tolist()):
+            call = self.of(missing, rows, first, last)
+            table[:, missing] = call.fixed, call.row
+        return table[0, blocks], table[1, blocks]
 
     def of(self, blocks: int, rows: int, first: int, last: int) -> CallCycles:
         """A call for so many output blocks and rows, which is for the `first` or the `last` input chunk, or both."""

@@ -4,147 +4,161 @@ A floor under the recurrence of a convolution, in a few sums: what no evaluation
 Everything that a core does itself is done one thing after the other, and so is everything on its input stream and on
 its weight stream. So a launch takes at least as long as all steps and calls of its busiest core, or all its input rows
 and the call that needs the last one, or all its weights on their way.
-A mapping whose floor lies above another's time need not be evaluated.
+A mapping whose floor lies above another's time need not be evaluated. Floors are asked for many at once: the same cores
+with the same rows, and weights in chunks of any size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from compiler.costs.calls import CallCycles, Calls, calls_of
+from compiler.costs.calls import Calls, calls_of
+from compiler.costs.facts import Numbers
 from compiler.costs.feed import moved
 from compiler.costs.program import ProgramCycles
+from compiler.costs.shares import Share
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import PARAMETER_WORDS, Parameter
-from compiler.tiling.core_parameters import common_parameters, own_parameters
+from compiler.kernels.parameters import PARAMETER_WORDS
+from compiler.tiling.core_parameters import common_parameters
 from compiler.tiling.launch import Launch
-from compiler.tiling.layer import Range
-
-P = Parameter
 
 
-@dataclass(frozen=True)
-class Share:
-    """What one core of a launch has to do, however the weights are cut."""
+@dataclass(frozen=True, eq=False)
+class Chunkings:
+    """How several launches of the same cores cut their weights, and what follows from it: one number for each."""
 
-    blocks: Range
+    output_chunk: Numbers
+    input_chunk: Numbers
+    chunk_words: Numbers
+    stays: npt.NDArray[np.bool_]
+    input_slots: Numbers
+    """At least."""
+    output_slots: Numbers
+
+    @classmethod
+    def of(cls, launches: Sequence[Launch]) -> Chunkings:
+        """Those of launches that are there."""
+        arenas = [launch.arena for launch in launches]
+        return cls(
+            np.array([launch.output_chunk for launch in launches], np.int64),
+            np.array([launch.input_chunk for launch in launches], np.int64),
+            np.array([launch.chunk_words for launch in launches], np.int64),
+            np.array([launch.stays for launch in launches], np.bool_),
+            np.array([arena.input_slots for arena in arenas], np.int64),
+            np.array([arena.output_slots for arena in arenas], np.int64),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Passes:
+    """All calls of a pass over the rows of a core, by whether it is for the first or the last input chunk."""
+
+    calls: Calls
     rows: int
+    together: int
     taps: int
-    """Taps that lie on the map, over all its rows."""
-    stream_rows: int
-    to_the_end: bool
-    """Whether the last output row needs the last row of the stream."""
-    present: int
-    """Non-zero blocks of weights."""
+
+    def cycles(self, blocks: Numbers, first: int, last: int) -> Numbers:
+        """But for what non-zero blocks take. What a tap takes is the same in each call of a pass."""
+        full, rest = divmod(self.rows, self.together)
+        total, row = np.zeros_like(blocks), np.zeros_like(blocks)
+        for rows, times in ((rest, 1), (self.together, full)):
+            if rows and times:
+                fixed, row = self.calls.of_many(blocks, rows, first, last)
+                total = total + fixed * times
+        return total + row * self.taps
+
+    def of_chunk(self, blocks: Numbers, inputs: Numbers) -> Numbers:
+        """All passes of an output chunk."""
+        ends = self.cycles(blocks, 1, 0) + self.cycles(blocks, 0, 1)
+        several = ends + (inputs - 2) * self.cycles(blocks, 0, 0)
+        return np.where(inputs == 1, self.cycles(blocks, 1, 1), several)
+
+    def last(self, blocks: Numbers, inputs: Numbers) -> Numbers:
+        """The last pass."""
+        return np.where(inputs == 1, self.cycles(blocks, 1, 1), self.cycles(blocks, 0, 1))
 
 
-def shares(launch: Launch) -> frozenset[Share]:
-    """Of all cores; of those that differ in their weights alone, that with most non-zero blocks."""
-    common = common_parameters(launch)
-    found: dict[tuple[int, ...], Share] = {}
-    present = {blocks: int(launch.layer.gamma[slice(*blocks)].sum()) for blocks in launch.slices}
-    for work in launch.cores:
-        own = own_parameters(launch, work)
-        tops = own[P.ROW_ORIGIN] + common[P.ROW_STRIDE] * np.arange(work.rows)
-        taps = tops[:, None] + common[P.ROW_STEP] * np.arange(common[P.TAPS])
-        on_map = int(((taps >= 0) & (taps < own[P.STREAM_ROWS])).sum())
-        to_the_end = int(tops[-1]) + common[P.WINDOW] >= own[P.STREAM_ROWS] > 0
-        key = (work.block_count, work.rows, on_map, own[P.STREAM_ROWS], to_the_end)
-        if key not in found or found[key].present < present[work.blocks]:
-            found[key] = Share(work.blocks, work.rows, on_map, own[P.STREAM_ROWS], to_the_end, present[work.blocks])
-    return frozenset(found.values())
+def _sums(launch: Launch) -> Numbers:
+    """Non-zero blocks before each output and input block."""
+    sums = np.zeros(np.add(launch.layer.gamma.shape, 1), np.int64)
+    sums[1:, 1:] = launch.layer.gamma.cumsum(axis=0).cumsum(axis=1)
+    return sums
 
 
-def _of_rows(calls: Calls, blocks: int, rows: int, together: int, first: int, last: int) -> CallCycles:
-    """All calls of a pass over `rows`, so many of them in one; what a tap or a block takes is the same in each."""
-    full, rest = divmod(rows, together)
-    counts = [(together, full), (rest, 1)]
-    each = [(calls.of(blocks, count, first, last), times) for count, times in counts if count and times]
-    return replace(each[0][0], fixed=sum(call.fixed * times for call, times in each))
+class _Floors:
+    """What is the same for all cores of some launches."""
+
+    def __init__(self, launch: Launch, ways: Chunkings, chip: Chip, program: ProgramCycles):
+        self.launch, self.ways, self.chip, self.program = launch, ways, chip, program
+        self.calls = calls_of(chip, launch.layer.kernel, common_parameters(launch))
+        self.sums = _sums(launch)
+        layer = launch.layer
+        self.inputs = layer.input.blocks // ways.input_chunk
+        skip = 0 if layer.addition is None else ways.output_chunk * layer.output.width * 2
+        self.row = chip.descriptor_cycles + moved(chip, ways.input_chunk * launch.fetch.width * 2 + skip)
+        self.skip = chip.descriptor_cycles + moved(chip, skip)
+        self.sent, self.to_core = int(moved(chip, PARAMETER_WORDS)), 2 * chip.hop_cycles
+        self.head = self.sent + self.to_core + chip.lock_cycles + program.begin + program.lock * ways.output_slots
+        self.head = self.head + program.chunk + program.drained + program.each_pass + 1
+
+    def core(self, share: Share) -> Numbers:
+        """Cycles that a core with this share takes at least."""
+        launch, ways, chip, program, inputs = self.launch, self.ways, self.chip, self.program, self.inputs
+        layer, together, stride = launch.layer, launch.rows_together, launch.row_stride
+        first, end = share.blocks
+        chunks = -(-(end - first) // ways.output_chunk)
+        last_blocks = end - first - (chunks - 1) * ways.output_chunk
+        passes, arriving = chunks * inputs, np.where(ways.stays, inputs, chunks * inputs)
+        alone = (chunks - 1) * ways.stays * (layer.addition is not None)
+        # what the program does in each pass
+        groups = -(-share.rows // together)
+        around = program.output + program.call + program.after + program.rows_end
+        entries = groups * layer.kernel_size[0] + (share.rows - groups) * stride
+        each = groups * (program.row + around) + entries * program.tap + 2 * program.rest + program.weights_end + 1
+        locks = 2 * share.stream_rows * program.lock
+        # what the kernels do
+        calls = _Passes(self.calls, share.rows, together, share.taps)
+        lines = share.taps * layer.kernel_size[1] * self.calls.entry
+        kernels = calls.of_chunk(last_blocks, inputs) + lines * share.present
+        kernels = kernels + (chunks - 1) * calls.of_chunk(np.minimum(ways.output_chunk, end - first), inputs)
+        rows, columns = end - last_blocks, layer.input.blocks - ways.input_chunk
+        final = self.sums[end, -1] - self.sums[rows, -1] - self.sums[end, columns] + self.sums[rows, columns]
+        last_pass = each + locks + calls.last(last_blocks, inputs) + lines * final
+        serial = passes * each + (passes - 1) * (program.each_pass + 1)
+        serial = serial + (chunks - 1) * (program.chunk + program.drained) + (arriving + alone) * locks
+        serial = serial + (2 * share.rows * chunks - 1) * program.lock + kernels
+        # from the last input row to the end of its pass
+        last_row = program.weights_end + 1
+        if share.to_the_end:
+            # a tap off the map may cost more than one on it
+            made = share.rows - (groups - 1) * together
+            last_row = last_row + (layer.kernel_size[0] + (made - 1) * stride) * program.tap + around
+            ends = [self.calls.of_many(last_blocks, made, *which) for which in ((1, 1), (0, 1))]
+            least = [fixed + np.minimum(row, 0) * layer.kernel_size[0] for fixed, row in ends]
+            last_row = last_row + np.where(inputs == 1, *least)
+        slots = np.where(ways.stays, inputs * share.stream_rows, ways.input_slots)
+        minted, leaving = program.lock * slots, moved(chip, last_blocks * launch.sent_width * 2)
+        done = program.end + minted + 1 + chip.lock_cycles + leaving + self.to_core
+        began = self.head + minted + serial
+        received = self.sent + share.stream_rows * (arriving * self.row + alone * self.skip)
+        received = received + self.to_core + chip.lock_cycles + last_row + done
+        written = began - last_pass + share.rows * (chip.descriptor_cycles + leaving) + self.to_core
+        weighed = moved(chip, passes * ways.chunk_words)
+        return np.maximum(np.maximum(began + done, received), np.maximum(written, weighed))
 
 
-def _passes(calls: Calls, blocks: int, rows: int, together: int, input_chunks: int) -> list[tuple[CallCycles, int]]:
-    """The passes over the rows of an output chunk, and how many there are of each."""
-    if input_chunks == 1:
-        return [(_of_rows(calls, blocks, rows, together, 1, 1), 1)]
-    first, last, between = (_of_rows(calls, blocks, rows, together, *ends) for ends in ((1, 0), (0, 1), (0, 0)))
-    return [(first, 1), (last, 1), (between, input_chunks - 2)]
+def launch_floors(
+    launch: Launch, ways: Chunkings, parts: Iterable[Share], chip: Chip, program: ProgramCycles
+) -> Numbers:
+    """
+    Cycles that convolutions' launches take at least, which are like `launch` but for what is said in `ways`.
 
-
-@dataclass(frozen=True)
-class _Core:
-    """Cycles that a core spends between its first weights and its last output."""
-
-    passes: int
-    arriving: int
-    """Of the passes, those in which input arrives."""
-    alone: int
-    """Those in which skip rows arrive without it."""
-    serial: int
-    last_pass: int
-    last_row: int
-    """The least time from the last input row to the end of its pass."""
-    last_words: int
-
-
-def _core(launch: Launch, share: Share, calls: Calls, program: ProgramCycles) -> _Core:
-    layer = launch.layer
-    chunks, inputs = launch.output_chunks(share.blocks), launch.input_chunks
-    arriving = inputs if launch.stays else chunks * inputs
-    alone = chunks - 1 if launch.skips_alone else 0
-    last_blocks = share.blocks[1] - share.blocks[0] - (chunks - 1) * launch.output_chunk
-    together, stride = launch.rows_together, launch.row_stride
-    groups = -(-share.rows // together)
-    around = program.output + program.call + program.after + program.rows_end
-    entries = groups * layer.kernel_size[0] + (share.rows - groups) * stride
-    each = groups * (program.row + around) + entries * program.tap + 2 * program.rest + program.weights_end + 1
-    locks = 2 * share.stream_rows * program.lock
-    kernels, entry = 0, 0
-    for blocks, count in ((launch.output_chunk, chunks - 1), (last_blocks, 1)):
-        for call, times in _passes(calls, blocks, share.rows, together, inputs) if count else ():
-            kernels += count * times * (call.fixed + call.row * share.taps)
-            entry = min(entry or call.entry, call.entry)
-    lines = share.taps * layer.kernel_size[1] * entry
-    kernels += lines * share.present
-    final = _of_rows(calls, last_blocks, share.rows, together, int(inputs == 1), 1)
-    last_pass = each + locks + final.fixed + final.row * share.taps
-    end = share.blocks[1]
-    last_pass += lines * int(np.count_nonzero(layer.gamma[end - last_blocks : end, -launch.input_chunk :]))
-    passes = chunks * inputs
-    serial = passes * each + (passes - 1) * (program.each_pass + 1) + (chunks - 1) * (program.chunk + program.drained)
-    serial += (arriving + alone) * locks + (2 * share.rows * chunks - 1) * program.lock + kernels
-    last_row = program.weights_end + 1
-    if share.to_the_end:
-        # a tap off the map may cost more than one on it
-        rows = share.rows - (groups - 1) * together
-        call = calls.of(last_blocks, rows, int(inputs == 1), 1)
-        last_row += (layer.kernel_size[0] + (rows - 1) * stride) * program.tap + around
-        last_row += call.fixed + min(call.row, 0) * layer.kernel_size[0]
-    return _Core(passes, arriving, alone, serial, last_pass, last_row, last_blocks * launch.sent_width * 2)
-
-
-def launch_floor(launch: Launch, parts: Iterable[Share], chip: Chip, program: ProgramCycles) -> int:
-    """Cycles that a convolution's launch takes at least. `parts` are the shares of its cores."""
-    calls = calls_of(chip, launch.layer.kernel, common_parameters(launch))
-    arena, setup, seen = launch.arena, chip.descriptor_cycles, chip.lock_cycles
-    to_core = 2 * chip.hop_cycles
-    sent = int(moved(chip, PARAMETER_WORDS))
-    head = sent + to_core + seen + program.begin + program.lock * arena.output_slots
-    head += program.chunk + program.drained + program.each_pass + 1
-    row, skip = (setup + int(moved(chip, words)) for words in (launch.stream_row_words, launch.skip_words))
-    floor = 0
-    for share in parts:
-        core = _core(launch, share, calls, program)
-        slots = launch.input_chunks * share.stream_rows if launch.stays else arena.input_slots
-        minted = program.lock * slots
-        leaving = int(moved(chip, core.last_words))
-        end = program.end + minted + 1 + seen + leaving + to_core
-        computed = head + minted + core.serial
-        received = sent + share.stream_rows * (core.arriving * row + core.alone * skip) + to_core + seen + core.last_row
-        written = head + minted + core.serial - core.last_pass + share.rows * (setup + leaving) + to_core
-        weighed = int(moved(chip, core.passes * launch.chunk_words))
-        floor = max(floor, computed + end, received + end, written, weighed)
-    return floor
+    `parts` are the shares of its cores.
+    """
+    floors = _Floors(launch, ways, chip, program)
+    return np.max([floors.core(share) for share in parts], axis=0)

@@ -15,19 +15,31 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heappop, heappush
-from itertools import product
 
-from compiler.costs.floor import Share, launch_floor, shares
+import numpy as np
+
+from compiler.costs.floor import Chunkings, launch_floors
 from compiler.costs.lone import busiest, lone_cycles
 from compiler.costs.planned import launch_cycles
 from compiler.costs.program import ProgramCycles, program_cycles
+from compiler.costs.shares import shares
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
-from compiler.tiling.joined import joinings
-from compiler.tiling.launch import Launch
+from compiler.tiling.joined import Joined, joinings
+from compiler.tiling.launch import Arena, Launch
 from compiler.tiling.layer import Layer, Range
-from compiler.tiling.limits import launch_faults
-from compiler.tiling.mapping import cuts, joint_rows, mapped, splits, with_more_slots
+from compiler.tiling.limits import launch_faults, most_slots, rows_held
+from compiler.tiling.mapping import (
+    OUTPUT_SLOTS,
+    Cut,
+    Split,
+    conv_fetch,
+    cuts,
+    joint_rows,
+    mapped,
+    splits,
+    with_more_slots,
+)
 from compiler.tiling.shifted import moved_launch, moved_rows, sees_no_border
 
 KERNELS = frozenset(Kernel)
@@ -59,12 +71,32 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A launch and the cycles that it takes at least."""
+    """A way to map a part, and the cycles that it takes at least."""
 
-    launch: Launch
     floor: int
-    fits: bool
-    """False if it has space for the partial sums of one row only: it would take a core with more memory."""
+    layer: Layer
+    chip: Chip
+    split: Split
+    cut: Cut
+    stays: bool
+    together: int
+    joined: Joined | None
+
+    @cached_property
+    def launch(self) -> Launch | None:
+        """None if a core has no room for it."""
+        return self._launch(self.split.rows)
+
+    @property
+    def fits_without_sums(self) -> bool:
+        """Whether there would be room in a core with more memory, or one with fewer rows: sums of one row have it."""
+        return self.launch is not None or (not self.stays and self._launch(1) is not None)
+
+    def _launch(self, partial_rows: int) -> Launch | None:
+        launch = mapped(
+            self.layer, self.chip, self.split, self.cut, partial_rows, stays=self.stays, together=self.together
+        )
+        return replace(launch, joined=self.joined) if launch and self.joined else launch
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +126,7 @@ class _Known:
         """Cycles that the part takes at least; None if no core has room for any way."""
         if self.best is not None:
             return self.best.cycles
-        lowest = next((way.floor for way in self.ways if way.fits), None)
+        lowest = next((way.floor for way in self.ways if way.launch), None)
         return None if lowest is None or self.below is None else max(lowest, self.below)
 
 
@@ -121,10 +153,6 @@ class ConvSearch:
         """Cycles that a launch takes at least: those of its busiest core without the others."""
         return lone_cycles(launch, busiest(launch), self.chip, self.programs[launch.layer.kernel])
 
-    def floor(self, launch: Launch, parts: frozenset[Share]) -> int:
-        """Cycles that a launch takes at least; `parts` are the shares of its cores."""
-        return launch_floor(launch, parts, self.chip, self.programs[launch.layer.kernel])
-
     def candidates(self, part: Part) -> Iterator[Candidate]:
         """
         Every way to compute a part in one launch: some rows by each call, or several as one. What does the latter needs
@@ -134,30 +162,42 @@ class ConvSearch:
         yield from self._candidates(part, not joined_ways)
         for joined in joined_ways:
             long = [joined.long_rows(rows) for rows in part.column_rows]
-            for candidate in self._candidates(Part(joined.seen, long, part.blocks), False):
-                yield replace(candidate, launch=replace(candidate.launch, joined=joined))
+            yield from self._candidates(Part(joined.seen, long, part.blocks), False, joined)
 
-    def _candidates(self, part: Part, several: bool) -> Iterator[Candidate]:
+    def _candidates(self, part: Part, several: bool, joined: Joined | None = None) -> Iterator[Candidate]:
         """Those of rows as the layer has them, with one row by each call or also `several`."""
-        layer = part.layer
-        for split in splits(layer, self.chip, part.column_rows, part.blocks):
-            parts: frozenset[Share] | None = None
-            counts = joint_rows(layer, split) if several else [1]
-            for cut, together in product(cuts(layer, self.chip, split), counts):
-                launch = mapped(layer, self.chip, split, cut, split.rows, together=together)
-                fits = launch is not None
-                launch = launch or mapped(layer, self.chip, split, cut, 1, together=together)
-                stays = None
-                if cut.output_chunk < split.widest:
-                    stays = mapped(layer, self.chip, split, cut, split.rows, stays=True, together=together)
-                for way, enough in ((launch, fits), (stays, True)):
-                    if way is not None:
-                        parts = parts or shares(way)
-                        yield Candidate(way, self.floor(way, parts), enough)
+        layer, chip = part.layer, self.chip
+        for split in splits(layer, chip, part.column_rows, part.blocks):
+            pieces = list(cuts(layer, chip, split))
+            chunked = [cut for cut in pieces if cut.output_chunk < split.widest]
+            for together in joint_rows(layer, split) if several else [1]:
+                for stays, some in ((False, pieces), (True, chunked)):
+                    floors = self._floors(layer, split, some, stays, together)
+                    for cut, floor in zip(some, floors, strict=True):
+                        yield Candidate(floor, layer, chip, split, cut, stays, together, joined)
+
+    def _floors(self, layer: Layer, split: Split, some: Sequence[Cut], stays: bool, together: int) -> list[int]:
+        """Cycles that launches of these cuts take at least, with as many slots as they have at least."""
+        if not some:
+            return []
+        widest, chunks = split.widest, np.array([cut.output_chunk for cut in some], np.int64)
+        fetch, none = conv_fetch(layer), Arena(0, 0, 0, 0, 0, 0, 0)
+        launch = Launch(
+            layer, split.works, fetch, none, widest, layer.input.blocks, split.slices, rows_together=together
+        )
+        ways = Chunkings(
+            chunks,
+            np.array([cut.input_chunk for cut in some], np.int64),
+            np.array([cut.chunk_words for cut in some], np.int64),
+            np.full(len(some), stays),
+            np.full(len(some), rows_held(layer, launch.row_stride, -(-split.input_rows // fetch.row_step), together)),
+            np.minimum(OUTPUT_SLOTS * together, np.minimum(-(-widest // chunks) * split.rows, most_slots(self.chip))),
+        )
+        return launch_floors(launch, ways, shares(launch), self.chip, self.programs[layer.kernel]).tolist()
 
     def fits(self, part: Part) -> bool:
         """Whether the array can compute a part in one launch."""
-        return any(way.fits and not launch_faults(way.launch, self.chip) for way in self.candidates(part))
+        return any(way.launch and not launch_faults(way.launch, self.chip) for way in self.candidates(part))
 
     def best(self, part: Part, below: int | None = None) -> Evaluated | None:
         """
@@ -230,11 +270,14 @@ class ConvSearch:
             if below is not None and floor >= below:
                 break
             launch = ways[number].launch
-            if alone:
+            if launch is None:
+                if ways[number].fits_without_sums:
+                    least = min(least, floor)
+            elif alone:
                 cycles = self.cycles(launch)
                 if below is None or cycles < below:
                     best, below = Evaluated(launch, cycles, least), cycles
-            elif not ways[number].fits or launch_faults(launch, self.chip):
+            elif launch_faults(launch, self.chip):
                 least = min(least, floor)
             else:
                 heappush(queue, (max(floor, self.alone(launch)), number, True))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
-from compiler.costs.floor import Share, shares
+from compiler.costs.floor import Chunkings, launch_floors
+from compiler.costs.shares import shares
 from compiler.tiling.conv import ConvPlanner, Planned
 from compiler.tiling.deep import deep_launches
 from compiler.tiling.launch import Launch
@@ -46,14 +47,17 @@ class DeepPlanner:
 
     def _ways(self, layer: Layer, blocks: Range) -> list[tuple[int, Launch]]:
         """Launches of these output blocks, with the cycles that each takes at least."""
-        parts: dict[Hashable, frozenset[Share]] = {}
-        found: list[tuple[int, Launch]] = []
+        alike: dict[Hashable, list[Launch]] = {}
         for launch in deep_launches(layer, self.convolutions.chip, blocks):
-            key = (launch.slices, launch.flat)
-            if key not in parts:
-                parts[key] = shares(launch)
-            found.append((self.convolutions.search.floor(launch, parts[key]), launch))
-        return sorted(found, key=lambda way: way[0])
+            alike.setdefault((launch.slices, launch.flat), []).append(launch)
+        ways = [way for some in alike.values() for way in zip(self._floors(some), some, strict=True)]
+        return sorted(ways, key=lambda way: way[0])
+
+    def _floors(self, launches: list[Launch]) -> list[int]:
+        """Cycles that each of some launches of the same cores takes at least."""
+        launch, search = launches[0], self.convolutions.search
+        program = search.programs[launch.layer.kernel]
+        return launch_floors(launch, Chunkings.of(launches), shares(launch), search.chip, program).tolist()
 
     def _fastest(self, ways: list[list[tuple[int, Launch]]], below: int) -> Planned | None:
         """The fastest launch of each of some blocks, if they all together take less than `below` cycles."""

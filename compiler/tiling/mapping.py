@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
@@ -141,30 +141,37 @@ def splits(layer: Layer, chip: Chip, column_rows: Sequence[Range], blocks: Range
             yield Split(slices, _assign(layer, chip, column_rows, slices))
 
 
+@lru_cache(maxsize=65536)
 def _divisible(words: int, limit: int) -> int | None:
     """The next size, in steps of one block, that a descriptor with an iteration counts in three dimensions, if any."""
     return next((size for size in range(words, limit**3 + 1, BLOCK_WORDS) if factors(size, limit) is not None), None)
 
 
+def _chunks(slices: Sequence[Range], size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where the chunks of so many output blocks begin and end in all slices."""
+    starts = [np.arange(first, last, size) for first, last in slices]
+    ends = [np.minimum(start + size, last) for start, (_, last) in zip(starts, slices, strict=True)]
+    return np.concatenate(starts), np.concatenate(ends)
+
+
 def cuts(layer: Layer, chip: Chip, split: Split) -> Iterator[Cut]:
-    """Every number of chunks, as equal as they can be; input chunks must be equal."""
-    most = min(split.widest, chip.iteration_limit)
+    """Every number of chunks, as equal as they can be, that fit a weight slot; input chunks must be equal."""
+    most, slot = min(split.widest, chip.iteration_limit), weight_slot_words(chip)
     sizes = sorted({-(-split.widest // chunks) for chunks in range(1, most + 1)}, reverse=True)
     taps, columns = layer.kernel_size
+    sizes = [size for size in sizes if chunk_words(size, taps, 0, layer.rescaling_words) <= slot]
+    places = [_chunks(split.slices, size) for size in sizes]
+    present = layer.gamma.astype(np.int64)
     for input_chunk in divisors(layer.input.blocks):
         if layer.input.blocks // input_chunk > chip.iteration_limit:
             continue
-        parts = np.add.reduceat(layer.gamma.astype(np.int64), np.arange(0, layer.input.blocks, input_chunk), axis=1)
+        parts = np.add.reduceat(present, np.arange(0, layer.input.blocks, input_chunk), axis=1)
         sums = np.concatenate((np.zeros((1, parts.shape[1]), np.int64), np.cumsum(parts, axis=0)))
-        for output_chunk in sizes:
-            fullest = 0
-            for first, last in split.slices:
-                starts = np.arange(first, last, output_chunk)
-                counts = sums[np.minimum(starts + output_chunk, last)] - sums[starts]
-                fullest = max(fullest, int(counts.max(initial=0)))
+        for output_chunk, (starts, ends) in zip(sizes, places, strict=True):
+            fullest = int((sums[ends] - sums[starts]).max(initial=0))
             words = chunk_words(output_chunk, taps, fullest * taps * columns, layer.rescaling_words)
-            counted = _divisible(words, chip.core_wrap_limit)
-            if counted is not None:
+            counted = _divisible(words, chip.core_wrap_limit) if words <= slot else None
+            if counted is not None and counted <= slot:
                 yield Cut(output_chunk, input_chunk, counted)
 
 

@@ -36,9 +36,7 @@ def test_short_rows_come_together(launch: Launch) -> None:
 
 def test_one_row_by_each_call_is_slower(launch: Launch) -> None:
     planner = ConvPlanner(CHIP)
-    floors = {
-        each.launch.rows_together: each.floor for each in planner.search.candidates(Part(LAYER, [(0, 8)], (0, 2)))
-    }
+    floors = {each.together: each.floor for each in planner.search.candidates(Part(LAYER, [(0, 8)], (0, 2)))}
     assert floors[8] < floors[4] < floors[2] < floors[1]
 
 
