@@ -23,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from interpret.array_mutations import MUTATIONS, Mutation
-from interpret.array_programs import ArrayProgram, residual_program, tasks_of
+from interpret.array_programs import LONG_ROWS, PARTIAL_ROWS, SHAPE, ArrayProgram, residual_program, tasks_of
 from interpret.device_mutations import DEVICE_MUTATIONS, Change, DeviceMutation
 from xdsl.dialects.builtin import ModuleOp
 
@@ -31,8 +31,8 @@ from compiler.errors import BlockloomError
 from compiler.interpret.aie import interpret_aie
 from passes.aie_check import check_array
 
-TARGETS = ("mesh-1x1:core_memory_bytes=12288", "mesh-2x2")
-"""In a core with less memory there are partial sums."""
+TARGETS = {"mesh-1x1:core_memory_bytes=12288": SHAPE, "mesh-2x2": SHAPE, PARTIAL_ROWS: LONG_ROWS}
+"""And the shapes of maps. In a core with less memory there are partial sums: of one row, or of several."""
 REFUSED, FAILS, OTHER, IDLE, SURVIVES = "aie-check", "error", "other numbers", "idle", "survives"
 TOLERATED = 0.01
 
@@ -112,7 +112,8 @@ def main() -> int:
     arguments = parser.parse_args()
     table: dict[str, Counter[str]] = {}
     survivors: list[Mutant] = []
-    for mutant in mutants([residual_program(target) for target in arguments.targets], arguments.n):
+    programs = [residual_program(target, TARGETS.get(target, SHAPE)) for target in arguments.targets]
+    for mutant in mutants(programs, arguments.n):
         found = verdict(mutant, arguments.seeds)
         table.setdefault(mutant.mistake, Counter())[found] += 1
         if found == SURVIVES:

@@ -21,17 +21,21 @@ from passes.convert_bsr_to_mem import ConvertBsrToMemPass
 from passes.convert_mem_to_aie import ConvertMemToAiePass
 
 Arrays = dict[str, npt.NDArray[Any]]
-SHAPE = (1, 32, 6, 5)
+Shape = tuple[int, int, int, int]
+SHAPE, LONG_ROWS = (1, 32, 6, 5), (1, 24, 4, 12)
+"""A small map, which a core may take as one row, and one whose rows are too long for that."""
+PARTIAL_ROWS = "mesh-1x1:core_memory_bytes=9216"
+"""Here several of the long rows have partial sums, and a launch's weights need not begin with the first slot."""
 
 
-def residual_network(seed: int = 0) -> ModuleOp:
+def residual_network(seed: int = 0, shape: Shape = SHAPE) -> ModuleOp:
     """Two 3x3 convolutions and the sum of their results: halos, weights in chunks, an addition over its operand."""
     random = np.random.default_rng(seed)
-    block = Block(arg_types=[fixed_type(SHAPE, 4)])
+    block = Block(arg_types=[fixed_type(shape, 4)])
 
     def conv(x: SSAValue, name: str, position: int) -> SSAValue:
-        values = random.integers(-128, 128, (SHAPE[1], SHAPE[1], 3, 3)).astype(np.int8)
-        bias = random.integers(-4096, 4096, SHAPE[1]).astype(np.int32)
+        values = random.integers(-128, 128, (shape[1], shape[1], 3, 3)).astype(np.int8)
+        bias = random.integers(-4096, 4096, shape[1]).astype(np.int32)
         weights = WeightsOp.from_dense(values, bias, 7, name)
         op = Conv2dOp(x, weights.result, position, pads=(1, 1, 1, 1))
         op.attributes["bsr.tensor"] = StringAttr(name)
@@ -57,10 +61,10 @@ class ArrayProgram:
 
 
 @cache
-def residual_program(target: str) -> ArrayProgram:
+def residual_program(target: str, shape: Shape = SHAPE) -> ArrayProgram:
     """`residual_network` on `mesh-1x1` or `mesh-1x1:core_memory_bytes=12288`. Clone the module before changing it."""
-    module = residual_network()
-    inputs = {"input0": np.random.default_rng(1).integers(-128, 128, SHAPE).astype(np.int8)}
+    module = residual_network(shape=shape)
+    inputs = {"input0": np.random.default_rng(1).integers(-128, 128, shape).astype(np.int8)}
     expected = interpret_bsr(module, inputs)
     context = full_context()
     name, *overrides = target.split(":")

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from interpret.array_mutations import MUTATIONS, Mutation
-from interpret.array_programs import ArrayProgram, device_of, residual_program, sequence_of, tasks_of
+from interpret.array_programs import (
+    LONG_ROWS,
+    PARTIAL_ROWS,
+    ArrayProgram,
+    device_of,
+    residual_program,
+    sequence_of,
+    tasks_of,
+)
 from interpret.device_mutations import (
     DeviceMutation,
     alias_buffers,
@@ -20,7 +28,9 @@ from interpret.device_mutations import (
     redirect_flow,
     swap_locks,
 )
-from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
+from xdsl.dialects.arith import ConstantOp
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, SymbolRefAttr
+from xdsl.dialects.memref import LoadOp
 
 from compiler.errors import BlockloomError
 from compiler.interpret.aie import interpret_aie
@@ -29,7 +39,7 @@ from compiler.interpret.aie_machine import DeadlockError
 from compiler.interpret.aie_memory import Memory, RaceError
 from compiler.kernels.parameters import PARAMETER_WORDS, Parameter
 from compiler.transfers.window import Window
-from dialects.aie import FlowOp, LockAction, LockOp, UseLockOp
+from dialects.aie import CoreOp, FlowOp, LockAction, LockOp, UseLockOp
 from dialects.aie_attributes import i32_attr
 from dialects.aiex import DMAAwaitTaskOp, DMAStartTaskOp
 from dialects.bsr import array_of
@@ -207,6 +217,24 @@ def test_a_wrong_device_is_caught(change: Callable[[ModuleOp], None], expected: 
     module = program.module.clone()
     change(module)
     assert verdict(program, module) == expected
+
+
+@pytest.mark.parametrize("parameter", [Parameter.PARTIAL_BASE, Parameter.PARTIAL_ROW, Parameter.WEIGHT_FIRST])
+def test_a_core_that_reads_the_parameter_behind_is_caught(parameter: Parameter) -> None:
+    """Where it matters: with one row of partial sums, or if all weights begin with the first slot, it may not."""
+    program = residual_program(PARTIAL_ROWS, LONG_ROWS)
+    module = program.module.clone()
+    core = next(op for op in device_of(module).body.block.ops if isinstance(op, CoreOp))
+    (index,) = {
+        op.indices[0].owner
+        for op in core.walk()
+        if isinstance(op, LoadOp)
+        and isinstance(op.indices[0].owner, ConstantOp)
+        and op.indices[0].owner.value == IntegerAttr.from_index_int_value(parameter)
+    }
+    assert isinstance(index, ConstantOp)
+    index.properties["value"] = IntegerAttr.from_index_int_value(parameter + 1)
+    assert verdict(program, module) != "right"
 
 
 def test_streams_of_two_cores_are_exchanged() -> None:
