@@ -25,9 +25,9 @@ from compiler.errors import BlockloomError, InputError
 from compiler.hardware.chip import Chip, chip_named, parse_overrides
 from compiler.kernels.parameters import LOOKUP_WORDS, Parameter
 from compiler.scheduling.checker import plan_faults
+from compiler.scheduling.conv_steps import plan_with_steps
 from compiler.scheduling.gathers import copied_maps
 from compiler.scheduling.plan import HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Ring, Segment, Transfer
-from compiler.scheduling.program import plan_program
 from compiler.tiling.chunks import weight_streams
 from compiler.tiling.core_parameters import common_parameters, own_parameters
 from compiler.transfers.access import read_chains, write_chains
@@ -262,9 +262,9 @@ class ConvertBsrToMemPass(ModulePass):
         if function is None:
             raise InputError("convert-bsr-to-mem needs a function @main; this module has none")
         maps = build_network(function)
-        plan = plan_program(maps.network(), chip)
+        network, plan = plan_with_steps(maps.network(), chip)
         if self.verify:
-            faults = plan_faults(maps.network(), plan, chip)
+            faults = plan_faults(network, plan, chip)
             if faults:
                 raise BlockloomError(f"the plan is wrong in {len(faults)} places: {'; '.join(faults[:8])}")
         for number, copied in enumerate(copied_maps(plan.network, len(maps.shapes)), len(maps.shapes)):

@@ -131,7 +131,7 @@ def compute(
 ) -> list[Bytes]:
     """A core's output, one array [rows][blocks][width][8] per output chunk."""
     match kernel:
-        case Kernel.CONV:
+        case Kernel.CONV | Kernel.CONV_20:
             return conv(parameters, stream, chunks)
         case Kernel.SCALED_CONV:
             return scaled_conv(parameters, stream, chunks)

@@ -21,7 +21,6 @@ from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, Kernel, Parameter
 from compiler.kernels.pieces import (
     ADD,
     AVG_POOL,
-    CONV,
     LOOKUP,
     MATMUL,
     MAX_POOL,
@@ -33,7 +32,7 @@ from compiler.kernels.pieces import (
 )
 from compiler.kernels.pool_steps import BLOCKS_TOGETHER, LARGEST_FAST_STRIDE, average_steps, pool_steps
 from compiler.kernels.rescaling import EDGE_WORDS, HEAD_WORDS
-from compiler.kernels.row_steps import GROUP, STEPS, row_steps
+from compiler.kernels.row_steps import GROUP, STEPS, row_steps, steps_of
 from compiler.kernels.semantics import Call, Words
 
 P = Parameter
@@ -66,6 +65,7 @@ def conv_cycles(
     rows: int = 1,
     skip: bool = False,
     dilated: bool = False,
+    kernel: Kernel = Kernel.CONV,
 ) -> int:
     """
     Rows x steps of pixels x output blocks, and in each the output block's list of non-zero blocks.
@@ -73,32 +73,32 @@ def conv_cycles(
     With a `skip`, the last input chunk's call adds rows to the rows that were made. Taps that do not follow each other,
     those of a `dilated` kernel, are looked at to know which are on the map; their rows come one by one.
     """
-    way = "/if1+" if first and last else "/if1-"
-    total, entry = CONV[""].alone(chip) + CONV[way].alone(chip) + chip.branch_cycles, 0
+    pieces, way = PIECES[kernel], "/if1+" if first and last else "/if1-"
+    total, entry = pieces[""].alone(chip) + pieces[way].alone(chip) + chip.branch_cycles, 0
     if dilated:
-        total += taps * CONV["/if0-/for0"].pipelined(chip) + chip.loop_cycles
+        total += taps * pieces["/if0-/for0"].pipelined(chip) + chip.loop_cycles
     else:
-        total += CONV["/if0+"].alone(chip)
-    row = CONV[f"{way}/for0"].alone(chip)
-    for number, steps in enumerate(row_steps(width)):
+        total += pieces["/if0+"].alone(chip)
+    row = pieces[f"{way}/for0"].alone(chip)
+    for number, steps in enumerate(row_steps(width, steps_of(kernel))):
         step = f"{way}/for0/for{number}"
-        start = CONV[step].alone(chip)
-        block = CONV[f"{step}/for0"].alone(chip) + chip.loop_cycles
+        start = pieces[step].alone(chip)
+        block = pieces[f"{step}/for0"].alone(chip) + chip.loop_cycles
         if not (first and last):
-            start += CONV[f"{step}/if0{'+' if first else '-'}"].alone(chip)
+            start += pieces[f"{step}/if0{'+' if first else '-'}"].alone(chip)
             ways = ["if0+"] if last else ["if0-", f"if0-/if0{'+' if first else '-'}"]
-            block += sum(CONV[f"{step}/for0/{way}"].alone(chip) for way in ways)
+            block += sum(pieces[f"{step}/for0/{way}"].alone(chip) for way in ways)
         row += chip.branch_cycles + steps * (start + blocks * block)
         # the lists of all output blocks together, since only their lengths differ
-        entry += steps * CONV[f"{step}/for0/for0"].pipelined(chip)
+        entry += steps * pieces[f"{step}/for0/for0"].pipelined(chip)
     if skip and last:
-        total += CONV["/if2+"].alone(chip) + chip.branch_cycles
-        row += CONV["/if2+/for0"].alone(chip) + chip.loop_cycles
-        row += -(-blocks * width * 8 // PRODUCT_BYTES) * CONV["/if2+/for0/for0"].pipelined(chip)
+        total += pieces["/if2+"].alone(chip) + chip.branch_cycles
+        row += pieces["/if2+/for0"].alone(chip) + chip.loop_cycles
+        row += -(-blocks * width * 8 // PRODUCT_BYTES) * pieces["/if2+/for0/for0"].pipelined(chip)
     return total + rows * row + entries * entry
 
 
-def _conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
+def _conv(chip: Chip, params: Words, call: Call, work: Work, kernel: Kernel = Kernel.CONV) -> int:
     """One without a multiplier."""
     return conv_cycles(
         chip,
@@ -111,6 +111,7 @@ def _conv(chip: Chip, params: Words, call: Call, work: Work) -> int:
         rows=call.rows,
         skip=bool(params[P.SKIP]),
         dilated=int(params[P.ROW_STEP]) != 1,
+        kernel=kernel,
     )
 
 
@@ -233,8 +234,8 @@ def _avg_pool(chip: Chip, params: Words, call: Call, work: Work) -> int:
 def kernel_cycles(chip: Chip, kernel: Kernel, params: Words, call: Call, work: Work) -> int:
     """Cycles of one kernel call, from the caller's branch to its next instruction."""
     match kernel:
-        case Kernel.CONV:
-            cycles = _conv(chip, params, call, work)
+        case Kernel.CONV | Kernel.CONV_20:
+            cycles = _conv(chip, params, call, work, kernel)
         case Kernel.ADD | Kernel.SUBTRACT:
             cycles = _elementwise(chip, call, params, (P.SHIFT_A, P.SHIFT_B), ADD)
         case Kernel.REQUANTISE:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from compiler.kernels.call import output_rows
 from compiler.kernels.parameters import LOOKUP_WORDS, PARAMETER_WORDS, Kernel, Parameter
-from compiler.kernels.row_steps import computed_pixels
+from compiler.kernels.row_steps import computed_pixels, steps_of
 from compiler.kernels.semantics import Call
 from compiler.kernels.weight_chunk import BLOCK_WORDS, ChunkView, product_head_words
 
@@ -58,7 +58,7 @@ def footprint(kernel: Kernel, params: npt.NDArray[np.int32], arena: npt.NDArray[
         head = arena[call.weights : call.weights + view.offsets]
         end = int(head[0]) + int(head[view.bias - 1]) * BLOCK_WORDS
         reads.append((call.weights, call.weights + end))
-        sums = call.blocks * computed_pixels(width) * 8
+        sums = call.blocks * computed_pixels(width, steps_of(kernel)) * 8
         partial = [(first, first + sums) for _, first in places]
         if not call.first:
             reads += partial

@@ -75,6 +75,7 @@ class Kernel(IntEnum):
     LOOKUP = 14
     MATMUL = 15
     SCALED_MATMUL = 16
+    CONV_20 = 17
 
     @property
     def symbol(self) -> str:
@@ -84,7 +85,12 @@ class Kernel(IntEnum):
     @property
     def convolves(self) -> bool:
         """Whether it multiplies by weights, which arrive in chunks."""
-        return self in (Kernel.CONV, Kernel.SCALED_CONV)
+        return self in (Kernel.CONV, Kernel.CONV_20, Kernel.SCALED_CONV)
+
+    @property
+    def adds_in_int8(self) -> bool:
+        """Whether it is a convolution that makes int8 of its sums by itself, and can then add another map."""
+        return self in (Kernel.CONV, Kernel.CONV_20)
 
     @property
     def weighted(self) -> bool:

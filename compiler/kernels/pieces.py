@@ -121,6 +121,30 @@ CONV = {
     "": Code(loads=(4,) * 16, vectors=3, scalars=23, straight=43, branches=3),
 }
 
+CONV_20 = CONV | {
+    "/if1+/for0/for1/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 5), products=5, scalars=3),
+    "/if1+/for0/for1/for0": Code(
+        loads=(*(4,) * 2, 32), stores=(*(64,) * 2, 32), products=5, vectors=19, narrowings=10, straight=27, branches=1
+    ),
+    "/if1+/for0/for1": Code(loads=(*(4,) * 2, 32), vectors=7, scalars=8, straight=22, branches=1),
+    "/if1-/for0/for1/if0+": Code(loads=(*(4,) * 2, 32), vectors=7, straight=16),
+    "/if1-/for0/for1/if0-": Code(loads=(*(128,) * 5, *(4,) * 2), scalars=4, straight=32),
+    "/if1-/for0/for1/for0/for0": Code(loads=(*(4,) * 2, 64, *(32,) * 5), products=5, scalars=3),
+    "/if1-/for0/for1/for0/if0+": Code(
+        loads=(*(128,) * 5, *(4,) * 2),
+        stores=(*(64,) * 2, 32),
+        products=5,
+        vectors=12,
+        narrowings=10,
+        scalars=4,
+        straight=32,
+    ),
+    "/if1-/for0/for1/for0/if0-/if0+": Code(loads=(*(4,) * 2, 32), stores=(128,) * 5, vectors=7, straight=20),
+    "/if1-/for0/for1/for0/if0-/if0-": Code(loads=(*(128,) * 5, *(4,) * 2), stores=(128,) * 5, scalars=4, straight=32),
+    "/if1-/for0/for1": Code(scalars=8, straight=15, branches=2),
+}
+"""The same in steps of which the second size is longer."""
+
 ADD = {
     "/if0+/for0": Code(loads=(32,) * 4, stores=(64,), products=6, vectors=4, narrowings=4),
     "/if0+": Code(vectors=4, scalars=2, straight=6),
@@ -259,6 +283,7 @@ PIECES: dict[Kernel, dict[str, Code]] = {
     Kernel.LOOKUP: LOOKUP,
     Kernel.MATMUL: MATMUL,
     Kernel.SCALED_MATMUL: SCALED_MATMUL,
+    Kernel.CONV_20: CONV_20,
 }
 """
 Every piece of code of every kernel, as counted in its body, by its way from the function: `if1-` is the other side of

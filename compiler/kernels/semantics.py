@@ -31,7 +31,7 @@ from compiler.kernels.elementwise_semantics import (
 from compiler.kernels.matmul_semantics import matmul, scaled_matmul
 from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, OF_SUM, Kernel, Parameter, Rounding
 from compiler.kernels.rescaling import edges_of, rescale, set_sides
-from compiler.kernels.row_steps import steps_of_row
+from compiler.kernels.row_steps import steps_of, steps_of_row
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_MASK, ChunkView
 
 __all__ = ["KERNELS", "Call", "Words", "requantise"]
@@ -52,9 +52,10 @@ def _decoded(chunk: bytes, blocks: int, taps: int) -> tuple[list[int], npt.NDArr
     return pointers, offsets, values.astype(np.float64)
 
 
-def _partial_sums(arena: Words, call: Call, width: int) -> Iterator[tuple[slice, Words]]:
+def _partial_sums(params: Words, arena: Words, call: Call) -> Iterator[tuple[slice, Words]]:
     """Which pixels of a row have partial sums where, [block][pixel][8]; some are computed, and kept, twice."""
-    for step in steps_of_row(width):
+    width = int(params[P.WIDTH])
+    for step in steps_of_row(width, steps_of(Kernel(int(params[P.KERNEL])))):
         first = call.partial + call.blocks * step.done * 8
         sums = arena[first : first + call.blocks * step.size * 8].reshape(call.blocks, step.size, 8)
         pixels = slice(step.pixel, min(step.pixel + step.size, width))
@@ -78,7 +79,7 @@ def _sums(params: Words, arena: Words, call: Call, row: int = 0) -> npt.NDArray[
     if call.first:
         total += head[view.bias : view.offsets].reshape(call.blocks, 1, 8)
     else:
-        for pixels, sums in _partial_sums(arena, call, width):
+        for pixels, sums in _partial_sums(params, arena, call):
             total[:, pixels] = sums
     data = bytes_of(arena)
     channels = 8 * np.arange(width)[None, :, None] + np.arange(8)
@@ -102,7 +103,7 @@ def _sums(params: Words, arena: Words, call: Call, row: int = 0) -> npt.NDArray[
 
 def _keep(params: Words, arena: Words, call: Call, total: npt.NDArray[np.int64]) -> None:
     """Write partial sums."""
-    for pixels, sums in _partial_sums(arena, call, int(params[P.WIDTH])):
+    for pixels, sums in _partial_sums(params, arena, call):
         sums[...] = total[:, pixels]
 
 
@@ -241,5 +242,6 @@ KERNELS: dict[Kernel, Callable[[Words, Words, Call], None]] = {
     Kernel.LOOKUP: lookup,
     Kernel.MATMUL: matmul,
     Kernel.SCALED_MATMUL: scaled_matmul,
+    Kernel.CONV_20: conv,
 }
 """Meaning of each kernel function."""

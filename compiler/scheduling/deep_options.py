@@ -15,7 +15,6 @@ from compiler.costs.planned import launch_cycles
 from compiler.costs.program import program_cycles
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import Kernel
 from compiler.scheduling.additions import Cycles, sums
 from compiler.scheduling.by_channels import ByChannels, Layout, stays
 from compiler.scheduling.gathers import gather_manners, on_copy, strides_of
@@ -84,7 +83,7 @@ class Options:
         planner, additions = DeepPlanner(self.convolutions), sums(self.network)
         for index, layer, inputs in single_layers(self.network):
             try:
-                if layer.kernel is Kernel.CONV and layer.addition is None:
+                if layer.kernel.adds_in_int8 and layer.addition is None:
                     (output,) = outputs_of(self.network.steps[index])
                     self._convolution(planner, index, layer, additions.get(output))
                 elif not layer.kernel.weighted and layer.product is None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import channels
-from compiler.kernels.parameters import PARAMETER_SETS, TABLE_WORDS, Kernel, Parameter
-from compiler.kernels.row_steps import surplus_reach
+from compiler.kernels.parameters import PARAMETER_SETS, TABLE_WORDS, Parameter
+from compiler.kernels.row_steps import steps_of, surplus_reach
 from compiler.tiling.core_parameters import own_parameters
 from compiler.tiling.launch import CoreWork, Launch, arena_words, most_rows
 from compiler.tiling.layer import Layer, split_evenly
@@ -40,7 +40,7 @@ def rows_held(layer: Layer, row_stride: int, stream_rows: int, together: int = 1
 
 def can_join_calls(layer: Layer) -> bool:
     """Whether one kernel call may compute several output rows."""
-    return layer.kernel is Kernel.CONV and layer.dilations[0] == 1
+    return layer.kernel.adds_in_int8 and layer.dilations[0] == 1
 
 
 def table_rows(layer: Layer, row_stride: int, together: int) -> int:
@@ -180,7 +180,7 @@ def launch_faults(launch: Launch, chip: Chip) -> list[str]:
     arena, limit = launch.arena, arena_words(chip)
     if arena.words > limit:
         faults.append(f"{4 * arena.words} bytes of core memory, {4 * limit} are free")
-    reach = arena.output_base + surplus_reach(launch.layer.output.width)
+    reach = arena.output_base + surplus_reach(launch.layer.output.width, steps_of(launch.layer.kernel))
     if launch.layer.kernel.convolves and reach > limit:
         faults.append(f"loads for surplus pixels up to byte {4 * reach}, core memory ends at {4 * limit}")
     longest = max(arena.input_slot, launch.chunk_words, arena.output_slot)

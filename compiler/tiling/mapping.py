@@ -21,7 +21,7 @@ import numpy.typing as npt
 from compiler.hardware.chip import Chip
 from compiler.kernels.cycles import conv_cycles
 from compiler.kernels.parameters import TABLE_WORDS, Kernel
-from compiler.kernels.row_steps import computed_pixels
+from compiler.kernels.row_steps import computed_pixels, steps_of
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
 from compiler.tiling.balance import balanced_runs
 from compiler.tiling.launch import (
@@ -122,6 +122,7 @@ def block_cycles(layer: Layer, chip: Chip) -> npt.NDArray[np.int64]:
             first=True,
             last=True,
             entries=entries,
+            kernel=layer.kernel if layer.kernel.adds_in_int8 else Kernel.CONV,
         )
 
     empty, entry = call(2, 0) - call(1, 0), call(1, 1) - call(1, 0)
@@ -200,7 +201,9 @@ def mapped(
     output_slot = cut.output_chunk * layer.output.width * 2 + OUTPUT_SLACK_WORDS
     input_chunks = layer.input.blocks // cut.input_chunk
     partial_rows = partial_rows if input_chunks > 1 else int(layer.kernel is Kernel.SCALED_CONV)
-    partial_row = computed_pixels(layer.output.width) * cut.output_chunk * 8 if partial_rows else 0
+    partial_row = (
+        computed_pixels(layer.output.width, steps_of(layer.kernel)) * cut.output_chunk * 8 if partial_rows else 0
+    )
     stride = 1 if fetch.row_step > 1 else layer.strides[0]
     stream = -(-split.input_rows // fetch.row_step)
     held = rows_held(layer, stride, stream, together)

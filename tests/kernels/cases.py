@@ -17,6 +17,8 @@ from compiler.kernels.row_steps import SURPLUS_WORDS
 from compiler.kernels.semantics import KERNELS, Call
 
 ARENA_WORDS = 4096
+BY_STEPS = (Kernel.CONV, Kernel.CONV_20)
+"""One convolution, in steps of other sizes."""
 SLACK_WORDS = SURPLUS_WORDS
 """More than a group of four pixels with one real pixel writes too much."""
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from kernels.cases import (
     ARENA_WORDS,
     BODIES,
+    BY_STEPS,
     INT8,
     Case,
     Words,
@@ -48,7 +49,7 @@ from compiler.kernels.bodies.assembler import W8, W16, W32, Assembler
 from compiler.kernels.bodies.faults import KernelBodyError
 from compiler.kernels.bodies.vector_unit import ACCUMULATOR, B64, MULTIPLY_ACCUMULATE, SET, SHUFFLE, Requantiser
 from compiler.kernels.parameters import LARGEST_WEIGHT_SHIFT, Kernel, Parameter, Rounding, pack
-from compiler.kernels.row_steps import computed_pixels, steps_of_row, surplus_reach
+from compiler.kernels.row_steps import computed_pixels, steps_of, steps_of_row, surplus_reach
 from compiler.kernels.semantics import Call, requantise
 from compiler.kernels.weight_chunk import encode_chunk
 from compiler.quantization.arithmetic import LARGEST_ACCUMULATOR
@@ -72,7 +73,8 @@ def skips(draw: st.DrawFn, far: int) -> dict[Parameter, int]:
 def convolutions(draw: st.DrawFn) -> Case:
     """One call: border rows, empty rows of Γ, first and last input chunk in every combination, skips."""
     blocks, inputs, taps, columns = (draw(st.integers(1, most)) for most in (3, 2, 3, 3))
-    width = draw(st.integers(1, 35))
+    width, kernel = draw(st.integers(1, 41)), draw(st.sampled_from(BY_STEPS))
+    sizes = steps_of(kernel)
     first, last = draw(st.booleans()), draw(st.booleans())
     seed = draw(seeds)
     rng = np.random.default_rng(seed)
@@ -102,7 +104,7 @@ def convolutions(draw: st.DrawFn) -> Case:
     partial, out = 3000, 2370
     kept = region(partial, 0)
     sums = rng.integers(-(2**20), 2**20, (blocks, width, 8), np.int32)
-    for one in steps_of_row(width):
+    for one in steps_of_row(width, sizes):
         for block in range(blocks):
             words = partial + 8 * (one.done * blocks + block * one.size)
             pixels = sums[block, one.pixel : one.pixel + one.size].reshape(-1)
@@ -113,6 +115,7 @@ def convolutions(draw: st.DrawFn) -> Case:
     skip = draw(st.just({}) | skips(taps * slot)) if rows[0] == 0 else {}
     params = pack(
         {
+            Parameter.KERNEL: kernel,
             Parameter.TAPS: taps,
             Parameter.WIDTH: width,
             Parameter.BLOCK_STRIDE: block_words,
@@ -127,7 +130,7 @@ def convolutions(draw: st.DrawFn) -> Case:
     if last:
         defined, touched = output(call, width)
     else:
-        defined, touched = kept, region(partial, blocks * computed_pixels(width) * 8)
+        defined, touched = kept, region(partial, blocks * computed_pixels(width, sizes) * 8)
     return Case(np.concatenate([params, table(rows)]), arena, call, defined, touched)
 
 
@@ -175,21 +178,22 @@ def pools(draw: st.DrawFn) -> Case:
 
 @given(convolutions())
 def test_convolution(case: Case) -> None:
-    check(Kernel.CONV, case)
+    check(Kernel(int(case.params[Parameter.KERNEL])), case)
 
 
-@pytest.mark.parametrize("width", [1, 5, 8, 9, 13, 16, 17, 23, 29])
-def test_loads_for_surplus_pixels_reach_no_further_than_planned(width: int) -> None:
+@pytest.mark.parametrize("kernel", BY_STEPS)
+@pytest.mark.parametrize("width", [1, 5, 8, 9, 13, 16, 17, 20, 21, 23, 29])
+def test_loads_for_surplus_pixels_reach_no_further_than_planned(width: int, kernel: Kernel) -> None:
     """The input lies at the end of the arena, with exactly the words behind it that a launch makes sure of."""
     chunk = encode_chunk(
         np.array([0, 1], np.int32), np.zeros(8, np.int32), np.zeros(1, np.int32), np.ones((1, 8, 8), np.int8)
     )
-    row = ARENA_WORDS - surplus_reach(width) - 2 * width
+    row = ARENA_WORDS - surplus_reach(width, steps_of(kernel)) - 2 * width
     params = pack({Parameter.TAPS: 1, Parameter.WIDTH: width, Parameter.CLAMP_HIGH: 127})
     arena = noise(width)
     arena[: chunk.size] = chunk
     call = Call(0, 100, 0, 1, 1, 1, 0)
-    check(Kernel.CONV, Case(np.concatenate([params, table([row])]), arena, call, *output(call, width)))
+    check(kernel, Case(np.concatenate([params, table([row])]), arena, call, *output(call, width)))
 
 
 @given(elementwise(taps=2))

@@ -30,7 +30,8 @@ def test_the_program_around_the_kernels_takes_half_of_what_is_left_to_it() -> No
     """An operation in four bytes each, and behind each loop and choice two branches with five empty cycles."""
     memory = MemRefType(i32, (1,))
     resources = Block(arg_types=[memory] * len(fields(CoreResources))).args
-    program = core_program(CoreResources(*resources), Kernel)
+    # no program has both kernels that compute convolutions
+    program = core_program(CoreResources(*resources), set(Kernel) - {Kernel.CONV_20})
     issued = [op for op in program.walk() if not isinstance(op, arith.ConstantOp | arith.IndexCastOp | scf.YieldOp)]
     branches = sum(2 if isinstance(op, scf.ForOp) else 1 for op in issued if isinstance(op, scf.ForOp | scf.IfOp))
     passed = sum(len(op.arguments) for op in issued if isinstance(op, func.CallOp))

@@ -36,7 +36,7 @@ from compiler.kernels.pieces import (
     Code,
 )
 from compiler.kernels.pool_steps import AVERAGE_STEPS, AverageSteps, PoolSteps, average_steps, pool_steps
-from compiler.kernels.row_steps import STEPS, SURPLUS_PIXELS, computed_pixels, row_steps, steps_of_row
+from compiler.kernels.row_steps import STEPS, STEPS_20, SURPLUS_PIXELS, computed_pixels, row_steps, steps_of_row
 from compiler.kernels.semantics import Call
 
 CHIP = PRESETS["npu1"]
@@ -173,14 +173,17 @@ def test_a_rest_is_a_step_of_the_smallest_size_that_covers_it() -> None:
     assert row_steps(56) == (2, 0, 0)
     assert row_steps(63) == (2, 0, 1)
     assert row_steps(28, (16, 8)) == (2, 0)
+    assert row_steps(17, STEPS_20) == row_steps(9, STEPS_20) == (0, 1, 0)
+    assert row_steps(35, STEPS_20) == (1, 0, 1)
 
 
+@pytest.mark.parametrize("sizes", [STEPS, STEPS_20])
 @pytest.mark.parametrize("width", range(1, 70))
-def test_the_steps_of_a_row_cover_it(width: int) -> None:
-    steps = steps_of_row(width)
-    assert sum(step.size for step in steps) == computed_pixels(width) <= width + SURPLUS_PIXELS
+def test_the_steps_of_a_row_cover_it(width: int, sizes: tuple[int, ...]) -> None:
+    steps = steps_of_row(width, sizes)
+    assert sum(step.size for step in steps) == computed_pixels(width, sizes) <= width + SURPLUS_PIXELS
     computed = {pixel for step in steps for pixel in range(step.pixel, step.pixel + step.size)}
-    assert computed == set(range(width if width > STEPS[0] else steps[0].size))
+    assert computed == set(range(width if width > sizes[0] else steps[0].size))
     assert [step.done for step in steps] == [sum(step.size for step in steps[:n]) for n in range(len(steps))]
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from kernels.cases import SLACK_WORDS, Case, check, clamps, noise, region, roundings, seeds, table
+from kernels.cases import BY_STEPS, SLACK_WORDS, Case, check, clamps, noise, region, roundings, seeds, table
 
 from compiler.kernels.call import output_rows
 from compiler.kernels.footprint import footprint
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter, pack
-from compiler.kernels.row_steps import computed_pixels
+from compiler.kernels.row_steps import computed_pixels, steps_of
 from compiler.kernels.semantics import KERNELS, Call
 from compiler.kernels.weight_chunk import encode_chunk
 
@@ -42,12 +42,15 @@ def calls(draw: st.DrawFn) -> Case:
     # rows that are added lie behind those of a window of one row, all of which are on the map
     skips = taps == 1 and above == below == 0 and draw(st.booleans())
     own, added = 2 * width, 2 * width * blocks * skips
-    slot, partial_row = 2 * width * blocks + SLACK_WORDS, blocks * computed_pixels(width) * 8
+    kernel = draw(st.sampled_from(BY_STEPS))
+    pixels = computed_pixels(width, steps_of(kernel))
+    slot, partial_row = 2 * width * blocks + SLACK_WORDS, blocks * pixels * 8
     slots, begin = draw(st.integers(rows, 4)), draw(st.integers(0, 3))
     row = draw(st.integers(0, 5))
     low, high = draw(clamps)
     params = pack(
         {
+            P.KERNEL: kernel,
             P.TAPS: taps,
             P.WIDTH: width,
             P.INPUT_SLOT: own + added,
@@ -85,14 +88,14 @@ def calls(draw: st.DrawFn) -> Case:
             touched |= region(made, slot)
         else:
             for block in range(blocks):
-                defined |= region(sums + 8 * block * computed_pixels(width), 8 * width)
+                defined |= region(sums + 8 * block * pixels, 8 * width)
             touched |= region(sums, partial_row)
     return Case(np.concatenate([params, table(places)]), arena, call, defined, touched)
 
 
 @given(calls())
 def test_the_body_writes_what_the_meaning_says(case: Case) -> None:
-    check(Kernel.CONV, case)
+    check(Kernel(int(case.params[P.KERNEL])), case)
 
 
 @given(calls())
@@ -111,7 +114,7 @@ def test_rows_of_one_call_are_those_of_as_many(case: Case) -> None:
 
 @given(calls())
 def test_a_footprint_holds_all_rows(case: Case) -> None:
-    touched = footprint(Kernel.CONV, case.params, case.arena, case.call)
+    touched = footprint(Kernel(int(case.params[P.KERNEL])), case.params, case.arena, case.call)
     after = case.arena.copy()
     KERNELS[Kernel.CONV](case.params, after, case.call)
     written = np.zeros(after.size, np.bool_)

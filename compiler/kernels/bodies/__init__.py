@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from xdsl.dialects import func
 
 from compiler.kernels.bodies.average import avg_pool
-from compiler.kernels.bodies.conv import conv
+from compiler.kernels.bodies.conv import conv, conv_20
 from compiler.kernels.bodies.elementwise import add, requantise, subtract
 from compiler.kernels.bodies.extrema import maximum, minimum
 from compiler.kernels.bodies.lookup import lookup
@@ -46,6 +46,7 @@ KERNEL_BODIES: dict[Kernel, Callable[[int], func.FuncOp]] = {
     Kernel.LOOKUP: lookup,
     Kernel.MATMUL: matmul,
     Kernel.SCALED_MATMUL: scaled_matmul,
+    Kernel.CONV_20: conv_20,
 }
 
 

@@ -35,7 +35,7 @@ from compiler.kernels.bodies.row_sums import sum_rows
 from compiler.kernels.bodies.steps import SUM_WORDS, step_ends, step_loops
 from compiler.kernels.bodies.vector_unit import Requantiser, Widener, multiply_accumulate
 from compiler.kernels.parameters import OF_SUM, Kernel, Parameter
-from compiler.kernels.row_steps import GROUP, STEPS
+from compiler.kernels.row_steps import GROUP, steps_of
 from compiler.kernels.weight_chunk import BLOCK_WORDS, OFFSET_BITS, OFFSET_MASK
 
 P = Parameter
@@ -58,6 +58,8 @@ class _Call:
     bias: SSAValue
     offsets: SSAValue
     blocks: SSAValue
+    sizes: tuple[int, ...]
+    """Pixels of the steps of a row."""
 
     def entries(self, row: OutputRow, block: SSAValue) -> list[SSAValue]:
         """
@@ -135,7 +137,7 @@ def _each_step(
     loaded before anything is written, it comes while sums are rounded.
     """
     body = call.body
-    ends = step_ends(body, STEPS, call.width)
+    ends = step_ends(body, call.sizes, call.width)
 
     def steps(row: OutputRow) -> None:
         def step(done: SSAValue, groups: int) -> None:
@@ -146,7 +148,7 @@ def _each_step(
             with body.loop(body.index(0), body.arguments.blocks, carried=begun(some)) as block:
                 body.yield_(*compute(some, block.index, block.values))
 
-        step_loops(body, body.index(0), STEPS, ends, step)
+        step_loops(body, body.index(0), call.sizes, ends, step)
 
     call.rows.each(steps)
 
@@ -228,7 +230,16 @@ def _add_skip(call: _Call, far: SSAValue) -> None:
 
 def conv(arena_words: int) -> func.FuncOp:
     """See `semantics.conv`."""
-    body = Assembler(Kernel.CONV.symbol, arena_words)
+    return _conv(Kernel.CONV, arena_words)
+
+
+def conv_20(arena_words: int) -> func.FuncOp:
+    """The same in other steps."""
+    return _conv(Kernel.CONV_20, arena_words)
+
+
+def _conv(kernel: Kernel, arena_words: int) -> func.FuncOp:
+    body = Assembler(kernel.symbol, arena_words)
     arguments = body.arguments
     # all that is loaded is loaded before the first choice, which waits for it
     taps, far, width = (body.parameter(each) for each in (P.TAPS, P.SKIP, P.WIDTH))
@@ -240,7 +251,8 @@ def conv(arena_words: int) -> func.FuncOp:
     pointers = body.add(arguments.weights, body.index(1))
     bias = body.add(body.add(pointers, body.multiply(arguments.blocks, taps)), body.index(1))
     offsets = body.add(bias, body.multiply(arguments.blocks, body.index(8)))
-    call = _Call(body, requantiser, OutputRows.of(body, taps), width, pointers, bias, offsets, blocks)
+    rows = OutputRows.of(body, taps)
+    call = _Call(body, requantiser, rows, width, pointers, bias, offsets, blocks, steps_of(kernel))
     body.branch(whole, lambda: _whole(call), lambda: _partial(call, first, last))
     body.branch(skip, lambda: _add_skip(call, far), lambda: None)
     return body.finish()
