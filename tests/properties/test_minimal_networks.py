@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bsr_levels import assert_levels_are_equal
-from bsr_networks import AvgPool, Concat, Conv, Extremum, Input, Interleave, MaxPool, Network, Pad, Requantise
+from bsr_networks import Add, AvgPool, Concat, Conv, Extremum, Input, Interleave, MaxPool, Network, Pad, Requantise
 from strategies_bsr import Place
 
 CASES = {
@@ -168,6 +168,15 @@ CASES = {
     "several rows of a broadcast map": (
         Network(1, (Input(256, 10, 14),), (Conv(0, 256, (3, 3), pads=(1, 1, 1, 1)),)),
         Place("npu1", ("core_memory_bytes=40960",)),
+    ),
+    # steps of 20 pixels, with partial sums and with a map that is added
+    "maps of 17 pixels": (
+        Network(
+            1,
+            (Input(64, 9, 17),),
+            (Conv(0, 64, (3, 3), pads=(1, 1, 1, 1)), Conv(1, 64, (1, 1)), Add(0, 2)),
+        ),
+        Place("mesh-2x2", ("core_memory_bytes=16384",)),
     ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
