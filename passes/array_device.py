@@ -15,7 +15,7 @@ from compiler.kernels.bodies.core_program import core_program
 from compiler.kernels.bodies.program_builder import CoreResources
 from compiler.kernels.parameters import CORE_PARAMETER_WORDS, PARAMETER_SETS, Kernel
 from compiler.protocol.tasks import Place, parameter_lock, place_name, ring_lock
-from compiler.tiling.launch import WEIGHT_SLOTS, arena_words
+from compiler.tiling.arena import WEIGHT_SLOTS, arena_words
 from dialects.aie import (
     BufferOp,
     CoreOp,

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from compiler.costs.facts import LaunchFacts, Numbers
 from compiler.hardware.chip import Chip
 from compiler.hardware.routes import listeners
-from compiler.tiling.launch import WEIGHT_SLOTS
+from compiler.tiling.arena import WEIGHT_SLOTS
 
 Flags = npt.NDArray[np.bool_]
 

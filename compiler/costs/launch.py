@@ -14,86 +14,20 @@ several timelines at once (axis 0): one in which the controller takes no time, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from compiler.costs.calls import calls_of
 from compiler.costs.facts import LaunchFacts, Numbers
-from compiler.costs.feed import Feed, cores_of, loaded, moved
+from compiler.costs.feed import Feed, cores_of, moved
+from compiler.costs.pass_calls import PassCalls
 from compiler.costs.program import ProgramCycles
+from compiler.costs.timelines import Array, LaunchTimes, Spent, Starts
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import PARAMETER_WORDS, Parameter
+from compiler.kernels.parameters import PARAMETER_WORDS
 
 Flags = npt.NDArray[np.bool_]
 
-P = Parameter
-
 WAITS = ("input", "weights", "output")
-
-
-@dataclass(frozen=True, eq=False)
-class Starts:
-    """When the controller starts the transfers of a launch."""
-
-    early: Numbers
-    """The cores' descriptors for parameters, [timeline][core]."""
-    weights: Numbers
-    """The cores' descriptors for weights, [timeline][core]."""
-    late: Numbers
-    """Activations from the MemTiles, [timeline][core]."""
-    loaded: Numbers
-    """When each core's parameters are in its MemTile, [timeline][core], from `Array.load`."""
-
-
-@dataclass(frozen=True, eq=False)
-class Spent:
-    """Cycles of every core, [timeline][core]: computing, and waiting for input, weights and space for output."""
-
-    compute: Numbers
-    input: Numbers
-    weights: Numbers
-    output: Numbers
-
-
-@dataclass(frozen=True, eq=False)
-class LaunchTimes:
-    """[timeline][core]: when a core's last output has arrived, and what its program spent until it was done."""
-
-    done: Numbers
-    ahead: Spent
-    """Before the launch before had ended."""
-    spent: Spent
-    """Since then."""
-
-
-@dataclass(eq=False)
-class Array:
-    """What a launch leaves to the next one, [timeline][core] but for the loads of each column."""
-
-    given_back: Numbers
-    """When a core gave its parameters back, so that the next ones may come."""
-    loading: Numbers
-    """Until when the channel that loads parameters is busy, [timeline][column]."""
-    input_end: Numbers
-    """When the last word for a core left its MemTile."""
-    output_end: Numbers
-    """When the last word of a core left it."""
-
-    @classmethod
-    def quiet(cls, chip: Chip, timelines: int, since: Numbers | int = 0) -> Array:
-        """Nothing has happened yet."""
-        cores = np.zeros((timelines, chip.columns * chip.core_rows), np.int64) + since
-        columns = np.zeros((timelines, chip.columns), np.int64) + since
-        before = cores - chip.descriptor_cycles
-        return cls(cores, columns - chip.descriptor_cycles, before, before)
-
-    def load(self, chip: Chip, early: Numbers) -> Numbers:
-        """Parameters, pushed at `early`, come from DDR: when each core's are there, [timeline][core]."""
-        blocks = loaded(chip, chip.core_rows * PARAMETER_WORDS, chip.columns)
-        self.loading = np.maximum(self.loading, early) + chip.descriptor_cycles + blocks
-        return np.repeat(self.loading + 2 * chip.hop_cycles + chip.lock_cycles, chip.core_rows, axis=1)
 
 
 class _Cores:
@@ -223,50 +157,6 @@ class _Cores:
         self.sent = self.sent + active
 
 
-class _Kernels:
-    """Cycles of every kernel call of a launch, each for several rows."""
-
-    def __init__(self, facts: LaunchFacts, chip: Chip):
-        self.facts = facts
-        self.calls = calls_of(chip, facts.kernel, {P[name.upper()]: n for name, n in facts.parameters.items()})
-        common = facts.parameters
-        most = int(facts.rows.max())
-        tops: Numbers = facts.origin[:, None] + common["row_stride"] * np.arange(most)[None, :]
-        taps: Numbers = tops[:, :, None] + common["row_step"] * np.arange(common["taps"])[None, None, :]
-        on_map: Flags = (taps >= 0) & (taps < facts.stream_rows[:, None, None])
-        on_map = on_map & (np.arange(most)[None, :, None] < facts.rows[:, None, None])
-        starts = np.array(range(0, most, facts.rows_together), np.int64)
-        self.on_map: Numbers = np.add.reduceat(on_map.astype(np.int64), starts, axis=1)
-        """Of how many rows of a call each tap lies on the map, [core][call][tap]."""
-        self.taps_on_map: Numbers = self.on_map.sum(axis=2)
-        self.tops: Numbers = tops[:, starts]
-        """Where the window of each call begins, [core][call]."""
-        self.rows: Numbers = np.minimum(np.maximum(facts.rows[:, None] - starts, 0), facts.rows_together)
-        """Rows of each call, [core][call]."""
-        self.sizes: list[int] = np.unique(self.rows).tolist()
-
-    def cycles(self, number: int, last_chunk: Flags) -> Numbers:
-        """[core][call] of pass `number`."""
-        facts = self.facts
-        part = number % facts.input_chunks
-        first, last = int(part == 0), int(part == facts.input_chunks - 1)
-        blocks = np.where(last_chunk, facts.last_blocks, facts.blocks)
-        total, entry = np.zeros_like(self.rows), np.zeros((len(self.rows), 1), np.int64)
-        for count in set(blocks.tolist()):
-            have = (blocks == count)[:, None]
-            for rows in self.sizes:
-                call = self.calls.of(count, max(rows, 1), first, last)
-                total += (have & (self.rows == rows)) * (call.fixed + call.row * self.taps_on_map)
-                entry = np.where(have, call.entry, entry)
-        if facts.kernel.convolves:
-            # nobody hears a stream that is over
-            silence = np.zeros(facts.parameters["taps"], np.int64)
-            heard = [s.entries[number] if number < s.chunks else silence for s in facts.streams]
-            entries = np.stack(heard)[facts.stream]
-            total = total + entry * (self.on_map @ entries[:, :, None])[:, :, 0]
-        return total
-
-
 def launch_times(
     facts: LaunchFacts,
     chip: Chip,
@@ -281,7 +171,7 @@ def launch_times(
 
     Waits count from `since` on, [timeline][1]: the end of the launch before.
     """
-    cores, kernels = _Cores(facts, chip, program, starts, array, since), _Kernels(facts, chip)
+    cores, kernels = _Cores(facts, chip, program, starts, array, since), PassCalls(facts, chip)
     if feed is not None and facts.streams:
         feed.begin(facts, np.maximum(starts.weights, cores.parameters_sent) if facts.rings else starts.weights)
     inputs, passes = facts.input_chunks, facts.passes
@@ -324,7 +214,7 @@ def launch_times(
 
 
 def _pass(
-    cores: _Cores, kernels: _Kernels, number: int, active: Flags, last_chunk: Flags, here: Numbers, staying: Numbers
+    cores: _Cores, kernels: PassCalls, number: int, active: Flags, last_chunk: Flags, here: Numbers, staying: Numbers
 ) -> None:
     """Pass `number` over the input, with one chunk of weights; `here` rows need not come, `staying` ones go."""
     facts, program = cores.facts, cores.program

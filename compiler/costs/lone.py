@@ -19,8 +19,9 @@ from compiler.hardware.chip import Chip
 from compiler.hardware.routes import listeners
 from compiler.kernels.parameters import PARAMETER_WORDS, Parameter
 from compiler.scheduling.ring import page_words, ring_bytes
+from compiler.tiling.arena import WEIGHT_SLOTS
 from compiler.tiling.core_parameters import common_parameters, own_parameters
-from compiler.tiling.launch import WEIGHT_SLOTS, CoreWork, Launch
+from compiler.tiling.launch import CoreWork, Launch
 
 P = Parameter
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from compiler.costs.facts import TABLE_STREAM, LaunchFacts, Numbers, Stream
 from compiler.costs.feed import Feed, moved, words_by_column
-from compiler.costs.launch import Array, Starts, launch_times
+from compiler.costs.launch import launch_times
 from compiler.costs.program import ProgramCycles
+from compiler.costs.timelines import Array, Starts
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Parameter
 from compiler.scheduling.ring import page_words, ring_bytes

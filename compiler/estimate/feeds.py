@@ -6,7 +6,7 @@ import numpy as np
 
 from compiler.costs.facts import LaunchFacts, Numbers
 from compiler.costs.feed import Feed
-from compiler.costs.launch import Array
+from compiler.costs.timelines import Array
 from compiler.hardware.chip import Chip
 from dialects import mem
 

@@ -14,8 +14,9 @@ from xdsl.ir import SSAValue
 from compiler.bulk import few_garbage_collections
 from compiler.costs.facts import Numbers
 from compiler.costs.feed import loaded
-from compiler.costs.launch import Array, Spent, Starts, launch_times
+from compiler.costs.launch import launch_times
 from compiler.costs.program import program_cycles
+from compiler.costs.timelines import Array, Spent, Starts
 from compiler.errors import InputError
 from compiler.estimate.controller import InstructionCount
 from compiler.estimate.facts import launch_facts

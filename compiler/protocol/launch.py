@@ -39,7 +39,7 @@ from compiler.protocol.weight_streams import (
     stream_of,
     weights_come_early,
 )
-from compiler.tiling.launch import WEIGHT_SLOTS
+from compiler.tiling.arena import WEIGHT_SLOTS
 from dialects import mem
 from dialects.aie import DMAChannelDir
 

@@ -23,9 +23,9 @@ from compiler.scheduling.by_channels import ByChannels, Layout, stays
 from compiler.scheduling.deep_options import Options, single_layers, slices_of
 from compiler.scheduling.gathers import Gather, on_copy, strides_of
 from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
+from compiler.tiling.arena import weight_slot_words
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.deep_planner import DeepPlanner
-from compiler.tiling.launch import weight_slot_words
 from compiler.tiling.layer import Layer, MapShape
 
 Choice = Mapping[int, ByChannels]

@@ -13,7 +13,8 @@ import numpy as np
 from compiler.hardware.chip import Chip
 from compiler.scheduling.launch_checker import ZERO, Numbers, WordNumbers
 from compiler.scheduling.plan import PlannedLaunch
-from compiler.tiling.launch import Flat, Launch
+from compiler.tiling.launch import Launch
+from compiler.tiling.planes import Flat
 
 
 def broadcast_faults(launch: Launch, chip: Chip) -> list[str]:

@@ -17,9 +17,10 @@ from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
+from compiler.tiling.arena import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, arena_words
 from compiler.tiling.conv_search import KERNELS, ConvSearch, Evaluated, Part
 from compiler.tiling.joined import Joined
-from compiler.tiling.launch import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, Launch, arena_words
+from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.mapping import conv_fetch, divisors
 from compiler.tiling.tiles import NARROW_WIDTHS, TILE_WIDTHS, tile_of, tilings

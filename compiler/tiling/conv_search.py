@@ -25,8 +25,9 @@ from compiler.costs.program import ProgramCycles, program_cycles
 from compiler.costs.shares import shares
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
+from compiler.tiling.arena import Arena
 from compiler.tiling.joined import Joined, joinings
-from compiler.tiling.launch import Arena, Launch
+from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range
 from compiler.tiling.limits import launch_faults, most_slots, rows_held
 from compiler.tiling.mapping import (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from compiler.kernels.parameters import Kernel, Parameter
-from compiler.tiling.launch import WEIGHT_SLOTS, CoreWork, Launch
+from compiler.tiling.arena import WEIGHT_SLOTS
+from compiler.tiling.launch import CoreWork, Launch
 
 P = Parameter
 

@@ -21,9 +21,10 @@ from itertools import product
 from compiler.hardware.chip import Chip
 from compiler.tiling.balance import balanced_runs
 from compiler.tiling.flat import flattened
-from compiler.tiling.launch import CoreWork, Flat, Launch, Rings
+from compiler.tiling.launch import CoreWork, Launch, Rings
 from compiler.tiling.layer import Layer, Range
 from compiler.tiling.mapping import Cut, Split, block_cycles, cuts, joint_rows, mapped
+from compiler.tiling.planes import Flat
 from compiler.transfers.window import factors
 
 PAGES = 4

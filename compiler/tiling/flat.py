@@ -17,8 +17,8 @@ A strided 1x1 kernel has one plane, and gets nothing that it would not look at.
 from __future__ import annotations
 
 from compiler.hardware.chip import Chip
-from compiler.tiling.launch import Flat, Plane
 from compiler.tiling.layer import Layer
+from compiler.tiling.planes import Flat, Plane
 
 PLANE_PADS = 15
 """Zeros that a MemTile descriptor inserts before or after its third dimension (AM025: 4 bits)."""

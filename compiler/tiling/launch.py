@@ -8,90 +8,16 @@ level only spells it out: access windows at the memory level, descriptors and pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import accumulate
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
 
 from compiler.hardware.chip import Chip
-from compiler.kernels.parameters import CORE_PARAMETER_WORDS
-from compiler.kernels.row_steps import SURPLUS_WORDS
 from compiler.kernels.weight_chunk import BLOCK_WORDS
+from compiler.tiling.arena import Arena
+from compiler.tiling.fetch import Fetch, sent_stride
 from compiler.tiling.joined import Joined
-from compiler.tiling.layer import Layer, MapShape, Range
+from compiler.tiling.layer import Layer, Range
+from compiler.tiling.planes import Flat
 from compiler.tiling.tiles import WHOLE, Tile
-
-WEIGHT_SLOTS = 2
-"""Slots of weights in every core: one arrives while the other is in use."""
-
-OUTPUT_SLACK_WORDS = -(-SURPLUS_WORDS // 8) * 8
-"""A convolution computes up to 28 pixels at once, some of them behind the last row; kept to a multiple of 32 bytes."""
-
-
-@dataclass(frozen=True)
-class Fetch:
-    """Which columns and rows of the input map are sent: `left` zeros, `columns` pixels, `right` zeros."""
-
-    left: int
-    columns: int
-    right: int
-    column_step: int = 1
-    row_step: int = 1
-
-    @property
-    def width(self) -> int:
-        """Pixels of a row as it arrives in the core."""
-        return self.left + self.columns + self.right
-
-
-@dataclass(frozen=True)
-class Arena:
-    """
-    Core memory of one launch, in words from the arena's start.
-
-    The weight slots come first and are the same for every launch of a program, so that the chunks of one launch may
-    arrive while the one before still computes. The rest is laid out anew by each launch.
-    """
-
-    weight_slot: int
-    input_slot: int
-    input_slots: int
-    output_slot: int
-    output_slots: int
-    partial_row: int
-    """Partial sums of one output row; 0 where input channels are not split and sums are not multiplied."""
-    partial_rows: int
-
-    @property
-    def input_base(self) -> int:
-        """The input ring follows the weights."""
-        return WEIGHT_SLOTS * self.weight_slot
-
-    @property
-    def output_base(self) -> int:
-        """Output slots follow the input ring."""
-        return self.input_base + self.input_slot * self.input_slots
-
-    @property
-    def partial_base(self) -> int:
-        """Partial sums come last."""
-        return self.output_base + self.output_slot * self.output_slots
-
-    @property
-    def words(self) -> int:
-        """Words in use."""
-        return self.partial_base + self.partial_row * self.partial_rows
-
-
-def arena_words(chip: Chip) -> int:
-    """Words of core memory that launches may use: what stack and parameters leave."""
-    return (chip.core_memory_bytes - chip.core_stack_bytes) // 4 - CORE_PARAMETER_WORDS
-
-
-def weight_slot_words(chip: Chip) -> int:
-    """Words of each weight slot: what the chip sets aside, though never more than half of the arena for all of them."""
-    return min(chip.core_weight_bytes // 4, arena_words(chip) // 2) // WEIGHT_SLOTS // 16 * 16
 
 
 @dataclass(frozen=True)
@@ -129,76 +55,6 @@ class Rings:
     def bytes(self, chip: Chip) -> int:
         """Size in each MemTile."""
         return 4 * self.page_words * self.pages * chip.core_rows
-
-
-@dataclass(frozen=True)
-class Plane:
-    """
-    Every so many-th pixel of every so many-th row, the strides' distance apart: what some taps of a kernel look at.
-
-    All numbers are rows and columns.
-    """
-
-    first_row: int
-    first_column: int
-    rows: int
-    columns: int
-    above: int
-    """Rows of zeros before those of the map, and after them."""
-    below: int
-    right: int
-    """Zeros after every row."""
-
-    @property
-    def height(self) -> int:
-        """Rows, with those of zeros."""
-        return self.above + self.rows + self.below
-
-
-@dataclass(frozen=True, eq=False)
-class Flat:
-    """How a map becomes one row: plane after plane, of each all channel blocks. All numbers are in pixels."""
-
-    layer: Layer
-    """As it is on the map."""
-    planes: tuple[Plane, ...]
-    pitch: int
-    """From one row of a plane to the next."""
-    left: int
-    """Zeros before every row."""
-    taps: tuple[tuple[int, int], ...]
-    """The plane of each tap, and how far from a pixel's place in it, row by row of the kernel."""
-
-    @property
-    def starts(self) -> tuple[int, ...]:
-        """Where each plane begins, and where the last one ends."""
-        return tuple(accumulate((plane.height * self.pitch for plane in self.planes), initial=0))
-
-    def places(self, blocks: npt.NDArray[np.int64], input_chunk: int) -> npt.NDArray[np.int64]:
-        """Where in a chunk of input blocks lies what each tap sees of the first pixel, [block][tap]."""
-        planes, distances = np.array(self.taps).T
-        starts = np.array(self.starts)
-        return starts[planes] * input_chunk + blocks[:, None] * np.diff(starts)[planes] + distances
-
-    @property
-    def fetch(self) -> Fetch:
-        """The long row."""
-        return Fetch(0, self.starts[-1], 0)
-
-    @property
-    def seen(self) -> Layer:
-        """The layer as the cores compute it: a kernel of one row, on maps of one row."""
-        layer = self.layer
-        width = layer.output.height * self.pitch if layer.output.height > 1 else layer.output.width
-        return replace(
-            layer,
-            input=MapShape(layer.input.channels, 1, self.fetch.width),
-            output=MapShape(layer.output.channels, 1, width),
-            kernel_size=(1, len(self.taps)),
-            strides=(1, 1),
-            pads=(0, 0, 0, 0),
-            dilations=(1, 1),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -361,18 +217,3 @@ class Launch:
         """Input rows of one pass of the core's stream."""
         first, last = work.input_rows
         return -(-(last - first) // self.fetch.row_step)
-
-
-def sent_stride(layer: Layer) -> int:
-    """Pixels of a whole row from one window to the next one; where there is no next one, 1 will do."""
-    return layer.strides[1] if layer.output.width > 1 else 1
-
-
-def most_rows(fetch: Fetch, chip: Chip) -> int:
-    """Rows of one window: with padding a descriptor counts every dimension, without it the rows end with its length."""
-    return chip.memtile_wrap_limit if fetch.left or fetch.right else chip.memtile_words
-
-
-def full_width(shape: MapShape) -> Fetch:
-    """Every column, no padding."""
-    return Fetch(0, shape.width, 0)

@@ -8,8 +8,10 @@ from compiler.hardware.chip import Chip
 from compiler.hardware.routes import channels
 from compiler.kernels.parameters import PARAMETER_SETS, TABLE_WORDS, Parameter
 from compiler.kernels.row_steps import steps_of, surplus_reach
+from compiler.tiling.arena import arena_words
 from compiler.tiling.core_parameters import own_parameters
-from compiler.tiling.launch import CoreWork, Launch, arena_words, most_rows
+from compiler.tiling.fetch import most_rows
+from compiler.tiling.launch import CoreWork, Launch
 from compiler.tiling.layer import Layer, split_evenly
 from compiler.tiling.operands import matmul_descriptors, matmul_faults
 from compiler.tiling.skip import skip_descriptors, skip_faults

@@ -23,18 +23,10 @@ from compiler.kernels.cycles import conv_cycles
 from compiler.kernels.parameters import TABLE_WORDS, Kernel
 from compiler.kernels.row_steps import computed_pixels, steps_of
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
+from compiler.tiling.arena import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, Arena, arena_words, weight_slot_words
 from compiler.tiling.balance import balanced_runs
-from compiler.tiling.launch import (
-    OUTPUT_SLACK_WORDS,
-    WEIGHT_SLOTS,
-    Arena,
-    CoreWork,
-    Fetch,
-    Launch,
-    arena_words,
-    sent_stride,
-    weight_slot_words,
-)
+from compiler.tiling.fetch import Fetch, sent_stride
+from compiler.tiling.launch import CoreWork, Launch
 from compiler.tiling.layer import Layer, Range, split_evenly
 from compiler.tiling.limits import can_join_calls, most_kept_rows, most_slots, rows_held, table_rows
 from compiler.transfers.window import factors

@@ -15,15 +15,9 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.kernels.row_steps import computed_pixels
 from compiler.kernels.weight_chunk import BLOCK_WORDS, product_head_words
-from compiler.tiling.launch import (
-    OUTPUT_SLACK_WORDS,
-    Arena,
-    CoreWork,
-    Launch,
-    arena_words,
-    full_width,
-    weight_slot_words,
-)
+from compiler.tiling.arena import OUTPUT_SLACK_WORDS, Arena, arena_words, weight_slot_words
+from compiler.tiling.fetch import full_width
+from compiler.tiling.launch import CoreWork, Launch
 from compiler.tiling.layer import Layer, Range, split_evenly
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.operands import ragged_channels

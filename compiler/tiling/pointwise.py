@@ -13,17 +13,9 @@ from dataclasses import replace
 from compiler.errors import CapacityError
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import LOOKUP_WORDS, Kernel
-from compiler.tiling.launch import (
-    OUTPUT_SLACK_WORDS,
-    WEIGHT_SLOTS,
-    Arena,
-    CoreWork,
-    Fetch,
-    Launch,
-    arena_words,
-    full_width,
-    weight_slot_words,
-)
+from compiler.tiling.arena import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, Arena, arena_words, weight_slot_words
+from compiler.tiling.fetch import Fetch, full_width
+from compiler.tiling.launch import CoreWork, Launch
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults, most_slots, rows_held
 from compiler.tiling.tiles import NARROW_WIDTHS, tile_of, tilings

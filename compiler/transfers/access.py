@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from compiler.hardware.chip import Chip
 from compiler.scheduling.plan import MapBuffer
 from compiler.scheduling.stripes import source_column
-from compiler.tiling.launch import CoreWork, Flat, Launch, most_rows
+from compiler.tiling.fetch import most_rows
+from compiler.tiling.launch import CoreWork, Launch
 from compiler.tiling.operands import matmul_windows
+from compiler.tiling.planes import Flat
 from compiler.tiling.skip import Order, skip_order
 from compiler.transfers.window import Window
 

@@ -14,7 +14,9 @@ from compiler.scheduling.checker import plan_faults
 from compiler.scheduling.network import ArrayStep, HostStep, Network
 from compiler.scheduling.plan import Band, HostSegment, MapBuffer, PlannedLaunch, ProgramPlan, Segment, Transfer
 from compiler.scheduling.program import plan_program
-from compiler.tiling.launch import Arena, Fetch, Launch
+from compiler.tiling.arena import Arena
+from compiler.tiling.fetch import Fetch
+from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, MapShape
 
 CHIP = chip_named("mesh-2x2")

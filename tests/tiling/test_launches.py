@@ -17,8 +17,9 @@ from compiler.kernels.parameters import Kernel
 from compiler.scheduling.launch_checker import arena_faults
 from compiler.scheduling.program import plan_layer
 from compiler.scheduling.stripes import even_stripes, needed_rows, reachable, source_column, tallest
+from compiler.tiling.arena import arena_words
 from compiler.tiling.conv import ConvPlanner
-from compiler.tiling.launch import Launch, arena_words
+from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, MapShape, Range, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
 

@@ -28,7 +28,7 @@ from xdsl.ir import Region, SSAValue
 
 from compiler.kernels.bodies.program_builder import INDEX, CoreResources, ProgramBuilder, Ring
 from compiler.kernels.parameters import PARAMETER_WORDS, Kernel, Parameter
-from compiler.tiling.launch import WEIGHT_SLOTS
+from compiler.tiling.arena import WEIGHT_SLOTS
 from dialects.aie import EndOp, LockAction
 from dialects.aievec import ShiftRoundSaturateOp
 
