@@ -74,11 +74,12 @@ class Calls:
         if key not in self.tables or self.tables[key].shape[1] < size:
             self.tables[key] = np.full((2, 2 * size), UNKNOWN)
         table = self.tables[key]
-        asked = table[0, blocks]
-        for missing in set(blocks[asked == UNKNOWN].tolist()):
-            call = self.of(missing, rows, first, last)
-            table[:, missing] = call.fixed, call.row
-        return table[0, blocks], table[1, blocks]
+        if int((asked := table[0, blocks]).min()) == UNKNOWN:
+            for missing in set(blocks[asked == UNKNOWN].tolist()):
+                call = self.of(missing, rows, first, last)
+                table[:, missing] = call.fixed, call.row
+            asked = table[0, blocks]
+        return asked, table[1, blocks]
 
     def of(self, blocks: int, rows: int, first: int, last: int) -> CallCycles:
         """A call for so many output blocks and rows, which is for the `first` or the `last` input chunk, or both."""

@@ -18,7 +18,8 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.kernels.weight_chunk import BLOCK_WORDS, chunk_words
 from compiler.tiling.arena import OUTPUT_SLACK_WORDS, WEIGHT_SLOTS, arena_words
-from compiler.tiling.conv_search import KERNELS, ConvSearch, Evaluated, Part
+from compiler.tiling.conv_search import ConvSearch, Evaluated
+from compiler.tiling.conv_ways import KERNELS, Part
 from compiler.tiling.joined import Joined
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range, row_pieces, split_evenly

@@ -11,93 +11,21 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heappop, heappush
 
-import numpy as np
-
-from compiler.costs.floor import Chunkings, launch_floors
 from compiler.costs.lone import busiest, lone_cycles
 from compiler.costs.planned import launch_cycles
-from compiler.costs.program import ProgramCycles, program_cycles
-from compiler.costs.shares import shares
+from compiler.costs.program import ProgramCycles
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
-from compiler.tiling.arena import Arena
-from compiler.tiling.joined import Joined, joinings
+from compiler.tiling.conv_ways import KERNELS, Candidate, ConvWays, Part
 from compiler.tiling.launch import Launch
-from compiler.tiling.layer import Layer, Range
-from compiler.tiling.limits import launch_faults, most_slots, rows_held
-from compiler.tiling.mapping import (
-    OUTPUT_SLOTS,
-    Cut,
-    Split,
-    conv_fetch,
-    cuts,
-    joint_rows,
-    mapped,
-    splits,
-    with_more_slots,
-)
-from compiler.tiling.shifted import moved_launch, moved_rows, sees_no_border
-
-KERNELS = frozenset(Kernel)
-"""Of a device that serves all: what a core program asks before it calls one."""
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What one launch computes: output rows of each column, and output blocks."""
-
-    layer: Layer
-    column_rows: Sequence[Range]
-    blocks: Range
-
-    @cached_property
-    def first_row(self) -> int:
-        """The first output row of all."""
-        return min((first for first, last in self.column_rows if last > first), default=0)
-
-    @cached_property
-    def key(self) -> Hashable:
-        """All that the choice depends on: where rows see no border, not where they lie."""
-        layer, rows = self.layer, tuple(self.column_rows)
-        if all(sees_no_border(layer, each) for each in rows):
-            rows = moved_rows(rows, -self.first_row), "inside"
-        together = tuple(joined.together for joined in joinings(layer, self.column_rows))
-        return layer.geometry, layer.gamma.shape, layer.gamma.tobytes(), rows, self.blocks, together
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A way to map a part, and the cycles that it takes at least."""
-
-    floor: int
-    layer: Layer
-    chip: Chip
-    split: Split
-    cut: Cut
-    stays: bool
-    together: int
-    joined: Joined | None
-
-    @cached_property
-    def launch(self) -> Launch | None:
-        """None if a core has no room for it."""
-        return self._launch(self.split.rows)
-
-    @property
-    def fits_without_sums(self) -> bool:
-        """Whether there would be room in a core with more memory, or one with fewer rows: sums of one row have it."""
-        return self.launch is not None or (not self.stays and self._launch(1) is not None)
-
-    def _launch(self, partial_rows: int) -> Launch | None:
-        launch = mapped(
-            self.layer, self.chip, self.split, self.cut, partial_rows, stays=self.stays, together=self.together
-        )
-        return replace(launch, joined=self.joined) if launch and self.joined else launch
+from compiler.tiling.limits import launch_faults
+from compiler.tiling.mapping import with_more_slots
+from compiler.tiling.shifted import moved_launch
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,10 +69,14 @@ class ConvSearch:
     """By the key of a part."""
 
     @cached_property
+    def ways(self) -> ConvWays:
+        """What lists the ways."""
+        return ConvWays(self.chip, self.kernels)
+
+    @property
     def programs(self) -> dict[Kernel, ProgramCycles]:
         """Cycles of the core program around each kernel that convolves."""
-        asked = {kernel: self.kernels | {kernel} for kernel in Kernel if kernel.convolves}
-        return {kernel: program_cycles(self.chip, kernels, kernel) for kernel, kernels in asked.items()}
+        return self.ways.programs
 
     def cycles(self, launch: Launch) -> int:
         """By the recurrence."""
@@ -154,51 +86,9 @@ class ConvSearch:
         """Cycles that a launch takes at least: those of its busiest core without the others."""
         return lone_cycles(launch, busiest(launch), self.chip, self.programs[launch.layer.kernel])
 
-    def candidates(self, part: Part) -> Iterator[Candidate]:
-        """
-        Every way to compute a part in one launch: some rows by each call, or several as one. What does the latter needs
-        none of the former.
-        """
-        joined_ways = list(joinings(part.layer, part.column_rows))
-        yield from self._candidates(part, not joined_ways)
-        for joined in joined_ways:
-            long = [joined.long_rows(rows) for rows in part.column_rows]
-            yield from self._candidates(Part(joined.seen, long, part.blocks), False, joined)
-
-    def _candidates(self, part: Part, several: bool, joined: Joined | None = None) -> Iterator[Candidate]:
-        """Those of rows as the layer has them, with one row by each call or also `several`."""
-        layer, chip = part.layer, self.chip
-        for split in splits(layer, chip, part.column_rows, part.blocks):
-            pieces = list(cuts(layer, chip, split))
-            chunked = [cut for cut in pieces if cut.output_chunk < split.widest]
-            for together in joint_rows(layer, split) if several else [1]:
-                for stays, some in ((False, pieces), (True, chunked)):
-                    floors = self._floors(layer, split, some, stays, together)
-                    for cut, floor in zip(some, floors, strict=True):
-                        yield Candidate(floor, layer, chip, split, cut, stays, together, joined)
-
-    def _floors(self, layer: Layer, split: Split, some: Sequence[Cut], stays: bool, together: int) -> list[int]:
-        """Cycles that launches of these cuts take at least, with as many slots as they have at least."""
-        if not some:
-            return []
-        widest, chunks = split.widest, np.array([cut.output_chunk for cut in some], np.int64)
-        fetch, none = conv_fetch(layer), Arena(0, 0, 0, 0, 0, 0, 0)
-        launch = Launch(
-            layer, split.works, fetch, none, widest, layer.input.blocks, split.slices, rows_together=together
-        )
-        ways = Chunkings(
-            chunks,
-            np.array([cut.input_chunk for cut in some], np.int64),
-            np.array([cut.chunk_words for cut in some], np.int64),
-            np.full(len(some), stays),
-            np.full(len(some), rows_held(layer, launch.row_stride, -(-split.input_rows // fetch.row_step), together)),
-            np.minimum(OUTPUT_SLOTS * together, np.minimum(-(-widest // chunks) * split.rows, most_slots(self.chip))),
-        )
-        return launch_floors(launch, ways, shares(launch), self.chip, self.programs[layer.kernel]).tolist()
-
     def fits(self, part: Part) -> bool:
         """Whether the array can compute a part in one launch."""
-        return any(way.launch and not launch_faults(way.launch, self.chip) for way in self.candidates(part))
+        return any(way.launch and not launch_faults(way.launch, self.chip) for way in self.ways.candidates(part))
 
     def best(self, part: Part, below: int | None = None) -> Evaluated | None:
         """
@@ -219,7 +109,7 @@ class ConvSearch:
         moved = moved_launch(best.launch, part.first_row - known.first_row)
         if launch_faults(moved, self.chip):
             # which rows lie in a neighbour's MemTile is not the same everywhere
-            return self._fastest(sorted(self.candidates(part), key=lambda way: way.floor), below)
+            return self._fastest(sorted(self.ways.candidates(part), key=lambda way: way.floor), below)
         return replace(best, launch=moved)
 
     def best_of_all(self, parts: Sequence[Part], below: int | None = None) -> list[Evaluated] | None:
@@ -254,7 +144,7 @@ class ConvSearch:
 
     def _known(self, part: Part) -> _Known:
         if part.key not in self.known:
-            ways = sorted(self.candidates(part), key=lambda way: way.floor)
+            ways = sorted(self.ways.candidates(part), key=lambda way: way.floor)
             self.known[part.key] = _Known(part.first_row, ways)
         return self.known[part.key]
 

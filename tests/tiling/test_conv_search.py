@@ -19,7 +19,8 @@ from compiler.scheduling.launch_checker import arena_faults
 from compiler.scheduling.stripes import even_stripes
 from compiler.tiling.balance import balanced_runs
 from compiler.tiling.conv import ConvPlanner
-from compiler.tiling.conv_search import ConvSearch, Part
+from compiler.tiling.conv_search import ConvSearch
+from compiler.tiling.conv_ways import Part
 from compiler.tiling.deep import deep_launches
 from compiler.tiling.layer import Layer, MapShape, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
@@ -50,7 +51,7 @@ def test_no_other_mapping_is_faster_and_none_beats_its_floor(
     blocks = (0, layer.output.blocks)
     times: list[int] = []
     part = Part(layer, rows, blocks)
-    for candidate in search.candidates(part):
+    for candidate in search.ways.candidates(part):
         if candidate.launch is not None:
             cycles = launch_cycles(candidate.launch, chip, search.programs[layer.kernel])
             assert candidate.floor <= cycles
@@ -113,7 +114,7 @@ def test_a_layer_wholly_on_the_border_may_be_planned_with_input_that_stays() -> 
         gamma=np.ones((8, 2), np.bool_),
     )
     search = ConvSearch(chip_named("mesh-1x1"))
-    found = [each.launch for each in search.candidates(Part(layer, ((0, 1),), (0, 8))) if each.launch]
+    found = [each.launch for each in search.ways.candidates(Part(layer, ((0, 1),), (0, 8))) if each.launch]
     assert found
     for launch in found:
         assert launch.arena.input_slots >= 1
@@ -180,7 +181,7 @@ def test_a_deep_layer_streams_its_input_once() -> None:
 def test_fewer_rows_where_the_partial_sums_of_all_leave_no_room() -> None:
     """A strided 3x3 kernel, 64 to 64 channels, on one core: two launches take less than one with small chunks."""
     shape, strided = MapShape(64, 56, 28), MapShape(64, 28, 14)
-    layer = Layer("tall", Kernel.CONV, shape, strided, (3, 3), (2, 2), (1,) * 4, gamma=np.ones((8, 8), np.bool_))
+    layer = Layer("tall", Kernel.CONV, shape, strided, (3, 3), (2, 2), (1, 1, 1, 1), gamma=np.ones((8, 8), np.bool_))
     planner, rows = ConvPlanner(chip_named("mesh-1x1").with_overrides({"core_weight_bytes": 16384})), ((0, 28),)
     whole = planner.search.best(Part(layer, rows, (0, 8)))
     launches = planner.plan(layer, rows)

@@ -10,7 +10,7 @@ import pytest
 from compiler.hardware.chip import chip_named
 from compiler.kernels.parameters import TABLE_WORDS, Kernel, Parameter
 from compiler.tiling.conv import ConvPlanner
-from compiler.tiling.conv_search import Part
+from compiler.tiling.conv_ways import Part
 from compiler.tiling.core_parameters import common_parameters
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, MapShape
@@ -36,7 +36,7 @@ def test_short_rows_come_together(launch: Launch) -> None:
 
 def test_one_row_by_each_call_is_slower(launch: Launch) -> None:
     planner = ConvPlanner(CHIP)
-    floors = {each.together: each.floor for each in planner.search.candidates(Part(LAYER, [(0, 8)], (0, 2)))}
+    floors = {each.together: each.floor for each in planner.search.ways.candidates(Part(LAYER, [(0, 8)], (0, 2)))}
     assert floors[8] < floors[4] < floors[2] < floors[1]
 
 

@@ -10,7 +10,7 @@ from compiler.kernels.parameters import Kernel
 from compiler.scheduling.launch_checker import arena_faults
 from compiler.scheduling.stripes import even_stripes
 from compiler.tiling.conv import ConvPlanner
-from compiler.tiling.conv_search import Part
+from compiler.tiling.conv_ways import Part
 from compiler.tiling.layer import Layer, MapShape
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.tiles import tile_of, tilings
@@ -78,7 +78,7 @@ def test_input_stays_where_it_would_come_again_for_every_chunk() -> None:
     assert arena_faults(launch) == []
     streamed = [
         candidate.launch
-        for candidate in planner.search.candidates(Part(layer, rows, (0, 128)))
+        for candidate in planner.search.ways.candidates(Part(layer, rows, (0, 128)))
         if not candidate.stays and candidate.launch and not launch_faults(candidate.launch, chip)
     ]
     taken = launch_cycles(launch, chip, planner.search.programs[layer.kernel])
