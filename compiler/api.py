@@ -21,6 +21,7 @@ from onnx import ModelProto
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler.artifact import Manifest, ParsedModules, read_manifest, write_artifact
+from compiler.bulk import few_garbage_collections
 from compiler.errors import InputError
 from compiler.frontend.load import load_model
 from compiler.hardware.chip import chip_named
@@ -209,7 +210,8 @@ class Compilation:
     def save(self, directory: str | Path) -> Path:
         """Write the directory that `load` reads; see `compiler.artifact`."""
         path = Path(directory)
-        write_artifact(path, self.modules, self.manifest())
+        with few_garbage_collections():
+            write_artifact(path, self.modules, self.manifest())
         return path
 
     @staticmethod
