@@ -47,6 +47,7 @@ def test_no_other_mapping_is_faster_and_none_beats_its_floor(
     data: st.DataObject, chip: Chip, inputs: int, outputs: int, height: int, width: int
 ) -> None:
     layer = data.draw(convolutions(MapShape(inputs, height, width), outputs))
+    chip = chip.with_overrides({"ddr_total_bytes_per_cycle": data.draw(st.sampled_from((0, 4)))})
     search, rows = ConvSearch(chip), even_stripes((0, layer.output.height), chip.columns)
     blocks = (0, layer.output.blocks)
     times: list[int] = []
@@ -71,6 +72,7 @@ def test_no_deep_launch_beats_its_floors(
     data: st.DataObject, chip: Chip, inputs: int, outputs: int, height: int, width: int
 ) -> None:
     layer = data.draw(window_layers(Kernel.CONV, MapShape(inputs, height, width), outputs))
+    chip = chip.with_overrides({"ddr_total_bytes_per_cycle": data.draw(st.sampled_from((0, 4)))})
     search = ConvSearch(chip)
     for launch in deep_launches(layer, chip, (0, layer.output.blocks)):
         program = search.programs[layer.kernel]
