@@ -84,6 +84,8 @@ class SegmentOp(MemOp):
     """
     One layer as it runs on the whole array. When it has ended, `output` holds the map named `tensor`. Lives of buffers
     count its `bands`, runs of rows of every column that are computed one after the other; one if it does not say.
+    Layers that run together, band by band, are one segment, "conv1+pool1": what is between them is nowhere whole, and
+    so no tensor that levels could be compared by.
 
         mem.segment "conv1" -> %out {tensor = "conv1_1", bands = 4 : i64} : !mem.buffer<memtile> { … }
     """

@@ -235,7 +235,8 @@ class _Writer:
 
 def _final_buffer(segment: Segment, plan: ProgramPlan) -> MapBuffer:
     """Where a segment's whole map is when it has ended: in the MemTiles, or in DDR if parts of it were made apart."""
-    launches = [planned for band in segment.bands for planned in band.launches]
+    made = segment.bands[-1].outputs[-1].number
+    launches = [each for band in segment.bands for each in band.launches if each.output.number == made]
     output = launches[0].output
     scattered = any(planned.launch.rings is not None for planned in launches) and output.slices is None
     apart = scattered or any(planned.output != output for planned in launches)

@@ -34,7 +34,10 @@ class Pair:
 
 
 def pairs(here: Measured, there: Measured) -> list[Pair]:
-    """Layers with weights that both have. Raises InputError if they are not the same network on the same chip."""
+    """
+    Segments with weights that both have; a layer that runs in a chain in one of them alone is in none. Raises
+    InputError if they are not the same network on the same chip.
+    """
     if here.chip.name != there.chip.name:
         raise InputError(f"a comparison needs one chip; here {here.chip.name}, there {there.chip.name}")
     others = {row.name: row for row in there.layers if row.blocks[0]}

@@ -1,4 +1,7 @@
-"""One row per segment: what it computes, how it is mapped, what it moves, how long it takes and why."""
+"""
+One row per segment: what it computes, how it is mapped, what it moves, how long it takes and why. Of a chain, whose
+steps run together band by band, all that goes for the steps together.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
 
 from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import PARAMETER_WORDS
@@ -15,7 +19,7 @@ from compiler.protocol.weight_streams import streamed_words
 from compiler.report.flows import FILL, LOAD, Place, cycles_until, ddr_bytes, timeline_of
 from compiler.simulate.result import SegmentTime, Simulation
 from dialects.bsr import Conv2dOp, GemmOp, array_of, shape_of
-from dialects.bsr_weights import WeightsOp, weights_of
+from dialects.bsr_weights import weights_of
 from dialects.mem import CopyOp, LaunchOp, SegmentOp, map_of
 from dialects.mem import WeightsOp as ChunksOp
 
@@ -78,33 +82,28 @@ def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulati
     """The rows, in the order of the program."""
     segments = {op.segment_name.data: op for op in modules["mem"].walk() if isinstance(op, SegmentOp)}
     contractions = iter([op for op in modules["bsr"].walk() if isinstance(op, Conv2dOp | GemmOp)])
-    # a convolution is lowered to one segment with its kernel, in the order of the bsr level
-    computes = {
-        name: next(contractions)
-        for name, op in segments.items()
-        if any(launch.kernel.convolves for launch in _launches(op))
-    }
     imbalances = _compute_imbalances(simulation)
     rows: list[LayerRow] = []
     for index, time in enumerate(simulation.segments):
         segment = segments[time.name]
         launches = _launches(segment)
-        contraction = computes.get(time.name)
-        weights = None if contraction is None else weights_of(contraction.weights)
+        # a convolution is lowered to launches of one segment with its kernel, in the order of the bsr level
+        chain = [(step, next(contractions) if step.kernel.convolves else None) for step in _chain(launches)]
+        weights = [weights_of(contraction.weights) for _, contraction in chain if contraction is not None]
         moved = ddr_bytes(time.links)
         rows.append(
             LayerRow(
                 time,
-                _operation(launches, contraction),
-                *_shapes(segment, contraction),
-                (0, 0) if weights is None else _blocks(weights),
+                " + ".join(_operation(*step) for step in chain) or "move",
+                *_shapes(segment, chain),
+                (sum(op.non_zero_blocks for op in weights), sum(op.gamma_mask().size for op in weights)),
                 _placement(launches, segment.bands),
                 {
                     **moved,
                     FILL: moved[FILL] + _parameter_bytes(launches, chip),
                     LOAD: moved[LOAD] + _weight_bytes(launches, chip),
                 },
-                None if weights is None else _block_imbalance(launches, chip),
+                _block_imbalance(launches, chip) if weights else None,
                 imbalances[index],
             )
         )
@@ -113,6 +112,18 @@ def layer_rows(modules: Mapping[str, ModuleOp], chip: Chip, simulation: Simulati
 
 def _launches(segment: SegmentOp) -> list[LaunchOp]:
     return [op for op in segment.body.block.ops if isinstance(op, LaunchOp)]
+
+
+def _chain(launches: list[LaunchOp]) -> list[LaunchOp]:
+    """A launch of each step of a chain, as one launch reads what another one makes; of other segments one launch."""
+    made: dict[SSAValue, LaunchOp] = {}
+    reads: dict[SSAValue, set[SSAValue]] = {}
+    for launch in launches:
+        made.setdefault(launch.output, launch)
+        inner = [value for value in launch.inputs if value in made]
+        reads.setdefault(launch.output, {launch.output}).update(*(reads[value] for value in inner))
+    longest = max(reads.values(), key=len, default=set[SSAValue]())
+    return [launch for value, launch in made.items() if value in longest]
 
 
 def _parameter_bytes(launches: list[LaunchOp], chip: Chip) -> int:
@@ -130,23 +141,25 @@ def _shape(shape: Sequence[int], operands: int = 1) -> str:
     return text if operands == 1 else f"{operands} of {text}"
 
 
-def _shapes(segment: SegmentOp, contraction: Contraction | None) -> tuple[str, str]:
+def _shapes(segment: SegmentOp, chain: list[tuple[LaunchOp, Contraction | None]]) -> tuple[str, str]:
     """Input and output; of a convolution those of the network, whose maps may be folded or a part of another map."""
-    if contraction is not None:
-        source, result = (shape_of(value.type)[1:] for value in (contraction.input, contraction.result))
-        return _shape((*source, 1, 1)), _shape((*result, 1, 1))
-    launches = _launches(segment)
-    if not launches:
+    if not chain:
         copies = [op for op in segment.body.block.ops if isinstance(op, CopyOp)]
         there, back = (
             sum(op.target_window.data.words for op in copies if op.fills is fills) for fills in (True, False)
         )
         return f"{there} words", f"{back} words"
-    inputs = launches[0].inputs
-    return _shape(map_of(inputs[0]).shape, len(inputs)), _shape(map_of(segment.output).shape)
+    (first, reads), (_, writes) = chain[0], chain[-1]
+    inputs = first.inputs
+    source = _shape(map_of(inputs[0]).shape, len(inputs)) if reads is None else _tensor_shape(reads.input)
+    return source, _shape(map_of(segment.output).shape) if writes is None else _tensor_shape(writes.result)
 
 
-def _operation(launches: list[LaunchOp], contraction: Contraction | None) -> str:
+def _tensor_shape(value: SSAValue) -> str:
+    return _shape((*shape_of(value.type)[1:], 1, 1))
+
+
+def _operation(launch: LaunchOp, contraction: Contraction | None) -> str:
     if isinstance(contraction, GemmOp):
         return "gemm"
     if isinstance(contraction, Conv2dOp):
@@ -154,15 +167,9 @@ def _operation(launches: list[LaunchOp], contraction: Contraction | None) -> str
         strides = contraction.strides
         stride = "" if strides == (1, 1) else f" /{strides[0]}" if strides[0] == strides[1] else f" /{strides}"
         return f"conv {height}×{width}{stride}"
-    if not launches:
-        return "move"
-    kind = launches[0].kernel.symbol.replace("_", " ")
-    source, result = map_of(launches[0].inputs[0]), map_of(launches[0].output)
+    kind = launch.kernel.symbol.replace("_", " ")
+    source, result = map_of(launch.inputs[0]), map_of(launch.output)
     return "concat" if kind == "requantise" and source.shape[0] < result.shape[0] else kind
-
-
-def _blocks(weights: WeightsOp) -> tuple[int, int]:
-    return weights.non_zero_blocks, weights.gamma_mask().size
 
 
 def _placement(launches: list[LaunchOp], bands: int) -> Placement:
@@ -191,7 +198,7 @@ def _compute_imbalances(simulation: Simulation) -> list[float]:
 def _block_imbalance(launches: list[LaunchOp], chip: Chip) -> float:
     """Entries of the weight chunks that a core reads, times its rows; a core without work counts with none."""
     work: dict[Place, float] = {(column, row): 0.0 for column in range(chip.columns) for row in range(chip.core_rows)}
-    for launch in launches:
+    for launch in (launch for launch in launches if launch.kernel.convolves):
         entries = _entries(launch)
         for core in launch.cores:
             work[core.column, core.row] += entries[core.stream] * core.own_parameters["rows"]

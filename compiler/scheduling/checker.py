@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from compiler.hardware.chip import Chip
 from compiler.scheduling.additions_checker import additions_apart
+from compiler.scheduling.chains import chains_apart
+from compiler.scheduling.chains_checker import chain_faults
 from compiler.scheduling.configurations_checker import configuration_faults
 from compiler.scheduling.deep_checker import broadcast_faults, deep_faults, flat_input_faults
 from compiler.scheduling.gathers import gathers_apart
@@ -48,14 +49,12 @@ from compiler.tiling.limits import launch_faults
 from compiler.transfers.access import Chain, read_chains, write_chains
 from compiler.transfers.window import PADDING, Window, window_faults
 
-Counts = npt.NDArray[np.int32]
-
 
 def plan_faults(network: Network, plan: ProgramPlan, chip: Chip) -> list[str]:
     """Everything that is wrong with a plan; empty if it is right."""
-    apart = additions_apart(network, gathers_apart(network, plan.network))
+    apart = additions_apart(network, gathers_apart(network, chains_apart(plan.network)))
     faults = in_place_faults(network, apart) + placement_faults(plan.network, plan, chip)
-    faults += configuration_faults(plan.network, chip)
+    faults += [*chain_faults(plan.network), *configuration_faults(plan.network, chip)]
     if len(plan.segments) != len(plan.network.steps):
         return [*faults, f"{len(plan.segments)} segments for {len(plan.network.steps)} steps"]
     return faults + _Run(plan, chip).faults()
@@ -91,7 +90,7 @@ class _Run:
 
     def faults(self) -> list[str]:
         """Run everything."""
-        produced = {number for step in self.network.steps for number in outputs_of(step)}
+        produced = {number for step in chains_apart(self.network).steps for number in outputs_of(step)}
         for number, buffer in self.plan.ddr_maps.items():
             if number not in produced:
                 self._write_ddr(buffer)
@@ -185,34 +184,41 @@ class _Run:
     # Launches
 
     def _segment(self, step: ArrayStep, segment: Segment, whole: bool) -> None:
-        """Run a step; if the map is `whole` then, every pixel of every channel block must have been computed once."""
-        computed = self.computed[step.output]
+        """
+        Run a step; if the map is `whole` then, every pixel of every channel block must have been computed once. Of the
+        maps inside a chain nothing is left after the band in which it was made.
+        """
         for number, band in enumerate(segment.bands):
             filled, spilled = segment.beside(number)
             self._transfers(segment.before(number))
             # what has no order is worst like this: memory is written early, and read late
             self._transfers(filled)
             for planned in band.launches:
-                self._launch(step, planned, computed)
+                self._launch(step, planned)
             self._transfers(spilled)
             self._transfers(segment.after(number))
+            for inner in {made for made in band.outputs if made.number in step.inner}:
+                for memory in self.memtiles:
+                    memory[inner.address // 4 : (inner.address + inner.size) // 4] = NOTHING
             self.time += 1
         if not whole:
             return
+        computed = self.computed[step.output]
         for row, block, column in np.argwhere(computed != 1)[:4]:
             times = computed[row, block, column]
             self.fault(f"pixel ({row}, {column}) of channel block {block} is computed {times} times")
         self.time -= 1
         if step.output in self.plan.ddr_maps:
             self._expect_in_ddr(step.output)
-        elif len({planned.output for band in segment.bands for planned in band.launches}) > 1:
+        elif len({made for band in segment.bands for made in band.outputs if made.number == step.output}) > 1:
             self.fault("a map made in bands is nowhere whole")
         self.time += 1
 
-    def _launch(self, step: ArrayStep, planned: PlannedLaunch, computed: Counts) -> None:
-        launch = planned.launch
-        operands = next((numbers for layer, numbers in step.parts if layer.same_as(launch.whole)), None)
-        if operands is None or planned.output.number != step.output:
+    def _launch(self, step: ArrayStep, planned: PlannedLaunch) -> None:
+        launch, made = planned.launch, planned.output.number
+        own = [work for work in step.work if work.output == made and work.layer.same_as(launch.whole)]
+        operands, computed = own[0].inputs if own else None, self.computed[made]
+        if operands is None:
             self.fault("a launch computes no part of the step")
             return
         if planned.inputs and tuple(buffer.number for buffer in planned.inputs) != operands:
@@ -242,7 +248,7 @@ class _Run:
             computed[rows, blocks, to.column : to.column + width : to.column_step] += (
                 not launch.gathers or work.column == 0
             )
-            words = output_numbers(launch, work, step.output, self.numbers)
+            words = output_numbers(launch, work, made, self.numbers)
             if where.size != words.size:
                 self.fault(f"core ({work.column}, {work.row}) sends {words.size} words, {where.size} have a place")
             else:

@@ -2,7 +2,7 @@
 What a wish about residency means: which maps lie where and when, and which MemTile buffers that takes.
 
 A map that several steps write stays in the MemTiles until it is whole. A band is the same share of every column's rows,
-so that what runs in bands may read a map that stays, and write one.
+so that what runs in bands may read a map that stays, and write one. Of a map inside a chain there are rows of one band.
 """
 
 from __future__ import annotations
@@ -14,35 +14,16 @@ from functools import cached_property
 from compiler.allocation.problem import Buffer, Problem
 from compiler.hardware.chip import Chip
 from compiler.scheduling.by_channels import ByChannels, stays
+from compiler.scheduling.chains import band_rows
+from compiler.scheduling.names import PARAMETERS, band_name, fill_name, inner_name, map_name, ring_name
 from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
 from compiler.scheduling.plan import parameter_bytes
-from compiler.scheduling.stripes import Stripes, even_stripes, everywhere, needed_rows, reachable, tallest
+from compiler.scheduling.stripes import Stripes, even_stripes, everywhere, reachable, tallest
 from compiler.scheduling.ways import Way
 from compiler.tiling.launch import Launch, Rings
 from compiler.tiling.layer import Layer, Range, split_evenly
 
-PARAMETERS = "parameters"
 Planner = Callable[[Layer, Sequence[Range]], list[Launch]]
-
-
-def map_name(number: int) -> str:
-    """Name of a resident map's buffer."""
-    return f"map{number}"
-
-
-def fill_name(step: int, number: int, band: int) -> str:
-    """Name of a buffer filled from DDR for one band."""
-    return f"fill{step}.{number}.{band}"
-
-
-def ring_name(step: int) -> str:
-    """Name of the rings of a DEEP step."""
-    return f"rings{step}"
-
-
-def band_name(step: int, band: int) -> str:
-    """Name of the output buffer of one band."""
-    return f"band{step}.{band}"
 
 
 @dataclass
@@ -144,11 +125,13 @@ class Drafts:
         return self.launches[key]
 
     def planned(self, step: ArrayStep, stripes: Stripes) -> list[tuple[int, Launch]]:
-        """Launches for these output rows, with the index of their part."""
+        """Launches for these output rows, with the index of their work; those of a chain that make rows, in order."""
+        needed = band_rows(step, stripes)
         return [
             (part, launch)
-            for part, (layer, _) in enumerate(step.parts)
-            for launch in self.plan(layer, [layer.own_rows(rows) for rows in stripes])
+            for part, work in enumerate(step.work)
+            if tallest(needed[work.output])
+            for launch in self.plan(work.layer, [work.layer.own_rows(rows) for rows in needed[work.output]])
         ]
 
     def stripes(self, number: int) -> Stripes:
@@ -161,15 +144,6 @@ class Drafts:
             return self.stripes(number)
         return everywhere((0, self.network.maps[number].height), self.chip.columns)
 
-    def needed(self, step: ArrayStep, number: int, band: Stripes) -> Stripes:
-        """Rows of map `number` that each column needs for a band, over all parts that read it."""
-        ranges = [needed_rows(layer, band) for layer, inputs in step.parts if number in inputs]
-        merged: list[Range] = []
-        for column in range(self.chip.columns):
-            mine = [rows[column] for rows in ranges if rows[column][1] > rows[column][0]]
-            merged.append((min(r[0] for r in mine), max(r[1] for r in mine)) if mine else (0, 0))
-        return tuple(merged)
-
     def draft(self, choice: Choice) -> Draft:
         """Consequences of a choice."""
         steps, maps = self.network.steps, self.network.maps
@@ -181,7 +155,8 @@ class Drafts:
             start += count
         producer = {number: index for index, step in enumerate(steps) for number in outputs_of(step)}
         by_array = {number for number, index in producer.items() if isinstance(steps[index], ArrayStep)}
-        in_ddr = {number for number in range(len(maps)) if number not in by_array} | set(self.network.outputs)
+        inner = {number for step in steps if isinstance(step, ArrayStep) for number in step.inner}
+        in_ddr = {n for n in range(len(maps)) if n not in by_array | inner} | set(self.network.outputs)
         filled: set[tuple[int, int]] = set()
         last_read: dict[int, int] = {}
         for index, step in enumerate(steps):
@@ -189,9 +164,9 @@ class Drafts:
                 if not isinstance(step, ArrayStep):
                     in_ddr.add(number)
                     continue
-                band = even_stripes((0, maps[step.output].height), self.chip.columns)
+                needed = band_rows(step, self.stripes(step.output))[number]
                 there = number in by_array and number in choice.resident
-                if there and self._finds(producer[number], index, number, self.needed(step, number, band), choice):
+                if there and self._finds(producer[number], index, number, needed, choice):
                     last_read[number] = index
                 else:
                     filled.add((index, number))
@@ -230,7 +205,7 @@ class Drafts:
         shared: dict[int, int] = {}
         for index, step in enumerate(self.network.steps):
             banded = choice.ways[index].bands > 1
-            if not isinstance(step, ArrayStep) or banded or index in choice.by_channels:
+            if not isinstance(step, ArrayStep) or step.before or banded or index in choice.by_channels:
                 continue
             (layer, inputs), *others = step.parts
             added = layer.added(inputs)
@@ -268,7 +243,8 @@ class Drafts:
                 first = times[index - 1][0] if index in choice.ahead else start
                 buffers.append(Buffer(ring_name(index), first, stop, size))
             stripes, overlaps = self.step_stripes(index, step, choice), choice.ways[index].overlaps
-            buffers += self.passing(index, stripes, overlaps, start, filled, in_bands)
+            mine = [number for number in inputs_of(step) if (index, number) in filled]
+            buffers += self.passing(index, step, stripes, overlaps, start, mine, index in in_bands)
             if index not in in_bands:
                 root = shared.get(step.output, step.output)
                 until = times[last_read[step.output]][1] if step.output in last_read else stop
@@ -282,22 +258,27 @@ class Drafts:
     def passing(
         self,
         index: int,
+        step: ArrayStep,
         bands: Sequence[Stripes],
         overlaps: bool,
         start: int,
-        filled: Collection[tuple[int, int]],
-        in_bands: Collection[int],
+        filled: Collection[int],
+        passes: bool,
     ) -> Iterator[Buffer]:
-        """What is filled for each band of a step, and what each band makes that does not stay."""
-        maps, step = self.network.maps, self.network.steps[index]
-        assert isinstance(step, ArrayStep), "only array steps have bands"
+        """
+        What is filled for each band of a step, what is made inside a chain, and what each band makes if that `passes`
+        and does not stay.
+        """
+        maps = self.network.maps
         for offset, band in enumerate(bands):
-            time = start + offset
-            for number in inputs_of(step):
-                size = 4 * maps[number].row_words * tallest(self.needed(step, number, band))
-                if (index, number) in filled and size:
+            time, needed = start + offset, band_rows(step, band)
+            for number in (*inputs_of(step), *step.inner):
+                size = 4 * maps[number].row_words * tallest(needed[number])
+                if number in filled and size:
                     yield Buffer(fill_name(index, number, offset), time - (overlaps and offset > 0), time + 1, size)
-            if index in in_bands:
+                if number in step.inner and size:
+                    yield Buffer(inner_name(index, number, offset), time, time + 1, size)
+            if passes:
                 size = 4 * maps[step.output].row_words * tallest(band)
                 until = time + 1 + (overlaps and offset + 1 < len(bands))
                 yield Buffer(band_name(index, offset), time, until, size)

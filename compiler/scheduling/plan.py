@@ -3,6 +3,7 @@ What scheduling decides: buffers with a place, and for each step the bands in wh
 
 A band is a run of output rows that the MemTiles can hold together with what they need; most steps have one. Its input
 maps are read where they lie in the MemTiles, or filled from DDR first; its output stays, or is spilled to DDR, or both.
+In a band of a chain the launches of its steps follow each other, and what is between them stays in the MemTiles.
 Time is counted in bands, and a buffer's life is an interval of it.
 
 Bands of a segment may overlap: while one computes, the next one is filled and the one before is spilled. Nothing of
@@ -100,10 +101,15 @@ class Band:
     launches: tuple[PlannedLaunch, ...]
     spills: tuple[Transfer, ...]
 
+    @property
+    def outputs(self) -> tuple[MapBuffer, ...]:
+        """What its launches write."""
+        return tuple(planned.output for planned in self.launches)
+
 
 @dataclass(frozen=True)
 class Segment:
-    """One array step as it runs on the whole array."""
+    """One array step, or a chain of them, as it runs on the whole array."""
 
     name: str
     bands: tuple[Band, ...]

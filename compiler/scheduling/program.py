@@ -14,20 +14,14 @@ from compiler.hardware.chip import Chip
 from compiler.kernels.parameters import Kernel
 from compiler.scheduling.additions import add_at_once
 from compiler.scheduling.by_channels import ByChannels, Layout
+from compiler.scheduling.chain_search import in_chains
+from compiler.scheduling.chains import band_rows
 from compiler.scheduling.configurations import in_configurations, torn_maps
 from compiler.scheduling.deep import steps_apart
-from compiler.scheduling.drafts import (
-    PARAMETERS,
-    Choice,
-    Draft,
-    Drafts,
-    band_name,
-    fill_name,
-    map_name,
-    ring_name,
-)
+from compiler.scheduling.drafts import Choice, Draft, Drafts
 from compiler.scheduling.gathers import with_gathers
 from compiler.scheduling.in_place import concatenate_in_place
+from compiler.scheduling.names import PARAMETERS, band_name, fill_name, inner_name, map_name, ring_name
 from compiler.scheduling.network import ArrayStep, Network, Step, inputs_of, outputs_of
 from compiler.scheduling.plan import (
     Band,
@@ -172,8 +166,19 @@ class _Program:
             if rows[1] > rows[0] and (blocks is None or blocks[1] > blocks[0])
         )
 
+    def _inner(self, index: int, step: ArrayStep, offset: int, needed: Mapping[int, Stripes]) -> dict[int, MapBuffer]:
+        """Buffers for the rows of maps inside a chain."""
+        places = {number: inner_name(index, number, offset) for number in step.inner}
+        names = {member.output: member.name for member in step.before}
+        return {
+            number: self._buffer(f"{place}.{names[number]}", number, needed[number], place)
+            for number, place in places.items()
+            if place in self.lives
+        }
+
     def _band(self, index: int, step: ArrayStep, offset: int, stripes: Stripes) -> Band:
-        inputs: dict[int, MapBuffer] = {}
+        needed = band_rows(step, stripes)
+        inputs: dict[int, MapBuffer] = self._inner(index, step, offset, needed)
         fills: list[Transfer] = []
         manner = self.drafts.manner(index, self.choice)
         made = self.drafts.step_launches(index, self.choice)[offset]
@@ -183,10 +188,9 @@ class _Program:
             if (index, number) not in self.draft.filled:
                 inputs[number] = self.resident[number]
             elif place in self.lives:
-                needed = self.drafts.needed(step, number, stripes)
                 slices = manner.slices if manner and manner.reads is Layout.SLICES else None
-                inputs[number] = self._buffer(f"{place}.{step.name}", number, needed, place, slices)
-                fills += self._transfers(inputs[number], needed, False, row_step)
+                inputs[number] = self._buffer(f"{place}.{step.name}", number, needed[number], place, slices)
+                fills += self._transfers(inputs[number], needed[number], False, row_step)
         if index in self.draft.in_bands:
             place = band_name(index, offset)
             output = self._buffer(f"{place}.{step.name}", step.output, stripes, place)
@@ -198,9 +202,13 @@ class _Program:
                 slices = manner.slices if manner and manner.writes is Layout.SLICES else None
                 self.resident[step.output] = self._buffer(name, step.output, held, place, slices)
             output = self.resident[step.output]
+        operands, buffers = step.work, {**inputs, step.output: output}
         launches = tuple(
             PlannedLaunch(
-                launch, tuple(inputs[n] for n in step.parts[part][1] if n in inputs), output, self._ring(index, launch)
+                launch,
+                tuple(inputs[n] for n in operands[part].inputs if n in inputs),
+                buffers[operands[part].output],
+                self._ring(index, launch),
             )
             for part, launch in made
         )
@@ -217,7 +225,7 @@ class _Program:
             return HostSegment(step, tuple(self.ddr[n] for n in step.inputs), tuple(self.ddr[n] for n in step.outputs))
         bands = self.drafts.step_stripes(index, step, self.choice)
         return Segment(
-            step.name,
+            step.title,
             tuple(self._band(index, step, offset, stripes) for offset, stripes in enumerate(bands)),
             self.choice.ways[index].overlaps,
         )
@@ -249,10 +257,13 @@ def _solve(
             copied |= torn
             continue
         drafts = Drafts(placed, convolutions.chip, plan, reserved, apart)
+        residency = Residency(drafts, cycles)
         try:
-            return drafts, Residency(drafts, cycles).solve()
+            found = residency.solve()
         except Apart as refusal:
             copied.add(refusal.number)
+            continue
+        return in_chains(residency, found)
 
 
 def plan_program(network: Network, chip: Chip) -> ProgramPlan:

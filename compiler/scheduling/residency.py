@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from compiler.allocation.allocate import allocate
 from compiler.allocation.bound import Section, lower_bound
 from compiler.allocation.problem import Problem, Solution
 from compiler.costs.feed import loaded
 from compiler.errors import CapacityError
-from compiler.scheduling.drafts import Choice, Draft, Drafts, band_name, fill_name, map_name
+from compiler.scheduling.chains import band_rows
+from compiler.scheduling.drafts import Choice, Draft, Drafts
+from compiler.scheduling.names import band_name, fill_name, inner_name, map_name
 from compiler.scheduling.network import ArrayStep, inputs_of, outputs_of
-from compiler.scheduling.stripes import tallest
+from compiler.scheduling.stripes import Stripes, tallest
 from compiler.scheduling.ways import BandCycles, Way, candidates, cycles_of
 from compiler.tiling.launch import Launch
 from compiler.tiling.limits import own_ring_descriptors, spare_descriptors
@@ -31,6 +34,18 @@ class Apart(Exception):
     def __init__(self, number: int):
         super().__init__(f"map {number}")
         self.number = number
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a step moves between DDR and the MemTiles."""
+
+    filled: tuple[int, ...]
+    """Maps that it reads from there."""
+    spilled: bool
+    """Whether its result goes there."""
+    passes: bool
+    """Whether its result need not be whole in the MemTiles."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,7 @@ class Residency:
     def _give_up(self, choice: Choice, draft: Draft, error: CapacityError) -> None:
         """
         Change `choice` where memory is fullest: bring weights later, evict a bystander, run the step WIDE, or split it.
+        A chain is there to be split, so that comes first.
 
         Raises if nothing helps.
         """
@@ -87,6 +103,8 @@ class Residency:
         roots: dict[int, list[int]] = {}
         for number in draft.stays:
             roots.setdefault(draft.shared.get(number, number), []).append(number)
+        if isinstance(step, ArrayStep) and step.before and self._take_way(index, choice, draft, section):
+            return
         here = set(inputs_of(step)) | set(outputs_of(step))
         growing = [
             number
@@ -104,10 +122,7 @@ class Residency:
             choice.by_channels.remove(index)
             choice.ahead.discard(index)
             return
-        way = self._best_way(index, choice, draft, section)
-        if way is not None:
-            choice.tried.setdefault(index, set()).add(way)
-            choice.ways[index] = way
+        if self._take_way(index, choice, draft, section):
             return
         if growing:
             raise Apart(max(growing, key=lambda number: (self.drafts.network.maps[number].bytes, number)))
@@ -125,41 +140,87 @@ class Residency:
                 choice.ways[index] = Way()
                 choice.tried.pop(index, None)
 
+    def _take_way(self, index: int, choice: Choice, draft: Draft, section: Section) -> bool:
+        """Let a step run in the best way that was not tried, if there is one."""
+        way = self._best_way(index, choice, draft, section)
+        if way is not None:
+            choice.tried.setdefault(index, set()).add(way)
+            choice.ways[index] = way
+        return way is not None
+
     def _best_way(self, index: int, choice: Choice, draft: Draft, section: Section) -> Way | None:
         """Of the ways to run a step in bands that fit beside what else is there, the one that takes the least time."""
         step = self.drafts.network.steps[index]
         if not isinstance(step, ArrayStep) or index in choice.by_channels:
             return None
-        filled = [(index, number) for number in inputs_of(step) if (index, number) in draft.filled]
-        in_bands = {index} if self.drafts.passes(step, draft.stays) else set[int]()
-        if not filled and not in_bands:
+        traffic = self.traffic(index, draft)
+        if not traffic.filled and not traffic.passes and not step.before:
             return None
-        own = {fill_name(*pair, 0)[:-1] for pair in filled} | {band_name(index, 0)[:-1]}
-        whole = {map_name(step.output)} if in_bands else set[str]()
+        own = {fill_name(index, number, 0)[:-1] for number in traffic.filled} | {band_name(index, 0)[:-1]}
+        own |= {inner_name(index, number, 0)[:-1] for number in step.inner}
+        whole = {map_name(step.output)} if traffic.passes else set[str]()
         others = [b for b in section.buffers if b.name[: b.name.rfind(".") + 1] not in own and b.name not in whole]
         room = draft.problem.capacity - sum(buffer.size for buffer in others)
+        tried = choice.tried.get(index, set())
+        ways = [way for way in self.ways(step, traffic, room) if way not in tried]
+
+        def cycles(way: Way) -> int:
+            bands = self.drafts.band_stripes(step, way.bands)
+            return self.way_cycles(step, bands, way.overlaps, traffic, partial(self.computing, step))
+
+        return min(ways, key=cycles, default=None)
+
+    def traffic(self, index: int, draft: Draft) -> Traffic:
+        """What a step moves between DDR and the MemTiles."""
+        step = self.drafts.network.steps[index]
+        filled = tuple(number for number in inputs_of(step) if (index, number) in draft.filled)
+        spilled = not draft.in_ddr.isdisjoint(outputs_of(step))
+        return Traffic(filled, spilled, self.drafts.passes(step, draft.stays))
+
+    def ways(self, step: ArrayStep, traffic: Traffic, room: int) -> list[Way]:
+        """Ways to run a step in bands that fit into `room` bytes."""
 
         def fits(way: Way) -> bool:
             stripes = self.drafts.band_stripes(step, way.bands)
-            buffers = tuple(self.drafts.passing(index, stripes, way.overlaps, 0, filled, in_bands))
-            return lower_bound(Problem(buffers, room)).live_bytes <= room
+            buffers = self.drafts.passing(0, step, stripes, way.overlaps, 0, traffic.filled, traffic.passes)
+            return lower_bound(Problem(tuple(buffers), room)).live_bytes <= room
 
-        tried = choice.tried.get(index, set())
-        ways = [way for way in candidates(tallest(self.drafts.stripes(step.output)), fits) if way not in tried]
-        return min(ways, key=lambda way: self._way_cycles(index, way, filled, bool(in_bands)), default=None)
+        return candidates(tallest(self.drafts.stripes(step.output)), fits)
 
-    def _way_cycles(self, index: int, way: Way, filled: Sequence[tuple[int, int]], spilled: bool) -> int:
-        """Cycles of a step that runs in bands."""
-        maps, step = self.drafts.network.maps, self.drafts.network.steps[index]
-        assert isinstance(step, ArrayStep), "only array steps have bands"
-        bands = self.drafts.band_stripes(step, way.bands)
+    def computing(self, step: ArrayStep, stripes: Stripes) -> int:
+        """Cycles of the launches of a band."""
+        return sum(self.cycles(launch) for _, launch in self.drafts.planned(step, stripes))
+
+    def way_cycles(
+        self,
+        step: ArrayStep,
+        bands: Sequence[Stripes],
+        overlaps: bool,
+        traffic: Traffic,
+        computing: Callable[[Stripes], int],
+    ) -> int:
+        """Cycles of a step that runs in bands; `computing` says how many the launches of a band take."""
+        maps, columns = self.drafts.network.maps, self.drafts.chip.columns
         # one that sees no border stands for all: to plan each of them takes long
         typical = bands[len(bands) // 2]
-        compute = sum(self.cycles(launch) for _, launch in self.drafts.planned(step, typical))
+        compute = computing(typical)
         times: list[BandCycles] = []
         for stripes in bands:
-            fill = sum(maps[n].row_words * tallest(self.drafts.needed(step, n, stripes)) for _, n in filled)
-            spill = maps[step.output].row_words * tallest(stripes) if spilled else 0
-            fill, spill = (loaded(self.drafts.chip, words, self.drafts.chip.columns) for words in (fill, spill))
+            needed = band_rows(step, stripes)
+            fill = sum(maps[number].row_words * tallest(needed[number]) for number in traffic.filled)
+            spill = maps[step.output].row_words * tallest(stripes) if traffic.spilled else 0
+            fill, spill = (loaded(self.drafts.chip, words, columns) for words in (fill, spill))
             times.append(BandCycles(fill, spill, compute * tallest(stripes) // tallest(typical)))
-        return cycles_of(times, way.overlaps)
+        return cycles_of(times, overlaps)
+
+    def step_cycles(self, index: int, choice: Choice, draft: Draft) -> int:
+        """Cycles of a step as a choice has it run; 0 of one on the host."""
+        step, manner = self.drafts.network.steps[index], self.drafts.manner(index, choice)
+        if not isinstance(step, ArrayStep):
+            return 0
+        bands, overlaps = self.drafts.step_stripes(index, step, choice), choice.ways[index].overlaps
+
+        def computing(stripes: Stripes) -> int:
+            return manner.cycles if manner else self.computing(step, stripes)
+
+        return self.way_cycles(step, bands, overlaps, self.traffic(index, draft), computing)

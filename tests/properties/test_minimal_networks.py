@@ -178,6 +178,31 @@ CASES = {
         ),
         Place("mesh-2x2", ("core_memory_bytes=16384",)),
     ),
+    # the checker refused a chain whose inner map two of its own steps read
+    "two sums of what is inside a chain": (
+        Network(
+            1,
+            (Input(8, 61, 24),),
+            (
+                Conv(0, 16, (3, 3), pads=(1, 1, 1, 1)),
+                Add(1, 1),
+                Conv(2, 16, (3, 3), pads=(1, 1, 1, 1)),
+                Add(3, 2),
+            ),
+            (4,),
+        ),
+        Place("mesh-4x1", ("memtile_bytes=24576", "ddr_bytes_per_cycle=1")),
+    ),
+    # strides, uneven pads, and a column that has fewer rows than others, band by band
+    "convolution and pool in bands of a row": (
+        Network(
+            1,
+            (Input(8, 33, 40),),
+            (Conv(0, 32), MaxPool(1, (3, 2), (3, 2), (2, 0, 1, 1)), Conv(2, 8, (2, 1), (2, 1), (1, 0, 0, 0))),
+            (3,),
+        ),
+        Place("mesh-4x4", ("memtile_bytes=12288", "ddr_bytes_per_cycle=1")),
+    ),
     "convolution that skips rows": (
         Network(1, (Input(3, 9, 210),), (Conv(0, 3, (1, 1), (3, 1), (1, 1, 0, 0)),)),
         Place("mesh-1x1", ("core_memory_bytes=8448",)),

@@ -25,8 +25,9 @@ POOL = Layer("pool", Kernel.MAX_POOL, SHAPE, SMALL, (2, 2), (2, 2))
 NETWORK = Network(
     (SHAPE, SHAPE, SMALL),
     (ArrayStep("conv", ((CONV, (0,)),), 1), ArrayStep("pool", ((POOL, (1,)),), 2)),
-    (2,),
+    (1, 2),
 )
+"""Both maps are outputs: no chain has the convolution inside."""
 
 
 def chip(memtile_bytes: int = 12288) -> Chip:
