@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from compiler.allocation.allocate import allocate
 from compiler.allocation.problem import Buffer, Problem, Solution
@@ -36,6 +37,7 @@ from compiler.scheduling.plan import (
 from compiler.scheduling.residency import Apart, Residency
 from compiler.scheduling.ring import ring_bytes, widest_ring
 from compiler.scheduling.stripes import Slices, Stripes, even_stripes
+from compiler.scheduling.weight_room import with_room
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.launch import Launch
 from compiler.tiling.layer import Layer, Range
@@ -270,12 +272,13 @@ def plan_program(network: Network, chip: Chip) -> ProgramPlan:
     """
     Plan a whole network. Raises CapacityError if a layer fits neither a core nor, row by row, the MemTiles.
 
-    Cores set aside what the chip says for weights; where a layer does not fit beside that, less, or more.
+    Cores set aside what the chip says for weights, or what all chunks need if that is less; where a layer does not fit
+    beside that, less, or more.
     """
     refused: CapacityError | None = None
     for share in weight_shares(chip):
         try:
-            return _plan(network, share)
+            return with_room(_plan(network, share), share, partial(_plan, network))
         except CapacityError as error:
             refused = refused or error
     assert refused is not None, "something was tried"

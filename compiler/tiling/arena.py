@@ -60,6 +60,10 @@ def arena_words(chip: Chip) -> int:
     return (chip.core_memory_bytes - chip.core_stack_bytes) // 4 - CORE_PARAMETER_WORDS
 
 
+SLOT_STEP = 16
+"""Words of which a weight slot has a multiple."""
+
+
 def weight_slot_words(chip: Chip) -> int:
     """Words of each weight slot: what the chip sets aside, though never more than half of the arena for all of them."""
-    return min(chip.core_weight_bytes // 4, arena_words(chip) // 2) // WEIGHT_SLOTS // 16 * 16
+    return min(chip.core_weight_bytes // 4, arena_words(chip) // 2) // WEIGHT_SLOTS // SLOT_STEP * SLOT_STEP
