@@ -11,7 +11,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from bsr_levels import assert_levels_are_equal
+from bsr_levels import assert_levels_are_equal, lowered
 from bsr_networks import Add, AvgPool, Conv, Input, Layer, MaxPool, Network, Requantise
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from compiler.estimate import estimate
 from compiler.hardware.chip import Chip
-from compiler.scheduling import residency
+from compiler.scheduling import program, residency
 from compiler.simulate import simulate
 from dialects import mem
 
@@ -102,3 +102,19 @@ def test_every_level_computes_what_bsr_does(seed: int) -> None:
         modules = assert_levels_are_equal(network, place, (seed % 1000, seed % 1000 + 1), thorough=True)
     event(f"chains of {sorted(name.count('+') + 1 for name in chains_of(modules['mem']))} steps")
     assert_agree(modules)
+
+
+@pytest.mark.parametrize(
+    ("last", "mesh"), [(MaxPool(2, (2, 2), (2, 2)), "4x1"), (Add(2, 0), "4x1"), (MaxPool(2, (2, 2), (2, 2)), "4x2")]
+)
+def test_a_chain_takes_less_time_than_its_steps(last: Layer, mesh: str) -> None:
+    first, second = (Conv(number, 16, (3, 3), pads=(1, 1, 1, 1)) for number in (0, 1))
+    network = Network(5, (Input(16, 64 * int(mesh[-1]), 24),), (first, second, last), (3,))
+    place = Place(f"mesh-{mesh}", ("memtile_bytes=24576", "ddr_bytes_per_cycle=2"))
+    together = dict(lowered(network, place))["mem"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(program, "in_chains", lambda residency, found: (residency.drafts, found))
+        alone = dict(lowered(network, place))["mem"]
+    assert chains_of(together)
+    assert not chains_of(alone)
+    assert estimate(together).array_cycles < estimate(alone).array_cycles
