@@ -34,18 +34,16 @@ Found = tuple[Choice, Draft, Solution]
 
 def in_chains(residency: Residency, found: Found) -> tuple[Drafts, Found]:
     """The drafts and what was found for them, with chains where those take less time."""
-    cycles = _cycles(residency, found)
     while runs := _Search(residency, *found[:2]).best():
-        drafts = residency.drafts
-        chained = Residency(replace(drafts, network=with_chains(drafts.network, runs), launches={}), residency.cycles)
+        network = with_chains(residency.drafts.network, runs)
+        chained = replace(residency, drafts=replace(residency.drafts, network=network, launches={}))
         try:
             other = chained.solve()
         except (CapacityError, Apart):
             break
-        less = _cycles(chained, other)
-        if less >= cycles:
+        if _cycles(chained, other) >= _cycles(residency, found):
             break
-        residency, found, cycles = chained, other, less
+        residency, found = chained, other
     return residency.drafts, found
 
 

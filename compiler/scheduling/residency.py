@@ -10,7 +10,7 @@ nothing helps.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from compiler.allocation.allocate import allocate
@@ -55,6 +55,8 @@ class Residency:
     drafts: Drafts
     cycles: Callable[[Launch], int]
     """Of a launch by itself."""
+    known: dict[tuple[ArrayStep, Stripes], int] = field(default_factory=dict[tuple[ArrayStep, Stripes], int])
+    """Cycles of bands that were asked for."""
 
     def _leaves_room(self, index: int) -> bool:
         """Whether descriptors for weights of the next step can wait while a step runs."""
@@ -189,7 +191,10 @@ class Residency:
 
     def computing(self, step: ArrayStep, stripes: Stripes) -> int:
         """Cycles of the launches of a band."""
-        return sum(self.cycles(launch) for _, launch in self.drafts.planned(step, stripes))
+        if (step, stripes) not in self.known:
+            launches = self.drafts.planned(step, stripes)
+            self.known[step, stripes] = sum(self.cycles(launch) for _, launch in launches)
+        return self.known[step, stripes]
 
     def way_cycles(
         self,
