@@ -36,7 +36,7 @@ class DeepPlanner:
     def _plan(self, layer: Layer, below: int) -> Planned | None:
         """As few launches as fit."""
         for parts in PARTS:
-            ways = [self._ways(layer, blocks) for blocks in split_evenly(layer.output.blocks, parts)]
+            ways = [self.ways(layer, blocks) for blocks in split_evenly(layer.output.blocks, parts)]
             if all(any(self._runs(launch) for _, launch in some) for some in ways):
                 return self._fastest(ways, below)
         return None
@@ -45,16 +45,16 @@ class DeepPlanner:
         """Whether the array can run it."""
         return not launch_faults(launch, self.convolutions.chip)
 
-    def _ways(self, layer: Layer, blocks: Range) -> list[tuple[int, Launch]]:
+    def ways(self, layer: Layer, blocks: Range) -> list[tuple[int, Launch]]:
         """Launches of these output blocks, with the cycles that each takes at least."""
         alike: dict[Hashable, list[Launch]] = {}
         for launch in deep_launches(layer, self.convolutions.chip, blocks):
-            alike.setdefault((launch.slices, launch.flat), []).append(launch)
+            alike.setdefault((launch.slices, launch.flat, launch.rows_together), []).append(launch)
         ways = [way for some in alike.values() for way in zip(self._floors(some), some, strict=True)]
         return sorted(ways, key=lambda way: way[0])
 
     def _floors(self, launches: list[Launch]) -> list[int]:
-        """Cycles that each of some launches of the same cores takes at least."""
+        """Cycles that each of some launches of the same cores and calls of as many rows takes at least."""
         launch, search = launches[0], self.convolutions.search
         program = search.programs[launch.layer.kernel]
         return launch_floors(launch, Chunkings.of(launches), shares(launch), search.chip, program).tolist()

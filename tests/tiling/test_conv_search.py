@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies_networks import tight_chips, window_layers
 
-from compiler.costs.floor import Chunkings, launch_floors
 from compiler.costs.planned import launch_cycles
-from compiler.costs.shares import shares
 from compiler.hardware.chip import Chip, chip_named
 from compiler.kernels.parameters import Kernel, Parameter
 from compiler.kernels.rescaling import EDGE_WORDS, HEAD_WORDS
@@ -21,7 +19,7 @@ from compiler.tiling.balance import balanced_runs
 from compiler.tiling.conv import ConvPlanner
 from compiler.tiling.conv_search import ConvSearch
 from compiler.tiling.conv_ways import Part
-from compiler.tiling.deep import deep_launches
+from compiler.tiling.deep_planner import DeepPlanner
 from compiler.tiling.layer import Layer, MapShape, row_pieces, split_evenly
 from compiler.tiling.limits import launch_faults
 from compiler.tiling.mapping import splits
@@ -73,11 +71,9 @@ def test_no_deep_launch_beats_its_floors(
 ) -> None:
     layer = data.draw(window_layers(Kernel.CONV, MapShape(inputs, height, width), outputs))
     chip = chip.with_overrides({"ddr_total_bytes_per_cycle": data.draw(st.sampled_from((0, 4)))})
-    search = ConvSearch(chip)
-    for launch in deep_launches(layer, chip, (0, layer.output.blocks)):
-        program = search.programs[layer.kernel]
-        (floor,) = launch_floors(launch, Chunkings.of([launch]), shares(launch), chip, program)
-        assert max(floor, search.alone(launch)) <= search.cycles(launch)
+    planner = ConvPlanner(chip)
+    for floor, launch in DeepPlanner(planner).ways(layer, (0, layer.output.blocks)):
+        assert max(floor, planner.search.alone(launch)) <= planner.search.cycles(launch)
 
 
 @given(st.data(), st.integers(1, 24), st.integers(1, 16), st.integers(2, 4), st.booleans())
