@@ -19,7 +19,7 @@ from compiler.allocation.problem import Buffer, Problem, Solution
 from compiler.errors import CapacityError
 from compiler.scheduling.chains import Run, band_rows, can_follow, chain_of, closed, with_chains
 from compiler.scheduling.drafts import Choice, Draft, Drafts
-from compiler.scheduling.names import band_name, fill_name, inner_name, map_name
+from compiler.scheduling.names import band_name, fill_name, inner_name, map_name, without_band
 from compiler.scheduling.network import ArrayStep, inputs_of
 from compiler.scheduling.residency import Apart, Residency, Traffic
 from compiler.scheduling.stripes import Stripes, tallest
@@ -135,7 +135,7 @@ class _Search:
             Buffer(buffer.name, max(buffer.lower, start), min(buffer.upper, stop), buffer.size)
             for buffer in self.draft.problem.buffers
             if buffer.lower < stop and start < buffer.upper
-            if buffer.name not in own and buffer.name[: buffer.name.rfind(".")] not in own
+            if without_band(buffer.name) not in own
         ]
         return lower_bound(Problem(tuple(buffers), self.draft.problem.capacity)).live_bytes
 
@@ -145,9 +145,9 @@ class _Search:
         for index in range(*run):
             step = steps[index]
             assert isinstance(step, ArrayStep), "steps of a chain run on the array"
-            yield from (fill_name(index, number, 0)[:-2] for number in inputs_of(step))
-            yield from (inner_name(index, number, 0)[:-2] for number in step.inner)
-            yield band_name(index, 0)[:-2]
+            yield from (without_band(fill_name(index, number, 0)) for number in inputs_of(step))
+            yield from (without_band(inner_name(index, number, 0)) for number in step.inner)
+            yield without_band(band_name(index, 0))
             if index + 1 < run[1] or passes:
                 yield map_name(step.output)
 

@@ -3,6 +3,11 @@
 PARAMETERS = "parameters"
 
 
+def without_band(name: str) -> str:
+    """The name of a buffer that each band has, as all bands share it; other names as they are."""
+    return name.rpartition(".")[0] or name
+
+
 def map_name(number: int) -> str:
     """Name of a resident map's buffer."""
     return f"map{number}"

@@ -20,7 +20,7 @@ from compiler.costs.feed import loaded
 from compiler.errors import CapacityError
 from compiler.scheduling.chains import band_rows
 from compiler.scheduling.drafts import Choice, Draft, Drafts
-from compiler.scheduling.names import band_name, fill_name, inner_name, map_name
+from compiler.scheduling.names import band_name, fill_name, inner_name, map_name, without_band
 from compiler.scheduling.network import ArrayStep, inputs_of, outputs_of
 from compiler.scheduling.stripes import Stripes, tallest
 from compiler.scheduling.ways import BandCycles, Way, candidates, cycles_of
@@ -158,10 +158,12 @@ class Residency:
         traffic = self.traffic(index, draft)
         if not traffic.filled and not traffic.passes and not step.before:
             return None
-        own = {fill_name(index, number, 0)[:-1] for number in traffic.filled} | {band_name(index, 0)[:-1]}
-        own |= {inner_name(index, number, 0)[:-1] for number in step.inner}
-        whole = {map_name(step.output)} if traffic.passes else set[str]()
-        others = [b for b in section.buffers if b.name[: b.name.rfind(".") + 1] not in own and b.name not in whole]
+        fills = (fill_name(index, number, 0) for number in traffic.filled)
+        inner = (inner_name(index, number, 0) for number in step.inner)
+        own = {without_band(name) for name in (*fills, *inner, band_name(index, 0))}
+        if traffic.passes:
+            own.add(map_name(step.output))
+        others = [buffer for buffer in section.buffers if without_band(buffer.name) not in own]
         room = draft.problem.capacity - sum(buffer.size for buffer in others)
         tried = choice.tried.get(index, set())
         ways = [way for way in self.ways(step, traffic, room) if way not in tried]
