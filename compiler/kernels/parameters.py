@@ -88,8 +88,8 @@ class Kernel(IntEnum):
         return self in (Kernel.CONV, Kernel.CONV_20, Kernel.SCALED_CONV)
 
     @property
-    def adds_in_int8(self) -> bool:
-        """Whether it is a convolution that makes int8 of its sums by itself, and can then add another map."""
+    def plain_conv(self) -> bool:
+        """Whether it is the convolution that shifts its sums to int8, in steps of any size."""
         return self in (Kernel.CONV, Kernel.CONV_20)
 
     @property

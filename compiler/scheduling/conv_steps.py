@@ -23,6 +23,9 @@ from compiler.scheduling.plan import ProgramPlan
 from compiler.scheduling.program import plan_program
 from compiler.tiling.layer import Layer
 
+Parts = tuple[tuple[Layer, tuple[int, ...]], ...]
+"""Of a step: each layer with the numbers of its input maps."""
+
 
 def plan_with_steps(network: Network, chip: Chip) -> tuple[Network, ProgramPlan]:
     """
@@ -50,7 +53,7 @@ def with_faster_steps(network: Network, chip: Chip) -> Network:
         sum(_cycles(layer, chip, kernel) for layer in _convolutions(network))
         for kernel in (Kernel.CONV, Kernel.CONV_20)
     )
-    return network if usual <= longer else _replaced(network)
+    return network if usual <= longer else _with_longer_steps(network)
 
 
 def _convolutions(network: Network) -> Iterator[Layer]:
@@ -74,13 +77,13 @@ def _cycles(layer: Layer, chip: Chip, kernel: Kernel) -> int:
     return layer.output.height * row
 
 
-def _replaced(network: Network) -> Network:
-    def step_of(step: ArrayStep) -> ArrayStep:
-        parts = tuple((_with_longer_steps(layer), inputs) for layer, inputs in step.parts)
-        return replace(step, parts=parts)
+def _with_longer_steps(network: Network) -> Network:
+    steps = [
+        replace(step, parts=_longer(step.parts)) if isinstance(step, ArrayStep) else step for step in network.steps
+    ]
+    return replace(network, steps=tuple(steps))
 
-    return replace(network, steps=tuple(step_of(s) if isinstance(s, ArrayStep) else s for s in network.steps))
 
-
-def _with_longer_steps(layer: Layer) -> Layer:
-    return replace(layer, kernel=Kernel.CONV_20) if layer.kernel is Kernel.CONV else layer
+def _longer(parts: Parts) -> Parts:
+    plain = Kernel.CONV
+    return tuple((replace(each, kernel=Kernel.CONV_20) if each.kernel is plain else each, maps) for each, maps in parts)

@@ -83,7 +83,7 @@ class Options:
         planner, additions = DeepPlanner(self.convolutions), sums(self.network)
         for index, layer, inputs in single_layers(self.network):
             try:
-                if layer.kernel.adds_in_int8 and layer.addition is None:
+                if layer.kernel.plain_conv and layer.addition is None:
                     (output,) = outputs_of(self.network.steps[index])
                     self._convolution(planner, index, layer, additions.get(output))
                 elif not layer.kernel.weighted and layer.product is None:

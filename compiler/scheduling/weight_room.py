@@ -22,7 +22,7 @@ from compiler.tiling.arena import SLOT_STEP, WEIGHT_SLOTS, weight_slot_words
 from compiler.tiling.launch import Launch
 
 CLEARLY = 7, 8
-"""Chunks have to be shorter than this share of a slot for a plan to be made again: that takes as long as the first."""
+"""Ours: chunks fill at most this share of a slot where a plan is made again, which takes as long as the first."""
 
 
 def with_room(plan: ProgramPlan, chip: Chip, again: Callable[[Chip], ProgramPlan]) -> ProgramPlan:

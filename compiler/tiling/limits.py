@@ -42,7 +42,7 @@ def rows_held(layer: Layer, row_stride: int, stream_rows: int, together: int = 1
 
 def can_join_calls(layer: Layer) -> bool:
     """Whether one kernel call may compute several output rows."""
-    return layer.kernel.adds_in_int8 and layer.dilations[0] == 1
+    return layer.kernel.plain_conv and layer.dilations[0] == 1
 
 
 def table_rows(layer: Layer, row_stride: int, together: int) -> int:

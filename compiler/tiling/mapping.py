@@ -114,7 +114,7 @@ def block_cycles(layer: Layer, chip: Chip) -> npt.NDArray[np.int64]:
             first=True,
             last=True,
             entries=entries,
-            kernel=layer.kernel if layer.kernel.adds_in_int8 else Kernel.CONV,
+            kernel=layer.kernel if layer.kernel.plain_conv else Kernel.CONV,
         )
 
     empty, entry = call(2, 0) - call(1, 0), call(1, 1) - call(1, 0)

@@ -40,7 +40,7 @@ def can_add(conv: Layer, addition: Layer) -> bool:
     given, sums = dict(conv.constants), dict(addition.constants)
     shifts = [sums.get(shift, 0) for shift in (Parameter.SHIFT_A, Parameter.SHIFT_B)]
     return (
-        conv.kernel.adds_in_int8
+        conv.kernel.plain_conv
         and addition.kernel is Kernel.ADD
         and (conv.kernel_size[0], conv.strides, conv.pads[0], conv.pads[2]) == (1, (1, 1), 0, 0)
         and given.get(Parameter.ROUNDING, 0) == sums.get(Parameter.ROUNDING, 0)

@@ -7,8 +7,9 @@ average over all cores, in thousands of cycles, which add up to it:
     products   of non-zero blocks, for every tap of every pixel that is asked for, one of 4x8x8 per cycle
     surplus    the rest of the convolutions' inner loops: pixels computed twice or for nothing, blocks that load slower
                than they multiply; less than 0 where rows beyond borders, which are not multiplied, are more
-    around     the rest of convolution launches: sums to int8 and back, steps, calls, the program of the cores
-    others     pools, sums of maps and copies between layouts, computing alone
+    around     the rest of computing in segments with convolutions: sums to int8 and back, steps, calls, the program of
+               the cores, and pools that run in a chain with them
+    others     computing in other segments: pools, sums of maps, copies between layouts
     input, weights, output   waiting for words on their way
     idle       cores without parameters, with less to do than others, or between launches
 """
@@ -23,30 +24,23 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from compiler import compile_model
-from compiler.costs.calls import calls_of
 from compiler.costs.facts import LaunchFacts
+from compiler.costs.pass_calls import PassCalls
 from compiler.estimate import CoreCycles
 from compiler.estimate.facts import launch_facts
 from compiler.explore.point import products
 from compiler.hardware.chip import Chip, chip_named
-from compiler.kernels.parameters import Parameter
 from dialects import mem
 
 NETWORKS = ("zoo:resnet50", "zoo:inception_v3", "zoo:vgg16")
-PARTS = ("products", "surplus", "around", "others", "input", "weights", "output", "idle")
+COMPUTING, WAITING = ("products", "surplus", "around", "others"), ("input", "weights", "output", "idle")
 
 
 def inner_loops(facts: LaunchFacts, chip: Chip) -> int:
     """Cycles that the cores of a convolution launch spend in their innermost loops, all cores together."""
-    taps, stride, step = (facts.parameters[name] for name in ("taps", "row_stride", "row_step"))
-    rows = np.arange(int(facts.rows.max()))
-    places = facts.origin[:, None, None] + stride * rows[None, :, None] + step * np.arange(taps)[None, None, :]
-    on_map = (places >= 0) & (places < facts.stream_rows[:, None, None])
-    on_map &= (rows[None, :] < facts.rows[:, None])[:, :, None]
-    common = {Parameter[name.upper()]: value for name, value in facts.parameters.items()}
-    entry = calls_of(chip, facts.kernel, common).of(1, 1, 1, 1).entry
+    calls = PassCalls(facts, chip)
     heard = np.stack([stream.entries.sum(axis=0) for stream in facts.streams])[facts.stream]
-    return entry * int((on_map.sum(axis=1) * heard).sum())
+    return calls.calls.of(1, 1, 1, 1).entry * int((calls.on_map.sum(axis=1) * heard).sum())
 
 
 def convolution_loops(module: ModuleOp, chip: Chip) -> int:
@@ -74,9 +68,9 @@ def parts_of(network: str, target: str, sparsity: float) -> tuple[int, dict[str,
         "surplus": loops - needed,
         "around": convolving.compute - loops,
         "others": others.compute,
-        **{name: getattr(both, name) for name in PARTS[4:]},
+        **{name: getattr(both, name) for name in WAITING},
     }
-    return estimate.array_cycles, {name: cycles[name] // cores for name in PARTS}
+    return estimate.array_cycles, {name: count // cores for name, count in cycles.items()}
 
 
 def main(arguments: list[str]) -> int:
@@ -86,8 +80,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("-t", "--targets", default="mesh-4x4", metavar="A,B")
     parser.add_argument("-s", "--sparsity", default="0,0.5", metavar="R1,R2")
     options = parser.parse_args(arguments)
-    print(f"| network | target | sparsity | cycles | {' | '.join(PARTS)} |")
-    print("|---" * (4 + len(PARTS)) + "|", flush=True)
+    print(f"| network | target | sparsity | cycles | {' | '.join(COMPUTING + WAITING)} |")
+    print("|---" * (4 + len(COMPUTING + WAITING)) + "|", flush=True)
     points = product(options.networks, options.targets.split(","), map(float, options.sparsity.split(",")))
     for network, target, sparsity in points:
         cycles, parts = parts_of(network, target, sparsity)
